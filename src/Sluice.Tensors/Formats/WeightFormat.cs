@@ -1,0 +1,53 @@
+namespace Sluice.Tensors.Formats;
+
+/// <summary>
+/// How weights are stored: blocks of <see cref="BlockSize"/> consecutive weights of one row in <see cref="BlockBytes"/> bytes.
+/// A format is one file that derives from this class, and one line in <see cref="WeightFormats"/>. The scalar members here
+/// are the definition and the oracle of every faster path.
+/// </summary>
+public abstract class WeightFormat
+{
+    /// <summary>The number that GGUF gives this format.</summary>
+    public abstract TensorType Type { get; }
+
+    /// <summary>The field's name for it, as in <c>Q4_K</c>.</summary>
+    public string Name => Type.ToString();
+
+    /// <summary>Weights in a block (1 for plain floats). A row's length is a multiple of it.</summary>
+    public abstract int BlockSize { get; }
+
+    /// <summary>Bytes of a block.</summary>
+    public abstract int BlockBytes { get; }
+
+    /// <summary>Bits per weight, all scales included.</summary>
+    public double BitsPerWeight => 8.0 * BlockBytes / BlockSize;
+
+    /// <summary>Decodes whole blocks.</summary>
+    /// <param name="blocks">n * <see cref="BlockBytes"/> bytes.</param>
+    /// <param name="values">n * <see cref="BlockSize"/> values, written.</param>
+    public abstract void Dequantize(ReadOnlySpan<byte> blocks, Span<float> values);
+
+    /// <summary>Whether <see cref="Quantize"/> is implemented.</summary>
+    public virtual bool CanQuantize => false;
+
+    /// <summary>Encodes whole blocks.</summary>
+    /// <param name="values">n * <see cref="BlockSize"/> values.</param>
+    /// <param name="blocks">n * <see cref="BlockBytes"/> bytes, written.</param>
+    /// <param name="importance">
+    /// How much each value's squared error matters (an importance matrix's row, as long as <paramref name="values"/>), or empty.
+    /// </param>
+    /// <exception cref="NotSupportedException">The format cannot be written (<see cref="CanQuantize"/> is false).</exception>
+    public virtual void Quantize(ReadOnlySpan<float> values, Span<byte> blocks, ReadOnlySpan<float> importance = default) =>
+        throw new NotSupportedException($"{Name} can be read but not written.");
+
+    /// <summary>The bytes that <paramref name="count"/> weights take.</summary>
+    /// <exception cref="ArgumentException"><paramref name="count"/> is not a whole number of blocks.</exception>
+    /// <exception cref="OverflowException">The size does not fit in 63 bits.</exception>
+    public long Bytes(long count)
+    {
+        (long blocks, long rest) = Math.DivRem(count, BlockSize);
+        if (rest != 0 || count < 0)
+            throw new ArgumentException($"{Name} stores blocks of {BlockSize} weights; {count} is not a multiple.", nameof(count));
+        return checked(blocks * BlockBytes);
+    }
+}

@@ -1,0 +1,26 @@
+namespace Sluice.Tensors.Formats;
+
+/// <summary>The list of weight formats. A new format is a file beside this one and a line here.</summary>
+public static class WeightFormats
+{
+    /// <summary>Every format.</summary>
+    public static IReadOnlyList<WeightFormat> All { get; } =
+    [
+    ];
+
+    private static readonly Dictionary<TensorType, WeightFormat> ByType = All.ToDictionary(format => format.Type);
+
+    /// <summary>The format of a tensor type, or null where it is none (integers, F64, unknown numbers).</summary>
+    public static WeightFormat? Find(TensorType type) => ByType.GetValueOrDefault(type);
+
+    /// <summary>The format of a tensor type.</summary>
+    /// <exception cref="NotSupportedException">The type is no weight format.</exception>
+    public static WeightFormat Get(TensorType type) =>
+        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is not a weight format that Sluice knows.");
+
+    /// <summary>The format of a name, whatever its case, as in <c>q4_k</c>.</summary>
+    /// <exception cref="ArgumentException">There is no format of that name.</exception>
+    public static WeightFormat Get(string name) =>
+        All.FirstOrDefault(format => format.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ArgumentException($"There is no weight format '{name}'; there are {string.Join(", ", All.Select(f => f.Name))}.", nameof(name));
+}
