@@ -27,6 +27,12 @@ public abstract class WeightFormat
     /// <param name="values">n * <see cref="BlockSize"/> values, written.</param>
     public abstract void Dequantize(ReadOnlySpan<byte> blocks, Span<float> values);
 
+    /// <summary>
+    /// The same blocks seen as integers with a scale (and perhaps a minimum) per group, which is what integer kernels
+    /// multiply; null for plain floats.
+    /// </summary>
+    public virtual IntegerFormat? Integer => null;
+
     /// <summary>Whether <see cref="Quantize"/> is implemented.</summary>
     public virtual bool CanQuantize => false;
 
@@ -39,6 +45,18 @@ public abstract class WeightFormat
     /// <exception cref="NotSupportedException">The format cannot be written (<see cref="CanQuantize"/> is false).</exception>
     public virtual void Quantize(ReadOnlySpan<float> values, Span<byte> blocks, ReadOnlySpan<float> importance = default) =>
         throw new NotSupportedException($"{Name} can be read but not written.");
+
+    /// <summary>Checks that <paramref name="blocks"/> are whole and that <paramref name="values"/> has their length.</summary>
+    /// <returns>The number of blocks.</returns>
+    private protected int CountBlocks(int blocks, int values, int importance = 0)
+    {
+        (int count, int rest) = Math.DivRem(blocks, BlockBytes);
+        if (rest != 0 || values != (long)count * BlockSize)
+            throw new ArgumentException($"{blocks} bytes of {Name} do not hold {values} weights (blocks of {BlockBytes} bytes hold {BlockSize}).");
+        if (importance != 0 && importance != values)
+            throw new ArgumentException($"The importance of {importance} weights was given for {values}.");
+        return count;
+    }
 
     /// <summary>The bytes that <paramref name="count"/> weights take.</summary>
     /// <exception cref="ArgumentException"><paramref name="count"/> is not a whole number of blocks.</exception>

@@ -6,6 +6,9 @@ public static class WeightFormats
     /// <summary>Every format.</summary>
     public static IReadOnlyList<WeightFormat> All { get; } =
     [
+        new F32(), new F16(), new BF16(),
+        new Q4_0(), new Q4_1(), new Q5_0(), new Q5_1(), new Q8_0(), new Q8_1(),
+        new Q2_K(), new Q3_K(), new Q4_K(), new Q5_K(), new Q6_K(), new Q8_K(),
     ];
 
     private static readonly Dictionary<TensorType, WeightFormat> ByType = All.ToDictionary(format => format.Type);

@@ -1,0 +1,57 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Sluice.Tensors.Formats;
+
+/// <summary>
+/// The moves that block layouts are made of: taking a bit field out of each of a run of bytes. Runs are 16 bytes or a
+/// multiple, so that each step is one vector; a result is written as sbyte because that is what a block decomposes into.
+/// </summary>
+internal static class Fields
+{
+    /// <summary>A little-endian half, as blocks store their scales.</summary>
+    public static float Half(ReadOnlySpan<byte> block, int at) => (float)BinaryPrimitives.ReadHalfLittleEndian(block[at..]);
+
+    /// <summary>Writes <c>target[i] = bits [shift, shift + bits) of source[i]</c>.</summary>
+    public static void Extract(ReadOnlySpan<byte> source, int shift, int bits, Span<sbyte> target)
+    {
+        ReadOnlySpan<Vector128<byte>> from = MemoryMarshal.Cast<byte, Vector128<byte>>(source[..target.Length]);
+        Span<Vector128<byte>> to = MemoryMarshal.Cast<sbyte, Vector128<byte>>(target);
+        Vector128<byte> mask = Vector128.Create((byte)((1 << bits) - 1));
+        for (int i = 0; i < to.Length; i++)
+            to[i] = (from[i] >> shift) & mask;
+    }
+
+    /// <summary>Ors the same field into <c>target[i]</c>, moved up to bit <paramref name="at"/>.</summary>
+    public static void Insert(ReadOnlySpan<byte> source, int shift, int bits, int at, Span<sbyte> target)
+    {
+        ReadOnlySpan<Vector128<byte>> from = MemoryMarshal.Cast<byte, Vector128<byte>>(source[..target.Length]);
+        Span<Vector128<byte>> to = MemoryMarshal.Cast<sbyte, Vector128<byte>>(target);
+        Vector128<byte> mask = Vector128.Create((byte)((1 << bits) - 1));
+        for (int i = 0; i < to.Length; i++)
+            to[i] |= ((from[i] >> shift) & mask) << at;
+    }
+
+    /// <summary>Ors bit i of <paramref name="bits"/> into <c>target[i]</c>, moved up to bit <paramref name="at"/>.</summary>
+    public static void InsertBits(uint bits, int at, Span<sbyte> target)
+    {
+        for (int i = 0; i < target.Length; i++)
+            target[i] |= (sbyte)(((bits >> i) & 1) << at);
+    }
+
+    /// <summary>Adds <paramref name="offset"/> to every element.</summary>
+    public static void Add(Span<sbyte> target, sbyte offset)
+    {
+        foreach (ref Vector128<sbyte> sixteen in MemoryMarshal.Cast<sbyte, Vector128<sbyte>>(target))
+            sixteen += Vector128.Create(offset);
+    }
+
+    /// <summary>Replaces every element, which is 0 to 15, by <paramref name="table"/>'s entry of that number.</summary>
+    public static void LookUp(ReadOnlySpan<sbyte> table, Span<sbyte> target)
+    {
+        Vector128<sbyte> entries = Vector128.Create(table);
+        foreach (ref Vector128<sbyte> sixteen in MemoryMarshal.Cast<sbyte, Vector128<sbyte>>(target))
+            sixteen = Vector128.Shuffle(entries, sixteen);
+    }
+}

@@ -1,0 +1,24 @@
+namespace Sluice.Tensors.Formats;
+
+/// <summary>
+/// 256 weights of 4 bits in 8 groups of 32, whose scales and minimums have 6 bits and share two halves:
+/// <c>value = d * scale * q - dmin * min</c>. 4.5 bits per weight.
+/// <code>
+/// byte 0   d       half
+///      2   dmin    half
+///      4   scales  12 bytes, packed as <see cref="KScales"/> says
+///      16  qs      4 times 32 bytes, for 64 weights each; byte j: | j+32 | j |   (high and low 4 bits)
+/// </code>
+/// Layout: ggml block_q4_K.
+/// </summary>
+internal sealed class Q4_K()
+    : IntegerFormat(TensorType.Q4_K, blockSize: 256, blockBytes: 144, groupSize: 32, lowest: 0, highest: 15, hasMin: true)
+{
+    private protected override void DecomposeBlock(
+        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    {
+        KScales.Decompose(block, scales, mins);
+        for (int i = 0; i < 256; i += 32)
+            Fields.Extract(block[(16 + i / 64 * 32)..], shift: i % 64 / 32 * 4, bits: 4, quants.Slice(i, 32));
+    }
+}
