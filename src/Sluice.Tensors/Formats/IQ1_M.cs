@@ -12,7 +12,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq1_m.
 /// </summary>
-internal sealed class IQ1_M() : IntegerFormat(TensorType.IQ1_M, blockSize: 256, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9)
+internal sealed class IQ1_M()
+    : IntegerFormat(TensorType.IQ1_M, blockSize: 256, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

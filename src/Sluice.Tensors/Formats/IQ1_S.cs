@@ -13,7 +13,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq1_s.
 /// </summary>
-internal sealed class IQ1_S() : IntegerFormat(TensorType.IQ1_S, blockSize: 256, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9)
+internal sealed class IQ1_S()
+    : IntegerFormat(TensorType.IQ1_S, blockSize: 256, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

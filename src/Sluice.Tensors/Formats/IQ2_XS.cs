@@ -12,7 +12,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq2_xs.
 /// </summary>
-internal sealed class IQ2_XS() : IntegerFormat(TensorType.IQ2_XS, blockSize: 256, blockBytes: 74, groupSize: 16, lowest: -43, highest: 43)
+internal sealed class IQ2_XS()
+    : IntegerFormat(TensorType.IQ2_XS, blockSize: 256, blockBytes: 74, groupSize: 16, lowest: -43, highest: 43)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -13,7 +13,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq2_xxs.
 /// </summary>
-internal sealed class IQ2_XXS() : IntegerFormat(TensorType.IQ2_XXS, blockSize: 256, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43)
+internal sealed class IQ2_XXS()
+    : IntegerFormat(TensorType.IQ2_XXS, blockSize: 256, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -12,7 +12,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq3_s.
 /// </summary>
-internal sealed class IQ3_S() : IntegerFormat(TensorType.IQ3_S, blockSize: 256, blockBytes: 110, groupSize: 32, lowest: -15, highest: 15)
+internal sealed class IQ3_S()
+    : IntegerFormat(TensorType.IQ3_S, blockSize: 256, blockBytes: 110, groupSize: 32, lowest: -15, highest: 15)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -13,7 +13,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq3_xxs.
 /// </summary>
-internal sealed class IQ3_XXS() : IntegerFormat(TensorType.IQ3_XXS, blockSize: 256, blockBytes: 98, groupSize: 32, lowest: -62, highest: 62)
+internal sealed class IQ3_XXS()
+    : IntegerFormat(TensorType.IQ3_XXS, blockSize: 256, blockBytes: 98, groupSize: 32, lowest: -62, highest: 62)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -8,7 +8,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq4_nl.
 /// </summary>
-internal sealed class IQ4_NL() : IntegerFormat(TensorType.IQ4_NL, blockSize: 32, blockBytes: 18, groupSize: 32, lowest: -127, highest: 113)
+internal sealed class IQ4_NL()
+    : IntegerFormat(TensorType.IQ4_NL, blockSize: 32, blockBytes: 18, groupSize: 32, lowest: -127, highest: 113)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -13,7 +13,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_iq4_xs.
 /// </summary>
-internal sealed class IQ4_XS() : IntegerFormat(TensorType.IQ4_XS, blockSize: 256, blockBytes: 136, groupSize: 32, lowest: -127, highest: 113)
+internal sealed class IQ4_XS()
+    : IntegerFormat(TensorType.IQ4_XS, blockSize: 256, blockBytes: 136, groupSize: 32, lowest: -127, highest: 113)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

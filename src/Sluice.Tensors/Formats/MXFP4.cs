@@ -8,7 +8,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Source: OCP Microscaling Formats specification 1.0; layout: ggml block_mxfp4. As there, e = 255 is not taken for NaN.
 /// </summary>
-internal sealed class MXFP4() : IntegerFormat(TensorType.MXFP4, blockSize: 32, blockBytes: 17, groupSize: 32, lowest: -12, highest: 12)
+internal sealed class MXFP4()
+    : IntegerFormat(TensorType.MXFP4, blockSize: 32, blockBytes: 17, groupSize: 32, lowest: -12, highest: 12)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

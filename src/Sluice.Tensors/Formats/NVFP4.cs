@@ -9,7 +9,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_nvfp4. As there, the scale 0x7F, E4M3's NaN, is 0.
 /// </summary>
-internal sealed class NVFP4() : IntegerFormat(TensorType.NVFP4, blockSize: 64, blockBytes: 36, groupSize: 16, lowest: -12, highest: 12)
+internal sealed class NVFP4()
+    : IntegerFormat(TensorType.NVFP4, blockSize: 64, blockBytes: 36, groupSize: 16, lowest: -12, highest: 12)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

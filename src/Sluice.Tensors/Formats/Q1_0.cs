@@ -10,7 +10,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q1_0.
 /// </summary>
-internal sealed class Q1_0() : IntegerFormat(TensorType.Q1_0, blockSize: 128, blockBytes: 18, groupSize: 32, lowest: -1, highest: 1)
+internal sealed class Q1_0()
+    : IntegerFormat(TensorType.Q1_0, blockSize: 128, blockBytes: 18, groupSize: 32, lowest: -1, highest: 1)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -8,7 +8,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q2_0.
 /// </summary>
-internal sealed class Q2_0() : IntegerFormat(TensorType.Q2_0, blockSize: 64, blockBytes: 18, groupSize: 32, lowest: -1, highest: 2)
+internal sealed class Q2_0()
+    : IntegerFormat(TensorType.Q2_0, blockSize: 64, blockBytes: 18, groupSize: 32, lowest: -1, highest: 2)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

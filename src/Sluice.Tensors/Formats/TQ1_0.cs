@@ -11,7 +11,8 @@ namespace Sluice.Tensors.Formats;
 /// A byte b stands for the fraction b / 256, whose first base-3 digits are the weights: digit n is floor(3 frac(3^n b / 256)).
 /// Layout: ggml block_tq1_0.
 /// </summary>
-internal sealed class TQ1_0() : IntegerFormat(TensorType.TQ1_0, blockSize: 256, blockBytes: 54, groupSize: 32, lowest: -1, highest: 1)
+internal sealed class TQ1_0()
+    : IntegerFormat(TensorType.TQ1_0, blockSize: 256, blockBytes: 54, groupSize: 32, lowest: -1, highest: 1)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

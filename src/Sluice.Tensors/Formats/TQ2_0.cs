@@ -8,7 +8,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_tq2_0. The unused code 3 is 2, as there.
 /// </summary>
-internal sealed class TQ2_0() : IntegerFormat(TensorType.TQ2_0, blockSize: 256, blockBytes: 66, groupSize: 32, lowest: -1, highest: 2)
+internal sealed class TQ2_0()
+    : IntegerFormat(TensorType.TQ2_0, blockSize: 256, blockBytes: 66, groupSize: 32, lowest: -1, highest: 2)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -24,11 +24,12 @@ public static class WeightFormats
     /// <summary>The format of a tensor type.</summary>
     /// <exception cref="NotSupportedException">The type is no weight format.</exception>
     public static WeightFormat Get(TensorType type) =>
-        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is not a weight format that Sluice knows.");
+        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is no weight format that Sluice knows.");
 
     /// <summary>The format of a name, whatever its case, as in <c>q4_k</c>.</summary>
     /// <exception cref="ArgumentException">There is no format of that name.</exception>
     public static WeightFormat Get(string name) =>
         All.FirstOrDefault(format => format.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-        ?? throw new ArgumentException($"There is no weight format '{name}'; there are {string.Join(", ", All.Select(f => f.Name))}.", nameof(name));
+        ?? throw new ArgumentException(
+            $"There is no weight format '{name}'; there are {string.Join(", ", All.Select(f => f.Name))}.", nameof(name));
 }
