@@ -1,0 +1,80 @@
+using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
+
+namespace Sluice.Files;
+
+/// <summary>A tensor of a model file.</summary>
+public sealed class TensorInfo
+{
+    private readonly Func<MappedBytes>? _make;
+    private MappedBytes _data;
+    private bool _made;
+
+    /// <summary>A tensor.</summary>
+    /// <param name="name">Its name, as in GGUF: <c>blk.0.attn_q.weight</c>.</param>
+    /// <param name="type">How its elements are stored.</param>
+    /// <param name="shape">Its dimensions, the fastest first.</param>
+    /// <param name="data">Its bytes.</param>
+    public TensorInfo(string name, TensorType type, long[] shape, MappedBytes data)
+        : this(name, type, shape, data.Length) => (_data, _made) = (data, true);
+
+    /// <summary>A tensor whose bytes are made when they are first asked for, and made again after <see cref="Release"/>.</summary>
+    internal TensorInfo(string name, TensorType type, long[] shape, long bytes, Func<MappedBytes> make)
+        : this(name, type, shape, bytes) => _make = make;
+
+    private TensorInfo(string name, TensorType type, long[] shape, long bytes)
+    {
+        Name = name;
+        Type = type;
+        Shape = shape;
+        Count = TensorSizes.Count(shape);
+        Bytes = bytes;
+    }
+
+    /// <summary>Its name, as in GGUF: <c>blk.0.attn_q.weight</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>How its elements are stored.</summary>
+    public TensorType Type { get; }
+
+    /// <summary>
+    /// Its dimensions, the fastest first, as GGUF has them: a matrix that maps n inputs to m outputs is [n, m], each output's n
+    /// weights side by side.
+    /// </summary>
+    public long[] Shape { get; }
+
+    /// <summary>How many elements.</summary>
+    public long Count { get; }
+
+    /// <summary>The length of <see cref="Data"/>.</summary>
+    public long Bytes { get; }
+
+    /// <summary>
+    /// Its bytes: usually where they lie in the mapped file, otherwise (rows that a Hugging Face file has in another order) a
+    /// copy that is made now.
+    /// </summary>
+    public MappedBytes Data
+    {
+        get
+        {
+            if (!_made)
+                (_data, _made) = (_make!(), true);
+            return _data;
+        }
+    }
+
+    /// <summary>
+    /// Says that its bytes will not be read again soon, as after repacking them: mapped pages stop counting as resident memory,
+    /// a copy is given up. <see cref="Data"/> still works.
+    /// </summary>
+    public void Release()
+    {
+        if (_make is null)
+            _data.Release();
+        else
+            (_data, _made) = (default, false);
+    }
+
+    /// <summary>Its name, type and shape.</summary>
+    public override string ToString() => $"{Name} {Type} [{string.Join(", ", Shape)}]";
+}
