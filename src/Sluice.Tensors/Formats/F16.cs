@@ -38,12 +38,14 @@ internal sealed class F16 : WeightFormat
             halves[i] = (Half)values[i];
     }
 
+    private const float TwoTo112 = 5.1922968585348276e33f;
+
     // Moved to where a single keeps them, a half's exponent and fraction mean 2^-112 times its value, subnormals
     // included, so one exact multiplication converts both. Infinity and NaN need the highest exponent instead.
     private static Vector<float> ToSingle(Vector<uint> halves)
     {
         Vector<uint> magnitude = (halves & new Vector<uint>(0x7FFF)) << 13;
-        Vector<uint> finite = Vector.AsVectorUInt32(Vector.AsVectorSingle(magnitude) * new Vector<float>(5.1922968585348276e33f /* 2^112 */));
+        Vector<uint> finite = Vector.AsVectorUInt32(Vector.AsVectorSingle(magnitude) * new Vector<float>(TwoTo112));
         Vector<uint> special = Vector.GreaterThanOrEqual(magnitude, new Vector<uint>(0x7C00 << 13));
         Vector<uint> bits = Vector.ConditionalSelect(special, magnitude | new Vector<uint>(0x7F800000), finite);
         return Vector.AsVectorSingle(bits | ((halves & new Vector<uint>(0x8000)) << 16));

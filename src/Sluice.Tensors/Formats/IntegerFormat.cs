@@ -62,7 +62,10 @@ public abstract class IntegerFormat : WeightFormat
         int count = CountBlocks(blocks.Length, quants.Length);
         int groups = BlockSize / GroupSize;
         if (scales.Length != count * groups || mins.Length != (HasMin ? scales.Length : 0))
-            throw new ArgumentException($"{count} blocks of {Name} have {count * groups} groups, not {scales.Length} and {mins.Length}.");
+        {
+            throw new ArgumentException(
+                $"{count} blocks of {Name} have {count * groups} groups, not {scales.Length} scales and {mins.Length} minimums.");
+        }
         int minGroups = HasMin ? groups : 0;
         for (int i = 0; i < count; i++)
         {

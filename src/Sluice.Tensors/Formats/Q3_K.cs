@@ -12,7 +12,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q3_K.
 /// </summary>
-internal sealed class Q3_K() : IntegerFormat(TensorType.Q3_K, blockSize: 256, blockBytes: 110, groupSize: 16, lowest: -4, highest: 3)
+internal sealed class Q3_K()
+    : IntegerFormat(TensorType.Q3_K, blockSize: 256, blockBytes: 110, groupSize: 16, lowest: -4, highest: 3)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

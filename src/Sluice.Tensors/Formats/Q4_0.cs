@@ -8,7 +8,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q4_0.
 /// </summary>
-internal sealed class Q4_0() : IntegerFormat(TensorType.Q4_0, blockSize: 32, blockBytes: 18, groupSize: 32, lowest: -8, highest: 7)
+internal sealed class Q4_0()
+    : IntegerFormat(TensorType.Q4_0, blockSize: 32, blockBytes: 18, groupSize: 32, lowest: -8, highest: 7)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

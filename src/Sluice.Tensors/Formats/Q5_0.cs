@@ -11,7 +11,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q5_0.
 /// </summary>
-internal sealed class Q5_0() : IntegerFormat(TensorType.Q5_0, blockSize: 32, blockBytes: 22, groupSize: 32, lowest: -16, highest: 15)
+internal sealed class Q5_0()
+    : IntegerFormat(TensorType.Q5_0, blockSize: 32, blockBytes: 22, groupSize: 32, lowest: -16, highest: 15)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

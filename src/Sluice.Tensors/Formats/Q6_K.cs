@@ -11,7 +11,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q6_K.
 /// </summary>
-internal sealed class Q6_K() : IntegerFormat(TensorType.Q6_K, blockSize: 256, blockBytes: 210, groupSize: 16, lowest: -32, highest: 31)
+internal sealed class Q6_K()
+    : IntegerFormat(TensorType.Q6_K, blockSize: 256, blockBytes: 210, groupSize: 16, lowest: -32, highest: 31)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

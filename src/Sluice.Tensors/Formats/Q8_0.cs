@@ -10,7 +10,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q8_0.
 /// </summary>
-internal sealed class Q8_0() : IntegerFormat(TensorType.Q8_0, blockSize: 32, blockBytes: 34, groupSize: 32, lowest: -128, highest: 127)
+internal sealed class Q8_0()
+    : IntegerFormat(TensorType.Q8_0, blockSize: 32, blockBytes: 34, groupSize: 32, lowest: -128, highest: 127)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

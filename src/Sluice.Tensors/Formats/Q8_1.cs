@@ -12,7 +12,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q8_1.
 /// </summary>
-internal sealed class Q8_1() : IntegerFormat(TensorType.Q8_1, blockSize: 32, blockBytes: 36, groupSize: 32, lowest: -128, highest: 127)
+internal sealed class Q8_1()
+    : IntegerFormat(TensorType.Q8_1, blockSize: 32, blockBytes: 36, groupSize: 32, lowest: -128, highest: 127)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -13,7 +13,8 @@ namespace Sluice.Tensors.Formats;
 /// </code>
 /// Layout: ggml block_q8_K.
 /// </summary>
-internal sealed class Q8_K() : IntegerFormat(TensorType.Q8_K, blockSize: 256, blockBytes: 292, groupSize: 32, lowest: -128, highest: 127)
+internal sealed class Q8_K()
+    : IntegerFormat(TensorType.Q8_K, blockSize: 256, blockBytes: 292, groupSize: 32, lowest: -128, highest: 127)
 {
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

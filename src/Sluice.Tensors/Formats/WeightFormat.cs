@@ -52,7 +52,10 @@ public abstract class WeightFormat
     {
         (int count, int rest) = Math.DivRem(blocks, BlockBytes);
         if (rest != 0 || values != (long)count * BlockSize)
-            throw new ArgumentException($"{blocks} bytes of {Name} do not hold {values} weights (blocks of {BlockBytes} bytes hold {BlockSize}).");
+        {
+            throw new ArgumentException(
+                $"{blocks} bytes of {Name} do not hold {values} weights; a block of {BlockBytes} bytes holds {BlockSize}.");
+        }
         if (importance != 0 && importance != values)
             throw new ArgumentException($"The importance of {importance} weights was given for {values}.");
         return count;

@@ -7,8 +7,13 @@ public static class WeightFormats
     public static IReadOnlyList<WeightFormat> All { get; } =
     [
         new F32(), new F16(), new BF16(),
-        new Q4_0(), new Q4_1(), new Q5_0(), new Q5_1(), new Q8_0(), new Q8_1(),
+        new Q1_0(), new Q2_0(), new Q4_0(), new Q4_1(), new Q5_0(), new Q5_1(), new Q8_0(), new Q8_1(),
         new Q2_K(), new Q3_K(), new Q4_K(), new Q5_K(), new Q6_K(), new Q8_K(),
+        new IQ1_S(), new IQ1_M(),
+        new IQ2_XXS(), new IQ2_XS(), new IQ2_S(),
+        new IQ3_XXS(), new IQ3_S(),
+        new IQ4_NL(), new IQ4_XS(),
+        new TQ1_0(), new TQ2_0(), new MXFP4(), new NVFP4(),
     ];
 
     private static readonly Dictionary<TensorType, WeightFormat> ByType = All.ToDictionary(format => format.Type);
@@ -19,11 +24,12 @@ public static class WeightFormats
     /// <summary>The format of a tensor type.</summary>
     /// <exception cref="NotSupportedException">The type is no weight format.</exception>
     public static WeightFormat Get(TensorType type) =>
-        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is not a weight format that Sluice knows.");
+        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is no weight format that Sluice knows.");
 
     /// <summary>The format of a name, whatever its case, as in <c>q4_k</c>.</summary>
     /// <exception cref="ArgumentException">There is no format of that name.</exception>
     public static WeightFormat Get(string name) =>
         All.FirstOrDefault(format => format.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-        ?? throw new ArgumentException($"There is no weight format '{name}'; there are {string.Join(", ", All.Select(f => f.Name))}.", nameof(name));
+        ?? throw new ArgumentException(
+            $"There is no weight format '{name}'; there are {string.Join(", ", All.Select(f => f.Name))}.", nameof(name));
 }

@@ -4,8 +4,9 @@ using Sluice.TestData;
 
 namespace Sluice.Tensors.Formats;
 
-/// <summary>tests/data/quant: what an independent implementation made of one input, for each type, with and without importance.</summary>
-internal sealed record GoldenQuant(string Type, uint Id, bool Imatrix, int Block, int BlockBytes, double Nmse, double WeightedNmse)
+/// <summary>tests/data/quant: what an independent implementation made of one input, with and without importance.</summary>
+internal sealed record GoldenQuant(
+    string Type, uint Id, bool Imatrix, int Block, int BlockBytes, double Nmse, double WeightedNmse)
 {
     public static IReadOnlyList<GoldenQuant> All { get; } = JsonSerializer.Deserialize<List<GoldenQuant>>(
         File.ReadAllText(SharedFiles.Data("quant", "index.json")), JsonSerializerOptions.Web)!;
@@ -27,7 +28,7 @@ internal sealed record GoldenQuant(string Type, uint Id, bool Imatrix, int Block
     public static GoldenQuant Find(string type, bool imatrix) =>
         All.Single(g => g.Imatrix == imatrix && g.Type.Equals(type, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>The squared error of <paramref name="values"/> relative to the input's squares, plain or weighted by importance.</summary>
+    /// <summary>The values' squared error relative to the input's squares, plain or weighted by importance.</summary>
     public static double Error(ReadOnlySpan<float> values, bool weighted)
     {
         double error = 0, total = 0;

@@ -26,6 +26,13 @@ public class WeightFormatsTests
     }
 
     [Fact]
+    public void Every_tensor_type_but_integers_and_doubles_is_a_format()
+    {
+        TensorType[] others = [TensorType.I8, TensorType.I16, TensorType.I32, TensorType.I64, TensorType.F64];
+        Assert.Equal(Enum.GetValues<TensorType>().Except(others).Order(), WeightFormats.All.Select(f => f.Type).Order());
+    }
+
+    [Fact]
     public void Size_counts_whole_blocks_without_overflow()
     {
         WeightFormat format = WeightFormats.Get(TensorType.Q4_K);

@@ -1,0 +1,40 @@
+using System.Buffers.Binary;
+
+namespace Sluice.Tensors.Formats;
+
+/// <summary>
+/// 256 weights in 16 groups of 16 with a 3-bit scale, which are 2 points of a code book of 2048, each shifted by an eighth up
+/// or down: <c>value = d * (2 scale + 1) * (point ± 1/8)</c>, so q is 8 point ± 1. 1.75 bits per weight.
+/// <code>
+/// byte 0   qs      32 bytes: bits 0-7 of the index of each point
+///      32  qh      16 bytes; byte i: | point 2 i + 1 | point 2 i |   (of each | shift is down | bits 8-10 of its index |)
+///      48  scales  4 times 16 bits: | d, 4 bits | scale 4 i + 3 | 4 i + 2 | 4 i + 1 | 4 i |   (bits 4 i and up of the half d)
+/// </code>
+/// Layout: ggml block_iq1_m.
+/// </summary>
+internal sealed class IQ1_M()
+    : IntegerFormat(TensorType.IQ1_M, blockSize: 256, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9)
+{
+    private protected override void DecomposeBlock(
+        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    {
+        int half = 0;
+        for (int i = 0; i < 4; i++)
+            half |= BinaryPrimitives.ReadUInt16LittleEndian(block[(48 + 2 * i)..]) >> 12 << (4 * i);
+        float d = (float)BitConverter.UInt16BitsToHalf((ushort)half);
+        for (int g = 0; g < 16; g++)
+        {
+            int scale = (BinaryPrimitives.ReadUInt16LittleEndian(block[(48 + g / 4 * 2)..]) >> (g % 4 * 3)) & 7;
+            scales[g] = d * (2 * scale + 1) * 0.125f;
+        }
+        for (int i = 0; i < 32; i++)
+        {
+            int qh = block[32 + i / 2] >> (i % 2 * 4);
+            Span<sbyte> q = quants.Slice(8 * i, 8);
+            IQ1Grid.Points.Copy(block[i] | ((qh & 7) << 8), q);
+            sbyte shift = (sbyte)((qh & 8) != 0 ? -1 : 1);
+            foreach (ref sbyte weight in q)
+                weight += shift;
+        }
+    }
+}

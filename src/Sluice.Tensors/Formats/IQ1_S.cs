@@ -1,0 +1,33 @@
+using System.Buffers.Binary;
+
+namespace Sluice.Tensors.Formats;
+
+/// <summary>
+/// 256 weights in 8 groups of 32, which are 4 points of a code book of 2048, with a 3-bit scale and a shift of an eighth up
+/// or down: <c>value = d * (2 scale + 1) * (point ± 1/8)</c>, so q is 8 point ± 1. 1.5625 bits per weight.
+/// <code>
+/// byte 0   d   half
+///      2   qs  32 bytes: bits 0-7 of the index of each point
+///      34  qh  8 times 16 bits: | shift is down, 1 bit | scale, 3 bits | point 3 | point 2 | point 1 | point 0 |
+///              (3 bits of each point: bits 8-10 of its index)
+/// </code>
+/// Layout: ggml block_iq1_s.
+/// </summary>
+internal sealed class IQ1_S()
+    : IntegerFormat(TensorType.IQ1_S, blockSize: 256, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9)
+{
+    private protected override void DecomposeBlock(
+        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    {
+        float d = Fields.Half(block, 0);
+        for (int g = 0; g < 8; g++)
+        {
+            int qh = BinaryPrimitives.ReadUInt16LittleEndian(block[(34 + 2 * g)..]);
+            scales[g] = d * (2 * ((qh >> 12) & 7) + 1) * 0.125f;
+            Span<sbyte> group = quants.Slice(32 * g, 32);
+            for (int i = 0; i < 4; i++)
+                IQ1Grid.Points.Copy(block[2 + 4 * g + i] | (((qh >> (3 * i)) & 7) << 8), group[(8 * i)..]);
+            Fields.Add(group, (sbyte)((qh & 0x8000) != 0 ? -1 : 1));
+        }
+    }
+}

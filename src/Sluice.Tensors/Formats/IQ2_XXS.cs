@@ -1,0 +1,36 @@
+using System.Buffers.Binary;
+
+namespace Sluice.Tensors.Formats;
+
+/// <summary>
+/// 256 weights in 8 groups of 32, which are 4 points of a code book of 256, with signs and a 4-bit scale:
+/// <c>value = d * (scale + 1/2) / 4 * ±point</c>. 2.0625 bits per weight.
+/// <code>
+/// byte 0   d   half
+///      2   qs  8 times 8 bytes, for 32 weights each:
+///              byte 0-3  indices of the 4 points
+///                   4-7  32 bits: | scale, 4 bits | signs of point 3, 7 bits | of 2 | of 1 | of 0 |   (the 8th sign is implied)
+/// </code>
+/// Layout: ggml block_iq2_xxs.
+/// </summary>
+internal sealed class IQ2_XXS()
+    : IntegerFormat(TensorType.IQ2_XXS, blockSize: 256, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43)
+{
+    private protected override void DecomposeBlock(
+        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    {
+        float d = Fields.Half(block, 0);
+        for (int g = 0; g < 8; g++)
+        {
+            ReadOnlySpan<byte> group = block.Slice(2 + 8 * g, 8);
+            uint signs = BinaryPrimitives.ReadUInt32LittleEndian(group[4..]);
+            scales[g] = d * (0.5f + (signs >> 28)) * 0.25f;
+            for (int i = 0; i < 4; i++)
+            {
+                Span<sbyte> q = quants.Slice(32 * g + 8 * i, 8);
+                IQ2Grids.Xxs.Copy(group[i], q);
+                CodeBook.Negate(CodeBook.EvenSigns((signs >> (7 * i)) & 127), q);
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+namespace Sluice.Tensors.KvFormats;
+
+/// <summary>The list of KV formats. A new format is a file beside this one and a line here.</summary>
+public static class KvFormats
+{
+    /// <summary>Every format.</summary>
+    public static IReadOnlyList<KvFormat> All { get; } = [new F32Kv()];
+
+    /// <summary>The format of a name, whatever its case.</summary>
+    /// <exception cref="ArgumentException">There is none of that name.</exception>
+    public static KvFormat Get(string name) =>
+        All.FirstOrDefault(format => format.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ArgumentException($"There is no KV format '{name}'; there are {string.Join(", ", All.Select(f => f.Name))}.", nameof(name));
+}

@@ -1,0 +1,125 @@
+namespace Sluice.Tensors;
+
+/// <summary>
+/// What one forward pass computes: a ragged list of tokens, grouped by sequence. Prefill, decode, any mix of both, and the
+/// verification of a draft or a draft tree are all such a list.
+/// </summary>
+/// <remarks>
+/// Row i of a sequence goes into its cache slot Past + i. On a chain the slot is the position; in a tree siblings share a
+/// position but not a slot. A token sees the sequence's cached slots (within a layer's window), its ancestors in this batch,
+/// and itself. A batch is filled and passed by one thread, and reused from step to step without allocating.
+/// </remarks>
+public sealed class Batch
+{
+    private int[] tokens = new int[64], positions = new int[64], parents = new int[64], outputs = new int[64];
+    private BatchSequence[] sequences = new BatchSequence[8];
+    private int sequenceCount, outputCount;
+
+    /// <summary>The number of tokens.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Token ids [Count].</summary>
+    public ReadOnlySpan<int> Tokens => tokens.AsSpan(0, Count);
+
+    /// <summary>Positions in their sequences [Count].</summary>
+    public ReadOnlySpan<int> Positions => positions.AsSpan(0, Count);
+
+    /// <summary>The batch row of the token before each one, or -1 where that is the last cached one [Count].</summary>
+    public ReadOnlySpan<int> Parents => parents.AsSpan(0, Count);
+
+    /// <summary>The rows whose outputs are wanted, ascending.</summary>
+    public ReadOnlySpan<int> Outputs => outputs.AsSpan(0, outputCount);
+
+    /// <summary>The sequences, in the order of their rows.</summary>
+    public ReadOnlySpan<BatchSequence> Sequences => sequences.AsSpan(0, sequenceCount);
+
+    /// <summary>Empties the batch for another step.</summary>
+    public void Clear()
+    {
+        Array.Clear(sequences, 0, sequenceCount); // let go of the block tables
+        (Count, sequenceCount, outputCount) = (0, 0, 0);
+    }
+
+    /// <summary>Starts the rows of another sequence.</summary>
+    /// <param name="past">How many of its tokens the cache holds.</param>
+    /// <param name="blockTables">For each cache group, the block of every <c>BlockSize</c> slots; -1 where it was given back.</param>
+    /// <param name="stateSlot">Where its recurrent state is, for state-space layers.</param>
+    public void BeginSequence(int past, int[][] blockTables, int stateSlot = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(past);
+        if (sequenceCount == sequences.Length)
+            Array.Resize(ref sequences, sequenceCount * 2);
+        sequences[sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot);
+    }
+
+    /// <summary>Adds the token that follows the one added last (or the cached ones).</summary>
+    /// <returns>Its row.</returns>
+    public int Add(int token, bool wantOutput) => AddChild(token, Last.Count == 0 ? -1 : Count - 1, wantOutput);
+
+    /// <summary>Adds a token of a tree.</summary>
+    /// <param name="token">Its id.</param>
+    /// <param name="parent">The row of the token before it, in this sequence, or -1 where that is the last cached one.</param>
+    /// <param name="wantOutput">Whether its logits are wanted.</param>
+    /// <returns>Its row.</returns>
+    public int AddChild(int token, int parent, bool wantOutput)
+    {
+        ref BatchSequence sequence = ref Last;
+        if (parent != -1 && (parent < sequence.Start || parent >= Count))
+            throw new ArgumentOutOfRangeException(nameof(parent), parent, "A parent is an earlier row of the same sequence, or -1.");
+        if (Count == tokens.Length)
+        {
+            Array.Resize(ref tokens, Count * 2);
+            Array.Resize(ref positions, Count * 2);
+            Array.Resize(ref parents, Count * 2);
+            Array.Resize(ref outputs, Count * 2);
+        }
+        tokens[Count] = token;
+        parents[Count] = parent;
+        positions[Count] = parent == -1 ? sequence.Past : positions[parent] + 1;
+        sequence.Append(isChain: parent == (sequence.Count == 0 ? -1 : Count - 1));
+        if (wantOutput)
+            outputs[outputCount++] = Count;
+        return Count++;
+    }
+
+    private ref BatchSequence Last
+    {
+        get
+        {
+            if (sequenceCount == 0)
+                throw new InvalidOperationException("BeginSequence comes first.");
+            return ref sequences[sequenceCount - 1];
+        }
+    }
+}
+
+/// <summary>The rows of one sequence in a <see cref="Batch"/>.</summary>
+public struct BatchSequence
+{
+    internal BatchSequence(int start, int past, int[][] blockTables, int stateSlot) =>
+        (Start, Past, BlockTables, StateSlot, IsChain) = (start, past, blockTables, stateSlot, true);
+
+    /// <summary>Its first row.</summary>
+    public int Start { get; }
+
+    /// <summary>Its rows.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The tokens that the cache held before this batch; row Start + i goes into slot Past + i.</summary>
+    public int Past { get; }
+
+    /// <summary>For each cache group, the block of every BlockSize slots, or -1 where it was given back.</summary>
+    public int[][] BlockTables { get; }
+
+    /// <summary>Where its recurrent state is.</summary>
+    public int StateSlot { get; }
+
+    /// <summary>Whether every row follows the one before it, so that there is no tree.</summary>
+    public bool IsChain { get; private set; }
+
+    internal void Append(bool isChain)
+    {
+        Count++;
+        IsChain &= isChain;
+    }
+}

@@ -1,0 +1,61 @@
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Tensors;
+
+/// <summary>
+/// A stored weight tensor as a file has it: <see cref="Experts"/> matrices of <see cref="Rows"/> x <see cref="Columns"/> (output
+/// x input features), each row a whole number of the format's blocks.
+/// </summary>
+public readonly unsafe struct WeightData
+{
+    internal readonly byte* Data;
+    private readonly object owner; // keeps the bytes alive and in place
+
+    /// <summary>Over native bytes that <paramref name="owner"/> keeps alive and in place.</summary>
+    /// <exception cref="InvalidDataException">The length is not what the shape needs.</exception>
+    internal WeightData(string name, WeightFormat format, int columns, int rows, int experts, byte* data, long length, object owner)
+    {
+        if (columns <= 0 || rows <= 0 || experts <= 0 || columns % format.BlockSize != 0)
+            throw new InvalidDataException($"{name}: [{columns}, {rows}, {experts}] is no shape for {format.Name} (blocks of {format.BlockSize}).");
+        long needed = checked(format.Bytes(columns) * rows * experts);
+        if (length != needed)
+            throw new InvalidDataException($"{name}: [{columns}, {rows}, {experts}] of {format.Name} needs {needed:N0} bytes, not {length:N0}.");
+        Data = data;
+        (Name, Format, Columns, Rows, Experts, this.owner) = (name, format, columns, rows, experts, owner);
+    }
+
+    /// <summary>The tensor's name, for messages.</summary>
+    public string Name { get; }
+
+    /// <summary>How the weights are stored.</summary>
+    public WeightFormat Format { get; }
+
+    /// <summary>Input features.</summary>
+    public int Columns { get; }
+
+    /// <summary>Output features.</summary>
+    public int Rows { get; }
+
+    /// <summary>Matrices, one after the other: 1, or the experts of a mixture.</summary>
+    public int Experts { get; }
+
+    /// <summary>Bytes of a row.</summary>
+    public long RowBytes => Format.Bytes(Columns);
+
+    /// <summary>The stored bytes of a row.</summary>
+    public ReadOnlySpan<byte> Row(int row, int expert = 0)
+    {
+        if ((uint)row >= (uint)Rows || (uint)expert >= (uint)Experts)
+            throw new ArgumentOutOfRangeException(nameof(row), row, $"{Name} has {Rows} rows in each of {Experts} matrices (asked: {expert}).");
+        return new ReadOnlySpan<byte>(Data + ((long)expert * Rows + row) * RowBytes, checked((int)RowBytes));
+    }
+
+    /// <summary>Over a copy of managed bytes.</summary>
+    public static WeightData FromBytes(string name, WeightFormat format, int columns, int rows, int experts, ReadOnlySpan<byte> bytes)
+    {
+        byte[] pinned = GC.AllocateUninitializedArray<byte>(bytes.Length, pinned: true);
+        bytes.CopyTo(pinned);
+        fixed (byte* data = pinned)
+            return new WeightData(name, format, columns, rows, experts, data, bytes.Length, pinned);
+    }
+}
