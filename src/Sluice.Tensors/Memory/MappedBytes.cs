@@ -59,6 +59,9 @@ public readonly struct MappedBytes
     /// </summary>
     internal unsafe byte* Pointer => _file is null ? null : _file.Pointer(_offset, Length);
 
+    /// <summary>What keeps <see cref="Pointer"/> valid while it is alive.</summary>
+    internal object? Owner => _file;
+
     private void CheckRange(long offset, long length)
     {
         if (offset < 0 || length < 0 || offset > Length - length)

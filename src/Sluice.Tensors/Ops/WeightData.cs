@@ -1,4 +1,5 @@
 using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
 
 namespace Sluice.Tensors;
 
@@ -49,6 +50,11 @@ public readonly unsafe struct WeightData
             throw new ArgumentOutOfRangeException(nameof(row), row, $"{Name} has {Rows} rows in each of {Experts} matrices (asked: {expert}).");
         return new ReadOnlySpan<byte>(Data + ((long)expert * Rows + row) * RowBytes, checked((int)RowBytes));
     }
+
+    /// <summary>Over the bytes of a file, where they lie; the file stays open for as long as the weights are used.</summary>
+    /// <exception cref="InvalidDataException">The length is not what the shape needs.</exception>
+    public static WeightData FromFile(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes) =>
+        new(name, format, columns, rows, experts, bytes.Pointer, bytes.Length, bytes.Owner ?? Array.Empty<byte>());
 
     /// <summary>Over a copy of managed bytes.</summary>
     public static WeightData FromBytes(string name, WeightFormat format, int columns, int rows, int experts, ReadOnlySpan<byte> bytes)

@@ -61,7 +61,6 @@ internal static class TensorSizes
     private static string Explain(uint type) => type switch
     {
         4 or 5 => "which was removed from the format (Q4_2 and Q4_3)",
-        9 or 15 => "which is for intermediate results and not for files (Q8_1 and Q8_K)",
         31 or 32 or 33 or 37 or 38 => "a repacked Q4_0 or IQ4_NL that was removed from the format; use the plain type",
         36 => "which is I2_S of bitnet.cpp and ik_llama.cpp (or a repacked IQ4_NL, removed from the format)",
         (>= 97 and <= 99) or (>= 133 and <= 158) or (>= 202 and <= 399) =>
