@@ -13,6 +13,14 @@ internal static class Fields
     /// <summary>A little-endian half, as blocks store their scales.</summary>
     public static float Half(ReadOnlySpan<byte> block, int at) => (float)BinaryPrimitives.ReadHalfLittleEndian(block[at..]);
 
+    /// <summary>Writes a float as a half, as blocks store their scales, and gives what was stored.</summary>
+    public static float WriteHalf(float value, Span<byte> block, int at)
+    {
+        Half half = (Half)value;
+        BinaryPrimitives.WriteHalfLittleEndian(block[at..], half);
+        return (float)half;
+    }
+
     /// <summary>Writes <c>target[i] = bits [shift, shift + bits) of source[i]</c>.</summary>
     public static void Extract(ReadOnlySpan<byte> source, int shift, int bits, Span<sbyte> target)
     {
@@ -32,6 +40,10 @@ internal static class Fields
         for (int i = 0; i < to.Length; i++)
             to[i] |= ((from[i] >> shift) & mask) << at;
     }
+
+    /// <summary><see cref="Insert"/> in the direction of writing: from a block's integers into its bytes.</summary>
+    public static void Deposit(ReadOnlySpan<sbyte> source, int shift, int bits, int at, Span<byte> target) =>
+        Insert(MemoryMarshal.AsBytes(source), shift, bits, at, MemoryMarshal.Cast<byte, sbyte>(target)[..source.Length]);
 
     /// <summary>Ors bit i of <paramref name="bits"/> into <c>target[i]</c>, moved up to bit <paramref name="at"/>.</summary>
     public static void InsertBits(uint bits, int at, Span<sbyte> target)

@@ -102,6 +102,41 @@ public abstract class IntegerFormat : WeightFormat
     private protected abstract void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins);
 
+    /// <inheritdoc/>
+    public sealed override void Quantize(
+        ReadOnlySpan<float> values, Span<byte> blocks, ReadOnlySpan<float> importance = default)
+    {
+        int count = CountBlocks(blocks.Length, values.Length, importance.Length);
+        float meanSquare = MeanSquare(values);
+        for (int i = 0; i < count; i++)
+        {
+            ReadOnlySpan<float> weights = importance.IsEmpty ? [] : importance.Slice(i * BlockSize, BlockSize);
+            // An expert that calibration never reached has no importance anywhere; it must not become zeros.
+            if (!weights.ContainsAnyExcept(0))
+                weights = [];
+            QuantizeBlock(
+                values.Slice(i * BlockSize, BlockSize), weights, meanSquare, blocks.Slice(i * BlockBytes, BlockBytes));
+        }
+    }
+
+    /// <summary>Encodes one block; overridden where <see cref="WeightFormat.CanQuantize"/>.</summary>
+    /// <param name="values">A block's values.</param>
+    /// <param name="importance">As many importances, or none.</param>
+    /// <param name="meanSquare">The mean square of all values of this call, a row where there is an importance.</param>
+    /// <param name="block">A block's bytes, of any content, written.</param>
+    private protected virtual void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block) =>
+        throw new NotSupportedException($"{Name} can be read but not written.");
+
+    /// <summary>The mean of the squares, summed in order.</summary>
+    private protected static float MeanSquare(ReadOnlySpan<float> values)
+    {
+        float sum = 0;
+        foreach (float value in values)
+            sum += value * value;
+        return sum / values.Length;
+    }
+
     private static void Multiply(ReadOnlySpan<sbyte> quants, float scale, Span<float> values)
     {
         ReadOnlySpan<Vector128<sbyte>> sixteens = MemoryMarshal.Cast<sbyte, Vector128<sbyte>>(quants);

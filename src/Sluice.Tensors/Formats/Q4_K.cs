@@ -21,4 +21,16 @@ internal sealed class Q4_K()
         for (int i = 0; i < 256; i += 32)
             Fields.Extract(block[(16 + i / 64 * 32)..], shift: i % 64 / 32 * 4, bits: 4, quants.Slice(i, 32));
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256];
+        block.Clear();
+        KQuantizer.Quantize(values, importance, 15, quants, block);
+        for (int i = 0; i < 256; i += 32)
+            Fields.Deposit(quants.Slice(i, 32), shift: 0, bits: 4, at: i % 64 / 32 * 4, block[(16 + i / 64 * 32)..]);
+    }
 }

@@ -26,4 +26,20 @@ internal sealed class Q5_K()
             Fields.Insert(block[16..], shift: i / 32, bits: 1, at: 4, q);
         }
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256];
+        block.Clear();
+        KQuantizer.Quantize(values, importance, 31, quants, block);
+        for (int i = 0; i < 256; i += 32)
+        {
+            ReadOnlySpan<sbyte> q = quants.Slice(i, 32);
+            Fields.Deposit(q, shift: 0, bits: 4, at: i % 64 / 32 * 4, block[(48 + i / 64 * 32)..]);
+            Fields.Deposit(q, shift: 4, bits: 1, at: i / 32, block[16..]);
+        }
+    }
 }

@@ -29,4 +29,44 @@ internal sealed class Q6_K()
             Fields.Add(q, -32);
         }
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256];
+        Span<float> scales = stackalloc float[16];
+        Span<float> weights = stackalloc float[16];
+        for (int g = 0; g < 16; g++)
+        {
+            ReadOnlySpan<float> group = values.Slice(16 * g, 16);
+            for (int i = 0; i < 16; i++)
+                weights[i] = importance.IsEmpty ? group[i] * group[i] : importance[16 * g + i];
+            scales[g] = Fit.Symmetric(group, weights, 32, quants.Slice(16 * g, 16));
+        }
+
+        block.Clear();
+        float extreme = Fit.Extreme(scales);
+        if (extreme == 0)
+            return;
+        // The largest scale becomes -128, the end of the range that reaches further.
+        float inverse = -128 / extreme;
+        float d = Fields.WriteHalf(1 / inverse, block, 208);
+        for (int g = 0; g < 16; g++)
+        {
+            sbyte scale = (sbyte)MathF.Min(127, MathF.Round(inverse * scales[g]));
+            block[192 + g] = (byte)scale;
+            // Rounded again, now to the scale as stored.
+            Fit.RoundTo(values.Slice(16 * g, 16), d * scale, 0, -32, 31, quants.Slice(16 * g, 16));
+        }
+        Fields.Add(quants, 32);
+        for (int i = 0; i < 256; i += 32)
+        {
+            int half = i / 128, quarter = i % 128 / 32;
+            ReadOnlySpan<sbyte> q = quants.Slice(i, 32);
+            Fields.Deposit(q, shift: 0, bits: 4, at: quarter / 2 * 4, block[(half * 64 + quarter % 2 * 32)..]);
+            Fields.Deposit(q, shift: 4, bits: 2, at: quarter * 2, block[(128 + half * 32)..]);
+        }
+    }
 }

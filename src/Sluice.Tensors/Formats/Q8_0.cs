@@ -19,4 +19,20 @@ internal sealed class Q8_0()
         scales[0] = Fields.Half(block, 0);
         MemoryMarshal.Cast<byte, sbyte>(block[2..]).CopyTo(quants);
     }
+
+    public override bool CanQuantize => true;
+
+    // Rounding to the largest weight's scale leaves so little error that importance changes nothing.
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        float largest = 0;
+        foreach (float value in values)
+            largest = MathF.Max(largest, MathF.Abs(value));
+        float d = largest / 127;
+        float inverse = d == 0 ? 0 : 1 / d;
+        Fields.WriteHalf(d, block, 0);
+        for (int i = 0; i < 32; i++)
+            block[2 + i] = (byte)(sbyte)MathF.Round(values[i] * inverse, MidpointRounding.AwayFromZero);
+    }
 }

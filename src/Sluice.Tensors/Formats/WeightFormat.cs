@@ -40,7 +40,8 @@ public abstract class WeightFormat
     /// <param name="values">n * <see cref="BlockSize"/> values.</param>
     /// <param name="blocks">n * <see cref="BlockBytes"/> bytes, written.</param>
     /// <param name="importance">
-    /// How much each value's squared error matters (an importance matrix's row, as long as <paramref name="values"/>), or empty.
+    /// How much each value's squared error matters (an importance matrix's row, as long as <paramref name="values"/>), or empty:
+    /// all the same. A block whose importance is all 0 is encoded as if there were none.
     /// </param>
     /// <exception cref="NotSupportedException">The format cannot be written (<see cref="CanQuantize"/> is false).</exception>
     public virtual void Quantize(ReadOnlySpan<float> values, Span<byte> blocks, ReadOnlySpan<float> importance = default) =>
@@ -68,7 +69,7 @@ public abstract class WeightFormat
     {
         (long blocks, long rest) = Math.DivRem(count, BlockSize);
         if (rest != 0 || count < 0)
-            throw new ArgumentException($"{Name} stores blocks of {BlockSize} weights; {count} is not a multiple.", nameof(count));
+            throw new ArgumentException($"{Name} has blocks of {BlockSize} weights; {count} is not a multiple.", nameof(count));
         return checked(blocks * BlockBytes);
     }
 }

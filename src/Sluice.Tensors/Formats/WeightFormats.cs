@@ -24,7 +24,7 @@ public static class WeightFormats
     /// <summary>The format of a tensor type.</summary>
     /// <exception cref="NotSupportedException">The type is no weight format.</exception>
     public static WeightFormat Get(TensorType type) =>
-        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is no weight format that Sluice knows.");
+        Find(type) ?? throw new NotSupportedException($"Tensor type {type} ({(uint)type}) is no known weight format.");
 
     /// <summary>The format of a name, whatever its case, as in <c>q4_k</c>.</summary>
     /// <exception cref="ArgumentException">There is no format of that name.</exception>
