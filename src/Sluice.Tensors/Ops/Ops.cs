@@ -61,6 +61,15 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>A copy of some rows [rows.Length, x.Columns].</summary>
     public abstract Tensor Gather(Tensor x, ReadOnlySpan<int> rows);
 
+    /// <summary>Copies values to a tensor of the same shape.</summary>
+    public void Copy(Tensor from, Tensor to)
+    {
+        if (from.Rows != to.Rows || from.Columns != to.Columns)
+            throw new ArgumentException($"[{from.Rows}, {from.Columns}] cannot be copied to [{to.Rows}, {to.Columns}].");
+        for (int row = 0; row < from.Rows; row++)
+            from[row].CopyTo(to[row]);
+    }
+
     // Norms and element-wise operations
 
     /// <summary>

@@ -56,6 +56,11 @@ public readonly unsafe struct WeightData
     public static WeightData FromFile(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes) =>
         new(name, format, columns, rows, experts, bytes.Pointer, bytes.Length, bytes.Owner ?? Array.Empty<byte>());
 
+    /// <summary>Over the bytes of a mapped file.</summary>
+    /// <exception cref="InvalidDataException">The shape does not fit the format or the bytes.</exception>
+    public static WeightData FromMap(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes) =>
+        new(name, format, columns, rows, experts, bytes.Pointer, bytes.Length, bytes);
+
     /// <summary>Over a copy of managed bytes.</summary>
     public static WeightData FromBytes(string name, WeightFormat format, int columns, int rows, int experts, ReadOnlySpan<byte> bytes)
     {

@@ -12,6 +12,7 @@ public sealed class SequenceCache : IDisposable
     private readonly KvCache _cache;
     private readonly int[][] _tables;
     private readonly int[] _lengths; // blocks in each table
+    private readonly int[] _windowed; // in each table, the first block that may not have been given back to a window
     private bool _disposed;
 
     internal SequenceCache(KvCache cache, int stateSlot)
@@ -19,6 +20,7 @@ public sealed class SequenceCache : IDisposable
         (_cache, StateSlot) = (cache, stateSlot);
         _tables = new int[cache.Groups.Count][];
         _lengths = new int[cache.Groups.Count];
+        _windowed = new int[cache.Groups.Count];
         for (int g = 0; g < _tables.Length; g++)
             _tables[g] = new int[8];
     }
@@ -85,16 +87,8 @@ public sealed class SequenceCache : IDisposable
         Length += tokens;
         for (int g = 0; g < _tables.Length; g++)
         {
-            CacheGroup group = _cache.Groups[g];
             DropBeyond(g, Length);
-            for (int block = 0; block < _lengths[g]; block++)
-            {
-                int first = block * KvFormat.BlockSize, last = first + KvFormat.BlockSize - 1;
-                if (_tables[g][block] < 0 || !group.Retention.IsGone(first, last, Length))
-                    continue;
-                group.Pool.Release(_tables[g][block]);
-                _tables[g][block] = -1;
-            }
+            GiveBackUnseen(g);
         }
     }
 
@@ -140,7 +134,7 @@ public sealed class SequenceCache : IDisposable
         for (int g = 0; g < _tables.Length; g++)
         {
             copy._tables[g] = [.. _tables[g]];
-            copy._lengths[g] = _lengths[g];
+            (copy._lengths[g], copy._windowed[g]) = (_lengths[g], _windowed[g]);
             foreach (int block in BlocksOf(g))
                 _cache.Groups[g].Pool.Retain(block);
         }
@@ -175,6 +169,23 @@ public sealed class SequenceCache : IDisposable
         }
     }
 
+    /// <summary>Gives back the blocks that no later token sees. They go in order, but for the sinks before them, which stay.</summary>
+    private void GiveBackUnseen(int g)
+    {
+        CacheGroup group = _cache.Groups[g];
+        if (group.Retention.Window == 0)
+            return;
+        for (int block = Math.Max(_windowed[g], BlocksFor(group.Retention.SinkTokens)); block < _lengths[g]; block++)
+        {
+            int first = block * KvFormat.BlockSize, last = first + KvFormat.BlockSize - 1;
+            if (!group.Retention.IsGone(first, last, Length))
+                return;
+            group.Pool.Release(_tables[g][block]);
+            _tables[g][block] = -1;
+            _windowed[g] = block + 1;
+        }
+    }
+
     private void DropBeyond(int g, int length)
     {
         for (; _lengths[g] > BlocksFor(length); _lengths[g]--)
@@ -183,6 +194,7 @@ public sealed class SequenceCache : IDisposable
             if (block >= 0)
                 _cache.Groups[g].Pool.Release(block);
         }
+        _windowed[g] = Math.Min(_windowed[g], _lengths[g]);
     }
 
     private static int Take(BlockPool pool) =>

@@ -1,0 +1,47 @@
+using Sluice.Cache;
+using Sluice.Files;
+using Sluice.Tensors;
+
+namespace Sluice.Models;
+
+/// <summary>
+/// A model: weights and the one computation over them. An architecture is one file that derives from this class, and one line in
+/// <see cref="Architectures"/>.
+/// </summary>
+public abstract class Model
+{
+    /// <summary>Reads what all models have.</summary>
+    protected Model(ModelLoader loader) => (Config, Ops) = (loader.Config, loader.Ops);
+
+    /// <summary>The numbers of the model.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>What each layer keeps of a sequence.</summary>
+    public abstract IReadOnlyList<LayerCache> Layers { get; }
+
+    /// <summary>What runs the model.</summary>
+    protected Ops Ops { get; }
+
+    /// <summary>
+    /// Runs a batch, writing its tokens' rows to the cache, and computes the logits of the rows that want them
+    /// [batch.Outputs.Length, vocabulary]: scratch of the caller's scope.
+    /// </summary>
+    public abstract Tensor Forward(Batch batch, KvCache cache);
+
+    /// <summary>Loads the model of a file.</summary>
+    /// <param name="file">The file, which must stay open as long as the model is used.</param>
+    /// <param name="ops">What makes the weights ready, owns them, and runs them.</param>
+    /// <param name="options">Choices.</param>
+    /// <param name="progress">Told the loaded share, 0 to 1.</param>
+    /// <exception cref="InvalidDataException">Something is missing or has a wrong shape.</exception>
+    /// <exception cref="NotSupportedException">The architecture, a key or a tensor is unknown.</exception>
+    public static Model Load(ModelFile file, Ops ops, ModelOptions options = default, IProgress<float>? progress = null)
+    {
+        Func<ModelLoader, Model> create = Architectures.Find(file.Architecture) ?? throw new NotSupportedException(
+            $"{file.Path}: general.architecture '{file.Architecture}' is not one of those that Sluice runs: {string.Join(", ", Architectures.Names)}.");
+        ModelLoader loader = new(file, ops, options, progress);
+        Model model = create(loader);
+        loader.CheckAllRead();
+        return model;
+    }
+}

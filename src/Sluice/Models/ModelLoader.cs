@@ -1,0 +1,130 @@
+using Sluice.Cache;
+using Sluice.Files;
+using Sluice.Tensors;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Models;
+
+/// <summary>
+/// Hands a model file's tensors to an architecture, checked against the shapes that it expects, and made ready by
+/// <see cref="Ops"/>.
+/// </summary>
+public sealed class ModelLoader
+{
+    private readonly ModelFile _file;
+    private readonly IProgress<float>? _progress;
+    private readonly long _totalBytes;
+    private long _loadedBytes;
+
+    internal ModelLoader(ModelFile file, Ops ops, ModelOptions options, IProgress<float>? progress)
+    {
+        (_file, Ops, Options, _progress) = (file, ops, options, progress);
+        Config = new ModelConfig(file);
+        _totalBytes = Math.Max(1, file.Tensors.Values.Sum(tensor => tensor.Bytes));
+    }
+
+    /// <summary>The numbers of the model.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>What makes the weights ready, and runs them.</summary>
+    public Ops Ops { get; }
+
+    /// <summary>The caller's choices.</summary>
+    public ModelOptions Options { get; }
+
+    /// <summary>Whether the file has a tensor.</summary>
+    public bool Has(string name) => _file.Tensors.ContainsKey(name);
+
+    /// <summary>A matrix that maps <paramref name="columns"/> inputs to <paramref name="rows"/> outputs.</summary>
+    public Weight Matrix(string name, int columns, int rows) => Matrix(columns, (name, rows));
+
+    /// <summary>Matrices of equal input, run as one: their outputs stand side by side.</summary>
+    public Weight Matrix(int columns, params ReadOnlySpan<(string Name, int Rows)> parts) => Load(columns, 1, parts);
+
+    /// <summary>A matrix for each expert.</summary>
+    public Weight Experts(int columns, int experts, params ReadOnlySpan<(string Name, int Rows)> parts) => Load(columns, experts, parts);
+
+    /// <summary>A vector of float32.</summary>
+    public Tensor Vector(string name, int length) => Ops.LoadTensor(Stored(name, length, 1, 1));
+
+    /// <summary>A vector of float32, or none where the file does not have it.</summary>
+    public Tensor OptionalVector(string name, int length) => Has(name) ? Vector(name, length) : default;
+
+    /// <summary>Vectors side by side, or none where the file has none of them.</summary>
+    /// <exception cref="InvalidDataException">Some are there and some are not.</exception>
+    public Tensor OptionalVectors(params ReadOnlySpan<(string Name, int Length)> parts)
+    {
+        int total = 0, present = 0;
+        foreach ((string name, int length) in parts)
+        {
+            total += length;
+            present += Has(name) ? 1 : 0;
+        }
+        if (present == 0)
+            return default;
+        float[] values = new float[total];
+        int start = 0;
+        foreach ((string name, int length) in parts)
+        {
+            WeightData data = Stored(name, length, 1, 1);
+            data.Format.Dequantize(data.Row(0), values.AsSpan(start, length));
+            start += length;
+        }
+        return Ops.LoadVector(values);
+    }
+
+    /// <summary>A small matrix of float32 [rows, columns].</summary>
+    public Tensor Table(string name, int columns, int rows) => Ops.LoadTensor(Stored(name, columns, rows, 1));
+
+    /// <summary>A tensor as it is stored, for rows that are looked up.</summary>
+    public WeightData Stored(string name, int columns, int rows, int experts)
+    {
+        TensorInfo info = _file.Tensor(name);
+        ReadOnlySpan<long> expected = experts == 1 ? [columns, rows] : [columns, rows, experts];
+        ReadOnlySpan<long> shape = info.Shape;
+        // GGUF leaves out trailing dimensions of 1.
+        while (expected.Length > 1 && expected[^1] == 1)
+            expected = expected[..^1];
+        while (shape.Length > 1 && shape[^1] == 1)
+            shape = shape[..^1];
+        if (!shape.SequenceEqual(expected))
+            throw new InvalidDataException($"{_file.Path}: tensor '{name}' is [{string.Join(", ", info.Shape)}]; the metadata asks for [{string.Join(", ", expected.ToArray())}].");
+        WeightFormat format = WeightFormats.Find(info.Type)
+            ?? throw new NotSupportedException($"{_file.Path}: tensor '{name}' is of type {info.Type}, which is not a weight format.");
+        return WeightData.FromMap(name, format, columns, rows, experts, info.Data);
+    }
+
+    /// <summary>Refuses a model of which something was not read: it would compute something else than its makers meant.</summary>
+    /// <exception cref="NotSupportedException">A key of the architecture or a tensor is unknown; the message names it.</exception>
+    internal void CheckAllRead()
+    {
+        string? key = Config.Metadata.UnreadKeys.FirstOrDefault(key => key.StartsWith(Config.Architecture + ".", StringComparison.Ordinal));
+        if (key is not null)
+            throw new NotSupportedException($"{_file.Path}: metadata key '{key}' is not implemented for {Config.Architecture} models.");
+        string? tensor = _file.UnreadTensors.FirstOrDefault();
+        if (tensor is not null)
+            throw new NotSupportedException($"{_file.Path}: tensor '{tensor}' is not implemented for {Config.Architecture} models.");
+        _progress?.Report(1);
+    }
+
+    private Weight Load(int columns, int experts, ReadOnlySpan<(string Name, int Rows)> parts)
+    {
+        WeightData[] data = new WeightData[parts.Length];
+        for (int i = 0; i < parts.Length; i++)
+            data[i] = Stored(parts[i].Name, columns, parts[i].Rows, experts);
+        Weight weight = Ops.LoadWeight(data);
+        foreach ((string name, _) in parts)
+        {
+            TensorInfo info = _file.Tensor(name);
+            info.Release();
+            _loadedBytes += info.Bytes;
+        }
+        _progress?.Report((float)_loadedBytes / _totalBytes);
+        return weight;
+    }
+}
+
+/// <summary>Choices that shape a model when it is loaded.</summary>
+/// <param name="Context">The tokens that a sequence may have, or 0 for what the model was trained for.</param>
+/// <param name="Retention">Keeps every full-attention layer to a window (and sinks); full by default.</param>
+public readonly record struct ModelOptions(int Context = 0, Retention Retention = default);

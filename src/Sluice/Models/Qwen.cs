@@ -1,0 +1,29 @@
+using Sluice.Models.Layers;
+using Sluice.Tensors;
+
+namespace Sluice.Models;
+
+/// <summary>
+/// Qwen 2 and 2.5 (Yang et al. 2024), Qwen 3 (2025) and its mixtures of experts: Llama's structure with rotations of halves;
+/// Qwen 2 has biases on queries, keys and values, Qwen 3 norms of each head's queries and keys instead.
+/// </summary>
+internal static class Qwen
+{
+    public static Model Load(ModelLoader loader)
+    {
+        ModelConfig config = loader.Config;
+        RopeFrequencies rope = RopeFrequencies.Read(loader);
+        Router router = new(config.Int("expert_used_count", 0), Gating.Softmax) { Normalize = true };
+        int expertWidth = config.Experts > 0 ? config.Positive("expert_feed_forward_length") : 0;
+        if (config.Experts > 0)
+            config.Ignore("feed_forward_length"); // of dense layers, of which there are none
+        return new Transformer(loader, layer => new Block(
+            Norm.Rms(loader, $"blk.{layer}.attn_norm", config.Embedding),
+            new GroupedQueryAttention(loader, layer, RopePairing.Halves, loader.Options.Retention),
+            Norm.Rms(loader, $"blk.{layer}.ffn_norm", config.Embedding),
+            config.Experts == 0
+                ? new GatedFeedForward(loader, $"blk.{layer}.ffn", config.FeedForward, Activation.Silu)
+                : new MixtureOfExperts(loader, layer, expertWidth, router, Activation.Silu))
+        { Rope = rope });
+    }
+}
