@@ -1,0 +1,19 @@
+using Sluice.Tokenizers.Patterns;
+
+namespace Sluice.Tokenizers.PreTokenizers;
+
+/// <summary>Each match of a pattern is a piece, and so is what lies between matches.</summary>
+/// <param name="pattern">A regular expression.</param>
+/// <param name="dropMatches">Leave the matches out.</param>
+/// <param name="dropGaps">Leave out what lies between them.</param>
+internal sealed class PatternSplit(string pattern, bool dropMatches = false, bool dropGaps = false) : PreTokenizer
+{
+    private readonly Pattern _pattern = new(pattern);
+
+    public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
+    {
+        int match = _pattern.Find(text, start, out int end);
+        isDropped = match == start ? dropMatches : dropGaps;
+        return match == start ? end : match;
+    }
+}
