@@ -51,6 +51,50 @@ public sealed class KvPlan
     /// <exception cref="InvalidOperationException">Not even one sequence of that length fits.</exception>
     public static KvPlan Create(IReadOnlyList<LayerCache> layers, KvFormat format, int context, int sequences, int stepTokens, long memory)
     {
+        (List<Group> groups, int[] groupOf) = FindGroups(layers);
+        long one = SequenceBytes(layers, groups, format, context, stepTokens);
+        if (one > memory)
+            throw new InvalidOperationException($"A context of {context:N0} tokens needs {one:N0} bytes of KV cache ({format.Name}); {memory:N0} bytes are to be had. Ask for a shorter context or allow more memory.");
+        int fitting = one == 0 ? sequences : (int)Math.Min(sequences, memory / one);
+        Group[] sized = [.. groups.Select(group => group with { Blocks = checked(BlocksFor(group.Retention, context, stepTokens) * fitting) })];
+        return new KvPlan(format, layers, sized, groupOf, fitting, context);
+    }
+
+    /// <summary>The longest context, up to <paramref name="most"/>, of which one sequence fits in memory; at least 1.</summary>
+    public static int LargestContext(IReadOnlyList<LayerCache> layers, KvFormat format, int most, int stepTokens, long memory)
+    {
+        (List<Group> groups, _) = FindGroups(layers);
+        int fits = 1, tooLong = most + 1; // sizes grow with the context: search between the two
+        while (tooLong - fits > 1)
+        {
+            int middle = fits + ((tooLong - fits) / 2);
+            if (SequenceBytes(layers, groups, format, middle, stepTokens) <= memory)
+                fits = middle;
+            else
+                tooLong = middle;
+        }
+        return fits;
+    }
+
+    /// <summary>The blocks that a sequence of <paramref name="tokens"/> tokens holds at most in a group.</summary>
+    public static int BlocksFor(Retention retention, int tokens, int stepTokens)
+    {
+        const int Size = KvFormat.BlockSize;
+        int all = (tokens + Size - 1) / Size;
+        if (retention.Window == 0)
+            return all;
+        // The window, a step's tokens, and a partly used block at either end; the sinks beside them.
+        long kept = (((long)retention.Window + stepTokens + Size - 1) / Size) + 2 + ((retention.SinkTokens + Size - 1) / Size);
+        return (int)Math.Min(all, kept);
+    }
+
+    private static long SequenceBytes(IReadOnlyList<LayerCache> layers, List<Group> groups, KvFormat format, int context, int stepTokens) => checked(
+        layers.OfType<RecurrentCache>().Sum(layer => (long)layer.Floats * sizeof(float))
+        + groups.Sum(group => BlocksFor(group.Retention, context, stepTokens) * KvStore.BlockBytes(format, group.Shape)));
+
+    /// <summary>The groups, without blocks yet, and the group of each layer (-1 for recurrent ones).</summary>
+    private static (List<Group> Groups, int[] GroupOf) FindGroups(IReadOnlyList<LayerCache> layers)
+    {
         List<Group> groups = [];
         int[] groupOf = new int[layers.Count];
         for (int i = 0; i < layers.Count; i++)
@@ -58,34 +102,16 @@ public sealed class KvPlan
             groupOf[i] = -1;
             if (layers[i] is not AttentionCache layer)
                 continue;
-            groupOf[i] = groups.FindIndex(g => g.Retention == layer.Retention && g.Shape.Heads == layer.Heads
+            int found = groups.FindIndex(g => g.Retention == layer.Retention && g.Shape.Heads == layer.Heads
                 && g.Shape.KeyDimension == layer.KeyDimension && g.Shape.ValueDimension == layer.ValueDimension);
-            if (groupOf[i] < 0)
+            if (found < 0)
             {
-                groupOf[i] = groups.Count;
+                found = groups.Count;
                 groups.Add(new Group(new KvShape(0, layer.Heads, layer.KeyDimension, layer.ValueDimension), layer.Retention, 0));
             }
-            Group found = groups[groupOf[i]];
-            groups[groupOf[i]] = found with { Shape = found.Shape with { Layers = found.Shape.Layers + 1 } };
+            groupOf[i] = found;
+            groups[found] = groups[found] with { Shape = groups[found].Shape with { Layers = groups[found].Shape.Layers + 1 } };
         }
-        long state = layers.OfType<RecurrentCache>().Sum(layer => (long)layer.Floats * sizeof(float));
-        long one = state + groups.Sum(group => BlocksFor(group.Retention, context, stepTokens) * KvStore.BlockBytes(format, group.Shape));
-        if (one > memory)
-            throw new InvalidOperationException($"A context of {context:N0} tokens needs {one:N0} bytes of KV cache ({format.Name}); {memory:N0} are to be had. Lower --context or raise --kv-memory.");
-        int fitting = one == 0 ? sequences : (int)Math.Min(sequences, memory / one);
-        Group[] sized = [.. groups.Select(group => group with { Blocks = checked(BlocksFor(group.Retention, context, stepTokens) * fitting) })];
-        return new KvPlan(format, layers, sized, groupOf, fitting, context);
-    }
-
-    /// <summary>The blocks that a sequence of <paramref name="context"/> tokens holds at most.</summary>
-    private static int BlocksFor(Retention retention, int context, int stepTokens)
-    {
-        const int Size = KvFormat.BlockSize;
-        int all = (context + Size - 1) / Size;
-        if (retention.Window == 0)
-            return all;
-        // The window, a step's tokens, and a partly used block at either end; the sinks beside them.
-        long kept = (((long)retention.Window + stepTokens + Size - 1) / Size) + 2 + ((retention.SinkTokens + Size - 1) / Size);
-        return (int)Math.Min(all, kept);
+        return (groups, groupOf);
     }
 }

@@ -1,0 +1,45 @@
+using Sluice.Cache;
+
+namespace Sluice;
+
+/// <summary>How an engine runs a model.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Threads that compute; 0 for one a physical core.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>The tokens that a sequence may have; 0 for what the model was trained for, or less where memory is short.</summary>
+    public int Context { get; init; }
+
+    /// <summary>The bytes that the KV cache may take; 0 for half of what is free once the weights are loaded.</summary>
+    public long KvMemory { get; init; }
+
+    /// <summary>How KV rows are packed: a name of <see cref="Tensors.KvFormats.KvFormats"/>.</summary>
+    public string KvFormat { get; init; } = "f16";
+
+    /// <summary>How many sequences of full length the KV cache shall have room for, if memory allows.</summary>
+    public int Sequences { get; init; } = 8;
+
+    /// <summary>The most tokens of one step, of all requests together.</summary>
+    public int StepTokens { get; init; } = 512;
+
+    /// <summary>Keeps full-attention layers to a window and sinks, which is not what the model was made for; off by default.</summary>
+    public Retention Retention { get; init; }
+
+    /// <summary>Whether every step checks the cache's books: for tests.</summary>
+    public bool CheckIntegrity { get; init; }
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="ArgumentException">One makes no sense; the message names it.</exception>
+    public void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(Threads);
+        ArgumentOutOfRangeException.ThrowIfNegative(Context);
+        ArgumentOutOfRangeException.ThrowIfNegative(KvMemory);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Sequences);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(StepTokens);
+        ArgumentOutOfRangeException.ThrowIfNegative(Retention.Window);
+        ArgumentOutOfRangeException.ThrowIfNegative(Retention.SinkTokens);
+        _ = Tensors.KvFormats.KvFormats.Get(KvFormat);
+    }
+}

@@ -1,0 +1,174 @@
+using Sluice.Sampling;
+using Sluice.TestData;
+
+namespace Sluice.Tests.Engine;
+
+using Engine = Sluice.Engine;
+
+public class EngineTests
+{
+    private static readonly EngineOptions Options = new() { Threads = 2, KvFormat = "f32", StepTokens = 16, CheckIntegrity = true };
+
+    /// <summary>The story that stories260K is known for: what llama2.c writes at temperature 0.</summary>
+    [Fact]
+    public async Task Stories260K_writes_its_story()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        string text = await Text(engine, "Once upon a time", new Request { Prompt = [], Sampling = SamplingOptions.Greedy, MaxTokens = 200 });
+        Assert.StartsWith(
+            ", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. "
+            + "She wanted to play with it, but it was too high.", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Greedy_text_does_not_depend_on_other_requests()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        string[] prompts = ["Once upon a time", "Lily and Tom", "The dog was very big. It was so big that", "One", "She said: \"I am"];
+        Request template = new() { Prompt = [], Sampling = SamplingOptions.Greedy, MaxTokens = 40 };
+        List<string> alone = [];
+        foreach (string prompt in prompts)
+            alone.Add(await Text(engine, prompt, template));
+        string[] together = await Task.WhenAll(prompts.Select(prompt => Text(engine, prompt, template)));
+        Assert.Equal(alone, together);
+        Assert.Equal(5, together.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Same_seed_same_text()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        Request Template(ulong seed) => new() { Prompt = [], Sampling = new SamplingOptions { Temperature = 1, Seed = seed }, MaxTokens = 60 };
+        string first = await Text(engine, "Once", Template(7));
+        Assert.Equal(first, await Text(engine, "Once", Template(7)));
+        Assert.NotEqual(first, await Text(engine, "Once", Template(8)));
+    }
+
+    [Fact]
+    public async Task A_stop_string_ends_the_text_before_it()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        List<GeneratedToken> tokens = await Tokens(engine, "Once upon a time", new Request { Prompt = [], Sampling = SamplingOptions.Greedy, Stop = ["loved to"] });
+        Assert.Equal(", there was a little girl named Lily. She ", string.Concat(tokens.Select(token => token.Text)));
+        Assert.Equal(FinishReason.StopString, tokens[^1].Finish);
+        Assert.All(tokens[..^1], token => Assert.Null(token.Finish));
+    }
+
+    [Fact]
+    public async Task A_full_context_and_a_token_limit_are_told_apart()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options with { Context = 24 });
+        Request template = new() { Prompt = [], Sampling = SamplingOptions.Greedy, IgnoreEnd = true };
+        List<GeneratedToken> all = await Tokens(engine, "Once upon a time", template);
+        Assert.Equal(FinishReason.ContextFull, all[^1].Finish);
+        Assert.Equal(24, engine.Tokenizer!.Encode("Once upon a time").Length + all.Count);
+        List<GeneratedToken> five = await Tokens(engine, "Once upon a time", template with { MaxTokens = 5 });
+        Assert.Equal((FinishReason.MaxTokens, 5), (five[^1].Finish!.Value, five.Count));
+    }
+
+    [Fact]
+    public void A_prompt_longer_than_the_context_is_refused()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options with { Context = 24 });
+        ArgumentException error = Assert.Throws<ArgumentException>(() => engine.Generate(string.Join(' ', Enumerable.Repeat("word", 40))));
+        Assert.Contains("24", error.Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => engine.Generate(new Request { Prompt = [] }));
+        Assert.Throws<ArgumentException>(() => engine.Generate(new Request { Prompt = [512] }));
+        Assert.Throws<ArgumentException>(() => engine.Generate(new Request { Prompt = [1], MaxTokens = 0 }));
+        Assert.Throws<ArgumentException>(() => engine.Generate(new Request { Prompt = [1], Sampling = new SamplingOptions { TopP = 2 } }));
+    }
+
+    [Fact]
+    public async Task Cancelling_frees_the_blocks()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        using CancellationTokenSource cancellation = new();
+        int seen = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (GeneratedToken token in engine.Generate("Once", new Request { Prompt = [], IgnoreEnd = true }, cancellation.Token))
+            {
+                if (++seen == 3)
+                    await cancellation.CancelAsync();
+            }
+        });
+        await NothingHeld(engine);
+        // Leaving the loop is enough, too.
+        await foreach (GeneratedToken token in engine.Generate("Once", new Request { Prompt = [], IgnoreEnd = true }))
+            break;
+        await NothingHeld(engine);
+    }
+
+    /// <summary>Requests wait for memory that others hold, and all are served.</summary>
+    [Fact]
+    public async Task More_requests_than_fit_take_turns()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options with { Sequences = 2, Context = 64 });
+        Request template = new() { Prompt = [], Sampling = SamplingOptions.Greedy, IgnoreEnd = true };
+        string[] texts = await Task.WhenAll(Enumerable.Range(0, 7).Select(_ => Text(engine, "Once upon a time", template)));
+        Assert.Single(texts.Distinct());
+        await NothingHeld(engine);
+    }
+
+    [Fact]
+    public async Task A_request_that_cannot_be_sampled_fails_alone()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        Dictionary<int, float> nothing = Enumerable.Range(0, 512).ToDictionary(id => id, _ => float.NegativeInfinity);
+        Task<string> good = Text(engine, "Once upon a time", new Request { Prompt = [], Sampling = SamplingOptions.Greedy, MaxTokens = 30 });
+        await Assert.ThrowsAsync<InvalidOperationException>(
+            () => Text(engine, "Once", new Request { Prompt = [], Sampling = new SamplingOptions { LogitBias = nothing } }));
+        Assert.StartsWith(", there was", await good, StringComparison.Ordinal);
+        await NothingHeld(engine);
+    }
+
+    [Fact]
+    public async Task Disposing_ends_open_requests()
+    {
+        Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        IAsyncEnumerator<GeneratedToken> open = engine.Generate("Once", new Request { Prompt = [], IgnoreEnd = true }).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+        Assert.True(await open.MoveNextAsync());
+        engine.Dispose();
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () =>
+        {
+            while (await open.MoveNextAsync())
+            {
+            }
+        });
+        Assert.Throws<ObjectDisposedException>(() => engine.Generate("Once"));
+    }
+
+    [Fact]
+    public async Task Log_probabilities_are_of_the_model()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        Request template = new() { Prompt = [], MaxTokens = 8, Sampling = SamplingOptions.Greedy with { LogProbs = 3 } };
+        foreach (GeneratedToken token in await Tokens(engine, "Once upon a time", template))
+        {
+            Assert.Equal(3, token.TopLogProbabilities.Count);
+            Assert.Equal(token.Id, token.TopLogProbabilities[0].Id);
+            Assert.Equal(token.LogProbability, token.TopLogProbabilities[0].LogProbability);
+            Assert.InRange(token.LogProbability, -10, 0);
+        }
+    }
+
+    private static async Task<string> Text(Engine engine, string prompt, Request template) =>
+        string.Concat((await Tokens(engine, prompt, template)).Select(token => token.Text));
+
+    private static async Task<List<GeneratedToken>> Tokens(Engine engine, string prompt, Request template)
+    {
+        List<GeneratedToken> tokens = [];
+        await foreach (GeneratedToken token in engine.Generate(prompt, template, TestContext.Current.CancellationToken))
+            tokens.Add(token);
+        return tokens;
+    }
+
+    /// <summary>Blocks are freed at the step after; wait for that.</summary>
+    private static async Task NothingHeld(Engine engine)
+    {
+        for (int i = 0; i < 500 && engine.Runner.Cache.Sequences > 0; i++)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Assert.Equal(0, engine.Runner.Cache.Sequences);
+        Assert.All(engine.Runner.Cache.Groups, group => Assert.Equal(group.Pool.Count, group.Pool.Free));
+    }
+}
