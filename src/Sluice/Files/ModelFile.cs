@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Sluice.Files.HuggingFace;
 using Sluice.Tensors.Memory;
 
 namespace Sluice.Files;
@@ -9,6 +10,7 @@ namespace Sluice.Files;
 /// </summary>
 public sealed class ModelFile : IDisposable
 {
+    private const string ConfigName = "config.json";
     private readonly IReadOnlyList<MappedFile> _files;
     private readonly OrderedDictionary<string, TensorInfo> _tensors;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
@@ -77,6 +79,13 @@ public sealed class ModelFile : IDisposable
             throw new FileNotFoundException($"There is no model at {path}.", path);
         if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) || HasGgufMagic(path))
             return GgufReader.Open(path);
+        if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
+        {
+            string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
+            return File.Exists(System.IO.Path.Combine(folder, ConfigName))
+                ? HuggingFaceModel.Open(folder, path)
+                : throw new InvalidDataException($"{path} needs the {ConfigName} of its Hugging Face folder beside it; there is none.");
+        }
         throw new NotSupportedException(
             $"{path} is no model that Sluice can read: it is neither a GGUF file nor a Hugging Face folder with safetensors.");
     }
@@ -90,10 +99,12 @@ public sealed class ModelFile : IDisposable
 
     private static ModelFile OpenFolder(string folder)
     {
+        if (File.Exists(System.IO.Path.Combine(folder, ConfigName)))
+            return HuggingFaceModel.Open(folder);
         string[] models = Directory.GetFiles(folder, "*.gguf");
         Array.Sort(models, StringComparer.Ordinal);
         throw models.Length == 0
-            ? new InvalidDataException($"{folder} has neither config.json nor a GGUF file: there is no model in it.")
+            ? new InvalidDataException($"{folder} has neither {ConfigName} nor a GGUF file: there is no model in it.")
             : new InvalidDataException($"{folder} is a folder; open a file in it, such as {models[0]}.");
     }
 

@@ -1,0 +1,109 @@
+using System.Runtime.InteropServices;
+using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
+
+namespace Sluice.Files.HuggingFace;
+
+/// <summary>
+/// Opens a Hugging Face folder (<c>config.json</c>, safetensors in one file or in shards) as if it were the GGUF file of the same
+/// model.
+/// </summary>
+internal static class HuggingFaceModel
+{
+    private const string IndexName = "model.safetensors.index.json";
+
+    /// <summary>Opens a folder, or one file in it (of which the index of shards, if it names the file, opens the others).</summary>
+    public static ModelFile Open(string folder, string? file = null)
+    {
+        JsonFile config = JsonFile.Read(Path.Combine(folder, "config.json"));
+        ConfigMap map = new(config);
+        TokenizerConfig.AddTo(map.Metadata, folder, config);
+        List<MappedFile> files = [];
+        try
+        {
+            Dictionary<string, string>? index = Index(folder, file);
+            string[] paths = index is null
+                ? [file ?? SingleFile(folder)]
+                : [.. index.Values.Distinct().Select(name => Path.Combine(folder, name))];
+            foreach (string path in paths)
+                files.Add(File.Exists(path) ? MappedFile.Open(path) : throw new FileNotFoundException($"{path} is missing.", path));
+            return new ModelFile(file ?? folder, map.Metadata, Read(map, files, index), files, folder);
+        }
+        catch
+        {
+            files.ForEach(mapped => mapped.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>The tensors of all files, as GGUF has them.</summary>
+    public static OrderedDictionary<string, TensorInfo> Read(
+        ConfigMap config, IReadOnlyList<MappedFile> files, Dictionary<string, string>? index = null)
+    {
+        TensorMap map = new(config);
+        OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
+        HashSet<string> seen = [];
+        foreach (MappedFile file in files)
+        {
+            foreach (TensorInfo tensor in SafetensorsReader.Read(file).Values)
+            {
+                if (index is not null && index.GetValueOrDefault(tensor.Name) != Path.GetFileName(file.Path))
+                    throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' is not in this file according to {IndexName}.");
+                seen.Add(tensor.Name);
+                if (map.TryMap(file.Path, tensor, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
+                    throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' occurs twice.");
+            }
+        }
+        if (index?.Keys.FirstOrDefault(name => !seen.Contains(name)) is { } missing)
+            throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing; {IndexName} says that it is in this file.");
+        // GGUF's readers take a missing output matrix as tied.
+        if (!config.TiedEmbeddings && !tensors.ContainsKey("output.weight"))
+            throw new InvalidDataException($"{files[0].Path}: tensor 'lm_head.weight' is missing, and tie_word_embeddings is not true.");
+        if (config.Rope.FrequencyFactors is { } factors)
+            tensors.Add("rope_freqs.weight", FrequencyFactors(config.Metadata.Source, factors));
+        return tensors;
+    }
+
+    private static TensorInfo FrequencyFactors(string source, float[] factors)
+    {
+        MappedFile file = MappedFile.InMemory(source, factors.Length * sizeof(float), out Span<byte> bytes);
+        MemoryMarshal.AsBytes(factors.AsSpan()).CopyTo(bytes);
+        return new TensorInfo("rope_freqs.weight", TensorType.F32, [factors.Length], file.Bytes);
+    }
+
+    /// <summary>Which file each tensor is in, if the folder has shards (and <paramref name="file"/>, if given, is one of them).</summary>
+    private static Dictionary<string, string>? Index(string folder, string? file)
+    {
+        if (JsonFile.ReadIfThere(Path.Combine(folder, IndexName)) is not { } index)
+            return null;
+        JsonFile map = index.ObjectOrNull("weight_map") ?? throw index.Missing("weight_map");
+        Dictionary<string, string> files = new(StringComparer.Ordinal);
+        foreach (string tensor in map.Keys)
+        {
+            string name = map.TextOrNull(tensor)!;
+            if (name != Path.GetFileName(name) || !name.EndsWith(".safetensors", StringComparison.Ordinal))
+            {
+                throw new InvalidDataException(
+                    $"{index.Path}: key 'weight_map.{tensor}' is '{name}', which is no safetensors file of this folder.");
+            }
+            files.Add(tensor, name);
+        }
+        return file is null || files.ContainsValue(Path.GetFileName(file)) ? files : null;
+    }
+
+    private static string SingleFile(string folder)
+    {
+        string usual = Path.Combine(folder, "model.safetensors");
+        if (File.Exists(usual))
+            return usual;
+        string[] files = Directory.GetFiles(folder, "*.safetensors");
+        return files.Length switch
+        {
+            1 => files[0],
+            0 when Directory.EnumerateFiles(folder, "*.bin").Any() => throw new NotSupportedException(
+                $"{folder} has its weights in PyTorch's .bin files; Sluice reads safetensors and GGUF."),
+            0 => throw new InvalidDataException($"{folder} has a config.json but no safetensors file."),
+            _ => throw new InvalidDataException($"{folder} has {files.Length} safetensors files and no {IndexName} to say how they belong together."),
+        };
+    }
+}

@@ -1,0 +1,142 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
+
+namespace Sluice.Files.HuggingFace;
+
+/// <summary>Gives Hugging Face's tensors the names and the layout that GGUF has for them.</summary>
+internal sealed class TensorMap(ConfigMap config)
+{
+    private const string LayerPrefix = "layers.";
+
+    /// <summary>The tensor as GGUF has it; false for one that GGUF leaves out.</summary>
+    /// <param name="path">The file that it is in, for messages.</param>
+    /// <param name="tensor">The tensor as the file has it.</param>
+    /// <param name="mapped">The tensor with GGUF's name.</param>
+    /// <exception cref="NotSupportedException">Its name or its type is none that these models have.</exception>
+    /// <exception cref="InvalidDataException">Its shape does not fit config.json.</exception>
+    public bool TryMap(string path, TensorInfo tensor, [NotNullWhen(true)] out TensorInfo? mapped)
+    {
+        mapped = null;
+        // A model without a head leaves out the prefix.
+        string name = tensor.Name.StartsWith("model.", StringComparison.Ordinal) ? tensor.Name["model.".Length..] : tensor.Name;
+        // Derived from config.json; old checkpoints carry it.
+        if (name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
+            return false;
+        if (tensor.Name == "lm_head.weight" && config.TiedEmbeddings)
+            return false;
+        string gguf = Name(name)
+            ?? throw new NotSupportedException(
+                $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {config.Architecture.ModelType} model.");
+        if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
+            throw new NotSupportedException($"{path}: tensor '{tensor.Name}' is of {tensor.Type}; Sluice reads weights of F32, F16 and BF16.");
+
+        mapped = (config.Architecture.InterleavedRope, Heads(gguf)) is (true, > 0 and int heads)
+            ? Interleave(path, tensor, gguf, heads)
+            : new TensorInfo(gguf, tensor.Type, tensor.Shape, tensor.Data);
+        // GGUF has norms and biases in F32, whatever the matrices are.
+        if (mapped.Shape.Length == 1 && mapped.Type is not TensorType.F32)
+            mapped = Widen(path, mapped);
+        return true;
+    }
+
+    private string? Name(string name)
+    {
+        if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal))
+        {
+            return name switch
+            {
+                "embed_tokens.weight" => "token_embd.weight",
+                "norm.weight" => "output_norm.weight",
+                "lm_head.weight" => "output.weight",
+                _ => null,
+            };
+        }
+        int dot = name.IndexOf('.', LayerPrefix.Length);
+        if (dot < 0
+            || !int.TryParse(name.AsSpan(LayerPrefix.Length, dot - LayerPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int layer)
+            || layer >= config.Layers)
+        {
+            return null;
+        }
+        bool bias = config.Architecture.QkvBias;
+        string? part = name[(dot + 1)..] switch
+        {
+            "input_layernorm.weight" => "attn_norm.weight",
+            "self_attn.q_proj.weight" => "attn_q.weight",
+            "self_attn.k_proj.weight" => "attn_k.weight",
+            "self_attn.v_proj.weight" => "attn_v.weight",
+            "self_attn.q_proj.bias" when bias => "attn_q.bias",
+            "self_attn.k_proj.bias" when bias => "attn_k.bias",
+            "self_attn.v_proj.bias" when bias => "attn_v.bias",
+            "self_attn.o_proj.weight" => "attn_output.weight",
+            "self_attn.q_norm.weight" when config.Architecture.Gguf == "qwen3" => "attn_q_norm.weight",
+            "self_attn.k_norm.weight" when config.Architecture.Gguf == "qwen3" => "attn_k_norm.weight",
+            "post_attention_layernorm.weight" => "ffn_norm.weight",
+            "mlp.gate_proj.weight" => "ffn_gate.weight",
+            "mlp.up_proj.weight" => "ffn_up.weight",
+            "mlp.down_proj.weight" => "ffn_down.weight",
+            _ => null,
+        };
+        return part is null ? null : string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}");
+    }
+
+    // How many heads a tensor's rows are, or 0 for a tensor whose rows are not rotated.
+    private int Heads(string gguf) =>
+        gguf.EndsWith(".attn_q.weight", StringComparison.Ordinal) ? config.Heads
+        : gguf.EndsWith(".attn_k.weight", StringComparison.Ordinal) ? config.KvHeads
+        : 0;
+
+    /// <summary>
+    /// The rows of each head in the order of interleaved rotation: row i of the first half goes to 2i, row i of the second half,
+    /// which it rotates with, to 2i + 1.
+    /// </summary>
+    private TensorInfo Interleave(string path, TensorInfo tensor, string name, int heads)
+    {
+        int half = config.HeadDim / 2;
+        if (tensor.Shape.Length != 2 || tensor.Shape[1] != (long)heads * config.HeadDim)
+        {
+            throw new InvalidDataException(
+                $"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", tensor.Shape)}] where {heads} heads of {config.HeadDim} rows were expected.");
+        }
+        CheckCopy(path, tensor, tensor.Bytes);
+        return new TensorInfo(name, tensor.Type, tensor.Shape, tensor.Bytes, () =>
+        {
+            ReadOnlySpan<byte> source = tensor.Data.Span();
+            MappedFile copy = MappedFile.InMemory(path, source.Length, out Span<byte> target);
+            int row = (int)(tensor.Bytes / tensor.Shape[1]);
+            for (int head = 0; head < heads; head++)
+            {
+                ReadOnlySpan<byte> first = source.Slice(head * config.HeadDim * row, half * row);
+                ReadOnlySpan<byte> second = source.Slice((head * config.HeadDim + half) * row, half * row);
+                for (int i = 0; i < half; i++, target = target[(2 * row)..])
+                {
+                    first.Slice(i * row, row).CopyTo(target);
+                    second.Slice(i * row, row).CopyTo(target[row..]);
+                }
+            }
+            tensor.Release();
+            return copy.Bytes;
+        });
+    }
+
+    private static TensorInfo Widen(string path, TensorInfo tensor)
+    {
+        long bytes = tensor.Count * sizeof(float);
+        CheckCopy(path, tensor, bytes);
+        return new TensorInfo(tensor.Name, TensorType.F32, tensor.Shape, bytes, () =>
+        {
+            MappedFile copy = MappedFile.InMemory(path, (int)bytes, out Span<byte> target);
+            WeightFormats.Get(tensor.Type).Dequantize(tensor.Data.Span(), MemoryMarshal.Cast<byte, float>(target));
+            return copy.Bytes;
+        });
+    }
+
+    private static void CheckCopy(string path, TensorInfo tensor, long bytes)
+    {
+        if (bytes > int.MaxValue / 2)
+            throw new NotSupportedException($"{path}: tensor '{tensor.Name}' has {bytes} bytes, too many to rearrange.");
+    }
+}
