@@ -10,7 +10,7 @@ namespace Sluice.Files;
 /// </summary>
 internal ref struct GgufCursor(MappedBytes bytes, string source)
 {
-    /// <summary>How deep arrays of arrays may nest: nothing real goes beyond two, and a chain of headers must not end the stack.</summary>
+    /// <summary>How deep arrays may nest: nothing real goes beyond two, and a chain of headers must not end the stack.</summary>
     public const int MaxDepth = 8;
 
     private readonly MappedBytes _bytes = bytes;
@@ -31,7 +31,7 @@ internal ref struct GgufCursor(MappedBytes bytes, string source)
 
     public ulong UInt64() => BinaryPrimitives.ReadUInt64LittleEndian(Take(sizeof(ulong)));
 
-    /// <summary>A count of things that take at least <paramref name="minimum"/> bytes each, so that no count exceeds the file.</summary>
+    /// <summary>A count of things that take at least <paramref name="minimum"/> bytes each: no more than the file holds.</summary>
     public long Count(int minimum)
     {
         ulong count = UInt64();
@@ -57,41 +57,53 @@ internal ref struct GgufCursor(MappedBytes bytes, string source)
     {
         MetadataType.String => Text(),
         MetadataType.Array => Array(depth: 0),
-        _ when type.Size() > 0 => MetadataValue.Scalar(type, Take(type.Size())),
+        _ when type.Size() > 0 => new MetadataValue(MetadataScalar.Read(type, Take(type.Size()))),
         _ => throw Error($"metadata values of type {(uint)type} do not exist"),
     };
 
     /// <summary>An array: checked to its end, but left as it is.</summary>
     public MetadataArray Array(int depth)
     {
+        (MetadataType type, long count) = ArrayHeader(depth);
+        long start = Position;
+        SkipElements(type, count, depth);
+        return new MetadataArray(type, count, _bytes.Slice(start, Position - start));
+    }
+
+    private (MetadataType Type, long Count) ArrayHeader(int depth)
+    {
         if (depth >= MaxDepth)
             throw Error($"arrays nest deeper than {MaxDepth}");
         MetadataType type = (MetadataType)UInt32();
-        int size = type.Size();
         int minimum = type switch
         {
             MetadataType.String => sizeof(ulong),
             MetadataType.Array => sizeof(uint) + sizeof(ulong),
-            _ when size > 0 => size,
+            _ when type.Size() > 0 => type.Size(),
             _ => throw Error($"metadata values of type {(uint)type} do not exist"),
         };
-        long count = Count(minimum);
-        long start = Position;
-        if (size > 0)
+        return (type, Count(minimum));
+    }
+
+    private void SkipElements(MetadataType type, long count, int depth)
+    {
+        if (type.Size() > 0)
         {
-            Position += count * size;
+            Position += count * type.Size();
+            return;
         }
-        else
+        for (long i = 0; i < count; i++)
         {
-            for (long i = 0; i < count; i++)
+            if (type is MetadataType.String)
             {
-                if (type is MetadataType.String)
-                    String();
-                else
-                    Array(depth + 1);
+                String();
+            }
+            else
+            {
+                (MetadataType innerType, long innerCount) = ArrayHeader(depth + 1);
+                SkipElements(innerType, innerCount, depth + 1);
             }
         }
-        return new MetadataArray(type, count, _bytes.Slice(start, Position - start));
     }
 
     public readonly InvalidDataException Error(string problem) =>

@@ -110,7 +110,7 @@ internal static class GgufReader
             if (offset % (ulong)alignment != 0)
                 throw cursor.Error($"its offset {offset} is not a multiple of the alignment {alignment}");
             if (bytes > file.Length - start || offset > (ulong)(file.Length - start - bytes))
-                throw cursor.Error($"its {bytes} bytes at offset {offset} go past the end of the file, which has {file.Length} bytes");
+                throw cursor.Error($"its {bytes} bytes at offset {offset} go past the end of the file ({file.Length} bytes)");
             if (!tensors.TryAdd(name, new TensorInfo(name, type, shape, file.Slice(start + (long)offset, bytes))))
                 throw cursor.Error("it occurs twice");
         }
@@ -129,7 +129,7 @@ internal static class GgufReader
         }
     }
 
-    /// <summary>Opens all parts, given one of them (the only entry of <paramref name="files"/>, which takes the others too).</summary>
+    /// <summary>Opens all parts, given one of them, which <paramref name="files"/> holds and all parts will be in.</summary>
     private static ModelFile OpenSplit(string path, int count, List<MappedFile> files)
     {
         string prefix = SplitPrefix(path, count);

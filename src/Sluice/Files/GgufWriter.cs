@@ -21,7 +21,7 @@ public sealed class GgufWriter : IDisposable
     private readonly int _version;
     private readonly long _alignment;
     private readonly string? _path;
-    private readonly OrderedDictionary<string, (TensorType Type, long[] Shape, long Bytes)> _tensors = new(StringComparer.Ordinal);
+    private readonly OrderedDictionary<string, (TensorType Type, long[] Shape, long Bytes)> _tensors = [];
     private bool _headerWritten;
     private int _current;
     private long _written;
@@ -208,7 +208,7 @@ public sealed class GgufWriter : IDisposable
         else
         {
             Span<byte> bytes = stackalloc byte[value.Type.Size()];
-            value.WriteScalar(bytes);
+            value.Scalar!.Value.Write(bytes);
             writer.Write(bytes);
         }
     }

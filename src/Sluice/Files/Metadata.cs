@@ -83,13 +83,15 @@ public sealed class Metadata(string source) : IEnumerable<KeyValuePair<string, M
     public ulong GetUInt64(string key) => (ulong)Integer(key, ulong.MinValue, ulong.MaxValue);
 
     /// <summary>A number of any kind, rounded to float.</summary>
-    public float GetFloat(string key) => this[key].TryNumber(out double value) ? (float)value : throw NotA(key, "a number");
+    public float GetFloat(string key) =>
+        this[key].Scalar is { } scalar && scalar.TryNumber(out double value) ? (float)value : throw NotA(key, "a number");
 
     /// <summary>A number of any kind, rounded to float.</summary>
     public float GetFloat(string key, float fallback) => Contains(key) ? GetFloat(key) : fallback;
 
     /// <summary>A truth value.</summary>
-    public bool GetBool(string key) => this[key].TryBool(out bool value) ? value : throw NotA(key, "true or false");
+    public bool GetBool(string key) =>
+        this[key].Scalar is { Type: MetadataType.Bool } scalar ? scalar.Bits != 0 : throw NotA(key, "true or false");
 
     /// <summary>A truth value.</summary>
     public bool GetBool(string key, bool fallback) => Contains(key) ? GetBool(key) : fallback;
@@ -222,11 +224,13 @@ public sealed class Metadata(string source) : IEnumerable<KeyValuePair<string, M
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     private Int128 Integer(string key, Int128 min, Int128 max) =>
-        this[key].TryInteger(out Int128 value) ? InRange(key, value, min, max) : throw NotA(key, "an integer");
+        this[key].Scalar is { } scalar && scalar.TryInteger(out Int128 value)
+            ? InRange(key, value, min, max)
+            : throw NotA(key, "an integer");
 
     private Int128 InRange(string key, Int128 value, Int128 min, Int128 max) => value >= min && value <= max
         ? value
-        : throw new InvalidDataException($"{Source}: metadata key '{key}' has the value {value}, which is not within {min} to {max}.");
+        : throw new InvalidDataException($"{Source}: metadata key '{key}' has the value {value}, not within {min} to {max}.");
 
     // Arrays become C# arrays: their bytes have to fit in one span.
     private int Length(string key, MetadataArray array) => array.Bytes.Length <= int.MaxValue

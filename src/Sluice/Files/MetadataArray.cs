@@ -91,8 +91,8 @@ public sealed class MetadataArray
     }
 
     /// <summary>A scalar element.</summary>
-    internal MetadataValue Scalar(int index) =>
-        MetadataValue.Scalar(ElementType, Bytes.Span((long)index * ElementType.Size(), ElementType.Size()));
+    internal MetadataScalar Scalar(int index) =>
+        MetadataScalar.Read(ElementType, Bytes.Span((long)index * ElementType.Size(), ElementType.Size()));
 
     /// <summary>A short form to show.</summary>
     public override string ToString() => $"array of {Count} {ElementType}";

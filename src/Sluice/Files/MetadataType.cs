@@ -1,6 +1,6 @@
 namespace Sluice.Files;
 
-/// <summary>The kinds of metadata values, with the numbers that GGUF files use (GGUF specification, gguf_metadata_value_type).</summary>
+/// <summary>The kinds of metadata values, with GGUF's numbers (GGUF specification, gguf_metadata_value_type).</summary>
 public enum MetadataType : uint
 {
 #pragma warning disable CS1591 // the names say it

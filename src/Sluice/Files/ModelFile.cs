@@ -29,7 +29,7 @@ public sealed class ModelFile : IDisposable
     /// <summary>What was opened.</summary>
     public string Path { get; }
 
-    /// <summary>The Hugging Face folder, where <c>tokenizer.json</c> lies; null for a GGUF file, which carries its vocabulary.</summary>
+    /// <summary>The Hugging Face folder, where <c>tokenizer.json</c> lies; null for GGUF, which has its vocabulary inside.</summary>
     public string? Folder { get; }
 
     /// <summary>The metadata, with GGUF's keys.</summary>
@@ -42,7 +42,7 @@ public sealed class ModelFile : IDisposable
     /// <summary>The tensors by name, in the file's order.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
-    /// <summary>The names that neither <see cref="Tensor"/> nor <see cref="TryGetTensor"/> was asked for, in the file's order.</summary>
+    /// <summary>The names that <see cref="Tensor"/> and <see cref="TryGetTensor"/> were not asked for, in the file's order.</summary>
     public IEnumerable<string> UnreadTensors => _tensors.Keys.Where(name => !_read.Contains(name));
 
     /// <summary>The bytes of all files.</summary>
@@ -84,7 +84,7 @@ public sealed class ModelFile : IDisposable
             string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
             return File.Exists(System.IO.Path.Combine(folder, ConfigName))
                 ? HuggingFaceModel.Open(folder, path)
-                : throw new InvalidDataException($"{path} needs the {ConfigName} of its Hugging Face folder beside it; there is none.");
+                : throw new InvalidDataException($"{path} needs the {ConfigName} of its Hugging Face folder beside it.");
         }
         throw new NotSupportedException(
             $"{path} is no model that Sluice can read: it is neither a GGUF file nor a Hugging Face folder with safetensors.");
@@ -112,6 +112,7 @@ public sealed class ModelFile : IDisposable
     {
         using FileStream stream = File.OpenRead(path);
         Span<byte> magic = stackalloc byte[4];
-        return stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length && magic.SequenceEqual(GgufReader.Magic);
+        return stream.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length
+            && magic.SequenceEqual(GgufReader.Magic);
     }
 }

@@ -13,7 +13,7 @@ internal static class SafetensorsReader
 {
     private const long MaxHeader = 100_000_000;
 
-    /// <summary>The file's tensors, by its own names; shapes are turned around to GGUF's order, the fastest dimension first.</summary>
+    /// <summary>The file's tensors, by its own names; shapes in GGUF's order, the fastest dimension first.</summary>
     public static OrderedDictionary<string, TensorInfo> Read(MappedFile file)
     {
         if (file.Length < sizeof(ulong))
@@ -87,7 +87,10 @@ internal static class SafetensorsReader
         shape.Reverse();
         long bytes = TensorSizes.Bytes(file.Path, name, type, [.. shape]);
         if (begin < 0 || end < begin || end > file.Length - dataStart)
-            throw Error(file, $"tensor '{name}' at bytes {begin} to {end} is not within the file's {file.Length - dataStart} bytes of data");
+        {
+            throw Error(file,
+                $"tensor '{name}' at bytes {begin} to {end} is not within the file's {file.Length - dataStart} bytes of data");
+        }
         if (end - begin != bytes)
             throw Error(file, $"tensor '{name}' has {end - begin} bytes where its type and shape need {bytes}");
         return new TensorInfo(name, type, [.. shape], file.Slice(dataStart + begin, bytes));
@@ -103,7 +106,9 @@ internal static class SafetensorsReader
                 throw Error(file, $"tensor '{name}' has a number that is no 64-bit integer");
             numbers.Add(number);
         }
-        return json.TokenType is JsonTokenType.EndArray ? numbers : throw Error(file, $"tensor '{name}' has something else among its numbers");
+        return json.TokenType is JsonTokenType.EndArray
+            ? numbers
+            : throw Error(file, $"tensor '{name}' has something else among its numbers");
     }
 
     private static void CheckLayout(MappedFile file, long dataStart, IEnumerable<TensorInfo> tensors)
@@ -113,7 +118,8 @@ internal static class SafetensorsReader
         {
             if (tensor.Data.Offset != end)
             {
-                throw Error(file, $"tensor '{tensor.Name}' begins at byte {tensor.Data.Offset - dataStart}, but the one before it "
+                throw Error(file,
+                    $"tensor '{tensor.Name}' begins at byte {tensor.Data.Offset - dataStart}, but the one before it "
                     + $"ends at {end - dataStart}: tensors overlap or leave a gap");
             }
             end += tensor.Bytes;
@@ -132,13 +138,14 @@ internal static class SafetensorsReader
         "I16" => TensorType.I16,
         "I32" => TensorType.I32,
         "I64" => TensorType.I64,
-        "BOOL" or "U8" or "U16" or "U32" or "U64" or "C64" or "F4" or "F6_E2M3" or "F6_E3M2" or "F8_E5M2" or "F8_E4M3" or "F8_E8M0" =>
-            throw new NotSupportedException(
-                $"{file.Path}: tensor '{name}' has dtype {dtype}, which Sluice cannot use; it reads weights of F32, F16 and BF16."),
+        "BOOL" or "U8" or "U16" or "U32" or "U64" or "C64"
+            or "F4" or "F6_E2M3" or "F6_E3M2" or "F8_E5M2" or "F8_E4M3" or "F8_E8M0" => throw new NotSupportedException(
+                $"{file.Path}: tensor '{name}' has dtype {dtype}, which Sluice cannot use; it reads F32, F16 and BF16."),
         _ => throw new NotSupportedException($"{file.Path}: tensor '{name}' has dtype '{dtype}', which Sluice does not know."),
     };
 
-    private static JsonTokenType Next(ref Utf8JsonReader json) => json.Read() ? json.TokenType : throw new JsonException("it ends early");
+    private static JsonTokenType Next(ref Utf8JsonReader json) =>
+        json.Read() ? json.TokenType : throw new JsonException("it ends early");
 
     private static void Expect(ref Utf8JsonReader json, JsonTokenType type)
     {

@@ -50,7 +50,7 @@ public class MetadataTests
     {
         Expect("m.gguf: metadata key 'absent' is missing", () => _metadata.GetInt32("absent"));
         Expect("m.gguf: metadata key 'text' is of type String, not an integer", () => _metadata.GetInt32("text"));
-        Expect("m.gguf: metadata key 'i8' has the value -3, which is not within 0", () => _metadata.GetUInt32("i8"));
+        Expect("m.gguf: metadata key 'i8' has the value -3, not within 0", () => _metadata.GetUInt32("i8"));
         Expect("m.gguf: metadata key 'u64' has the value 18446744073709551615", () => _metadata.GetInt64("u64"));
         Expect("m.gguf: metadata key 'f32' is of type Float32, not an integer", () => _metadata.GetInt32("f32"));
         Expect("m.gguf: metadata key 'u8' is of type UInt8, not true or false", () => _metadata.GetBool("u8"));
