@@ -1,6 +1,6 @@
 namespace Sluice.Tensors.Memory;
 
-/// <summary>A part of a <see cref="MappedFile"/>: a tensor's bytes, which may be more than 2 GiB. The default value is empty.</summary>
+/// <summary>A part of a <see cref="MappedFile"/>, such as a tensor: it may be more than 2 GiB. The default is empty.</summary>
 public readonly struct MappedBytes
 {
     private readonly MappedFile? _file;
@@ -50,7 +50,7 @@ public readonly struct MappedBytes
     /// </summary>
     public void Release() => _file?.Release(_offset, Length);
 
-    /// <summary>Says that these bytes will be read soon, so that the system reads ahead (Linux; elsewhere nothing happens).</summary>
+    /// <summary>Says that these bytes will be read soon: the system reads ahead (Linux; elsewhere nothing happens).</summary>
     public void WillNeed() => _file?.WillNeed(_offset, Length);
 
     /// <summary>
@@ -58,9 +58,6 @@ public readonly struct MappedBytes
     /// caller keeps this value for as long as it uses the pointer. Null when empty.
     /// </summary>
     internal unsafe byte* Pointer => _file is null ? null : _file.Pointer(_offset, Length);
-
-    /// <summary>What keeps <see cref="Pointer"/> valid while it is alive.</summary>
-    internal object? Owner => _file;
 
     private void CheckRange(long offset, long length)
     {

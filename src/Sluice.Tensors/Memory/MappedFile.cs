@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Sluice.Tensors.Memory;
 
 /// <summary>
-/// The bytes of a file, mapped read-only, or bytes that were made in memory to stand in for a part of one. Files may be larger than
-/// 2 GiB: hand out parts with <see cref="Slice"/>.
+/// The bytes of a file, mapped read-only, or bytes that were made in memory to stand in for a part of one. Files may be
+/// larger than 2 GiB: hand out parts with <see cref="Slice"/>.
 /// </summary>
 /// <remarks>
 /// Dispose it when nothing uses its bytes any more: spans and pointers into a map are not valid after that. A map that is

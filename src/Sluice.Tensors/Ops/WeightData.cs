@@ -51,11 +51,6 @@ public readonly unsafe struct WeightData
         return new ReadOnlySpan<byte>(Data + ((long)expert * Rows + row) * RowBytes, checked((int)RowBytes));
     }
 
-    /// <summary>Over the bytes of a file, where they lie; the file stays open for as long as the weights are used.</summary>
-    /// <exception cref="InvalidDataException">The length is not what the shape needs.</exception>
-    public static WeightData FromFile(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes) =>
-        new(name, format, columns, rows, experts, bytes.Pointer, bytes.Length, bytes.Owner ?? Array.Empty<byte>());
-
     /// <summary>Over the bytes of a mapped file.</summary>
     /// <exception cref="InvalidDataException">The shape does not fit the format or the bytes.</exception>
     public static WeightData FromMap(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes) =>

@@ -31,7 +31,7 @@ internal ref struct GgufCursor(MappedBytes bytes, string source)
 
     public ulong UInt64() => BinaryPrimitives.ReadUInt64LittleEndian(Take(sizeof(ulong)));
 
-    /// <summary>A count of things that take at least <paramref name="minimum"/> bytes each: no more than the file holds.</summary>
+    /// <summary>A count of things of at least <paramref name="minimum"/> bytes each: no more than the file can hold.</summary>
     public long Count(int minimum)
     {
         ulong count = UInt64();

@@ -29,7 +29,7 @@ public sealed class ModelFile : IDisposable
     /// <summary>What was opened.</summary>
     public string Path { get; }
 
-    /// <summary>The Hugging Face folder, where <c>tokenizer.json</c> lies; null for GGUF, which has its vocabulary inside.</summary>
+    /// <summary>The Hugging Face folder, where <c>tokenizer.json</c> lies; null for GGUF, whose vocabulary is inside.</summary>
     public string? Folder { get; }
 
     /// <summary>The metadata, with GGUF's keys.</summary>
@@ -42,7 +42,7 @@ public sealed class ModelFile : IDisposable
     /// <summary>The tensors by name, in the file's order.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
 
-    /// <summary>The names that <see cref="Tensor"/> and <see cref="TryGetTensor"/> were not asked for, in the file's order.</summary>
+    /// <summary>What neither <see cref="Tensor"/> nor <see cref="TryGetTensor"/> was asked for, in the file's order.</summary>
     public IEnumerable<string> UnreadTensors => _tensors.Keys.Where(name => !_read.Contains(name));
 
     /// <summary>The bytes of all files.</summary>

@@ -18,7 +18,7 @@ public sealed class TensorInfo
     public TensorInfo(string name, TensorType type, long[] shape, MappedBytes data)
         : this(name, type, shape, data.Length) => (_data, _made) = (data, true);
 
-    /// <summary>A tensor whose bytes are made when they are first asked for, and made again after <see cref="Release"/>.</summary>
+    /// <summary>A tensor whose bytes are made when they are asked for, and again after <see cref="Release"/>.</summary>
     internal TensorInfo(string name, TensorType type, long[] shape, long bytes, Func<MappedBytes> make)
         : this(name, type, shape, bytes) => _make = make;
 

@@ -72,7 +72,7 @@ public class HuggingFaceModelTests
     [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 32768}}""", 10000,
         "yarn factor 4 original_context_length 32768")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4, "beta_fast": 16, "beta_slow": 2, "attention_factor": 2.2772589}}""",
-        10000, "yarn factor 4 original_context_length 64 yarn_beta_fast 16 yarn_beta_slow 2 yarn_attn_factor 2")]
+        10000, "yarn factor 4 original_context_length 64 yarn_beta_fast 16 yarn_beta_slow 2 attn_factor 2")]
     public void Rotation_is_mapped(string edits, float theta, string? scaling)
     {
         using TemporaryFolder folder = new();

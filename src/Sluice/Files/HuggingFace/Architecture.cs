@@ -8,8 +8,9 @@ namespace Sluice.Files.HuggingFace;
 /// the rows of Q and K change places.
 /// </param>
 /// <param name="QkvBias">Whether Q, K and V have a bias.</param>
-/// <param name="HeadDim">The size of a head if config.json has no <c>head_dim</c>; 0 for hidden_size / num_attention_heads.</param>
-internal sealed record Architecture(string ModelType, string Gguf, bool InterleavedRope = false, bool QkvBias = false, int HeadDim = 0)
+/// <param name="HeadDim">The size of a head without <c>head_dim</c>; 0 for hidden_size / num_attention_heads.</param>
+internal sealed record Architecture(
+    string ModelType, string Gguf, bool InterleavedRope = false, bool QkvBias = false, int HeadDim = 0)
 {
     public static IReadOnlyList<Architecture> All { get; } =
     [
@@ -24,6 +25,6 @@ internal sealed record Architecture(string ModelType, string Gguf, bool Interlea
     {
         string type = config.TextOrNull("model_type") ?? throw config.Missing("model_type");
         return All.FirstOrDefault(architecture => architecture.ModelType == type)
-            ?? throw config.Unsupported("model_type", $"from a Hugging Face folder it reads {string.Join(", ", All.Select(a => a.ModelType))}");
+            ?? throw config.Unsupported("model_type", $"here it reads {string.Join(", ", All.Select(a => a.ModelType))}");
     }
 }

@@ -27,7 +27,7 @@ internal sealed class ConfigMap
         if (HeadDim is < 2 or > 65536 || HeadDim % 2 != 0)
         {
             throw new InvalidDataException(
-                $"{config.Path}: key 'head_dim' is {HeadDim} (given, or hidden_size / num_attention_heads); it must be even, 2 to 65536.");
+                $"{config.Path}: key 'head_dim' is {HeadDim} (given, or hidden_size / num_attention_heads); even, 2 to 65536, can be.");
         }
         TiedEmbeddings = config.BoolOrNull("tie_word_embeddings") ?? false;
         Rope = new RopeConfig(config, HeadDim);
@@ -112,10 +112,12 @@ internal sealed class ConfigMap
                 throw _config.Unsupported(key);
         }
         if (_config.TryGet("layer_types", out JsonElement types)
-            && (types.ValueKind is not JsonValueKind.Array
-                || types.EnumerateArray().Any(type => type.ValueKind is not JsonValueKind.String || !type.ValueEquals("full_attention"))))
+            && (types.ValueKind is not JsonValueKind.Array || !types.EnumerateArray().All(IsFullAttention)))
         {
             throw _config.Unsupported("layer_types", "it has full_attention in every layer for these models");
         }
     }
+
+    private static bool IsFullAttention(JsonElement type) =>
+        type.ValueKind is JsonValueKind.String && type.ValueEquals("full_attention");
 }

@@ -12,7 +12,7 @@ internal static class HuggingFaceModel
 {
     private const string IndexName = "model.safetensors.index.json";
 
-    /// <summary>Opens a folder, or one file in it (of which the index of shards, if it names the file, opens the others).</summary>
+    /// <summary>Opens a folder, or one file in it, and the others if it is one of the shards of an index.</summary>
     public static ModelFile Open(string folder, string? file = null)
     {
         JsonFile config = JsonFile.Read(Path.Combine(folder, "config.json"));
@@ -26,7 +26,11 @@ internal static class HuggingFaceModel
                 ? [file ?? SingleFile(folder)]
                 : [.. index.Values.Distinct().Select(name => Path.Combine(folder, name))];
             foreach (string path in paths)
-                files.Add(File.Exists(path) ? MappedFile.Open(path) : throw new FileNotFoundException($"{path} is missing.", path));
+            {
+                files.Add(File.Exists(path)
+                    ? MappedFile.Open(path)
+                    : throw new FileNotFoundException($"{path} is missing.", path));
+            }
             return new ModelFile(file ?? folder, map.Metadata, Read(map, files, index), files, folder);
         }
         catch
@@ -48,17 +52,23 @@ internal static class HuggingFaceModel
             foreach (TensorInfo tensor in SafetensorsReader.Read(file).Values)
             {
                 if (index is not null && index.GetValueOrDefault(tensor.Name) != Path.GetFileName(file.Path))
-                    throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' is not in this file according to {IndexName}.");
+                {
+                    throw new InvalidDataException(
+                        $"{file.Path}: tensor '{tensor.Name}' is not in this file according to {IndexName}.");
+                }
                 seen.Add(tensor.Name);
                 if (map.TryMap(file.Path, tensor, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
                     throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' occurs twice.");
             }
         }
         if (index?.Keys.FirstOrDefault(name => !seen.Contains(name)) is { } missing)
-            throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing; {IndexName} says that it is in this file.");
+            throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing, which {IndexName} says is there.");
         // GGUF's readers take a missing output matrix as tied.
         if (!config.TiedEmbeddings && !tensors.ContainsKey("output.weight"))
-            throw new InvalidDataException($"{files[0].Path}: tensor 'lm_head.weight' is missing, and tie_word_embeddings is not true.");
+        {
+            throw new InvalidDataException(
+                $"{files[0].Path}: tensor 'lm_head.weight' is missing, and tie_word_embeddings is not true.");
+        }
         if (config.Rope.FrequencyFactors is { } factors)
             tensors.Add("rope_freqs.weight", FrequencyFactors(config.Metadata.Source, factors));
         return tensors;
@@ -71,7 +81,7 @@ internal static class HuggingFaceModel
         return new TensorInfo("rope_freqs.weight", TensorType.F32, [factors.Length], file.Bytes);
     }
 
-    /// <summary>Which file each tensor is in, if the folder has shards (and <paramref name="file"/>, if given, is one of them).</summary>
+    /// <summary>Which file each tensor is in, if the folder has shards and <paramref name="file"/>, if given, is one.</summary>
     private static Dictionary<string, string>? Index(string folder, string? file)
     {
         if (JsonFile.ReadIfThere(Path.Combine(folder, IndexName)) is not { } index)
@@ -103,7 +113,8 @@ internal static class HuggingFaceModel
             0 when Directory.EnumerateFiles(folder, "*.bin").Any() => throw new NotSupportedException(
                 $"{folder} has its weights in PyTorch's .bin files; Sluice reads safetensors and GGUF."),
             0 => throw new InvalidDataException($"{folder} has a config.json but no safetensors file."),
-            _ => throw new InvalidDataException($"{folder} has {files.Length} safetensors files and no {IndexName} to say how they belong together."),
+            _ => throw new InvalidDataException(
+                $"{folder} has {files.Length} safetensors files and no {IndexName} to say how they belong together."),
         };
     }
 }

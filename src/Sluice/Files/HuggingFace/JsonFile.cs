@@ -19,8 +19,9 @@ internal sealed class JsonFile
     public string Path { get; }
 
     /// <summary>The keys whose value is not null.</summary>
-    public IEnumerable<string> Keys =>
-        _object.EnumerateObject().Where(property => property.Value.ValueKind != JsonValueKind.Null).Select(property => property.Name);
+    public IEnumerable<string> Keys => _object.EnumerateObject()
+        .Where(property => property.Value.ValueKind != JsonValueKind.Null)
+        .Select(property => property.Name);
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
@@ -78,7 +79,8 @@ internal sealed class JsonFile
     {
         if (!TryGet(key, out JsonElement value))
             return null;
-        return value.ValueKind is JsonValueKind.Number && value.TryGetSingle(out float number) && float.IsFinite(number) && number > 0
+        return value.ValueKind is JsonValueKind.Number && value.TryGetSingle(out float number)
+            && number is > 0 and <= float.MaxValue
             ? number
             : throw Error(key, "must be a number above 0", value);
     }
@@ -142,7 +144,8 @@ internal sealed class JsonFile
     public NotSupportedException Unsupported(string key, string? why = null)
     {
         string value = TryGet(key, out JsonElement element) ? Shorten(element.GetRawText()) : "null";
-        return new($"{Path}: key '{_prefix}{key}' is {value}, which Sluice does not implement{(why is null ? "" : $" ({why})")}.");
+        string reason = why is null ? "" : $" ({why})";
+        return new($"{Path}: key '{_prefix}{key}' is {value}, which Sluice does not implement{reason}.");
     }
 
     private JsonFile Object(string key, JsonElement value) => value.ValueKind is JsonValueKind.Object

@@ -65,7 +65,7 @@ internal sealed class RopeConfig
         if (_betaSlow is { } slow)
             metadata.Add($"{prefix}.rope.scaling.yarn_beta_slow", slow);
         if (_attentionFactor != 1)
-            metadata.Add($"{prefix}.rope.scaling.yarn_attn_factor", _attentionFactor);
+            metadata.Add($"{prefix}.rope.scaling.attn_factor", _attentionFactor);
     }
 
     /// <summary>
@@ -77,7 +77,7 @@ internal sealed class RopeConfig
         float low = rope.PositiveOrNull("low_freq_factor") ?? throw rope.Missing("low_freq_factor");
         float high = rope.PositiveOrNull("high_freq_factor") ?? throw rope.Missing("high_freq_factor");
         if (high <= low)
-            throw new InvalidDataException($"{rope.Path}: key 'high_freq_factor' is {high}, which is not above low_freq_factor, {low}.");
+            throw new InvalidDataException($"{rope.Path}: key 'high_freq_factor' is {high}, not above low_freq_factor, {low}.");
         float[] factors = new float[headDim / 2];
         for (int i = 0; i < factors.Length; i++)
         {

@@ -31,7 +31,10 @@ internal sealed class TensorMap(ConfigMap config)
             ?? throw new NotSupportedException(
                 $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {config.Architecture.ModelType} model.");
         if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
-            throw new NotSupportedException($"{path}: tensor '{tensor.Name}' is of {tensor.Type}; Sluice reads weights of F32, F16 and BF16.");
+        {
+            throw new NotSupportedException(
+                $"{path}: tensor '{tensor.Name}' is of {tensor.Type}; Sluice reads weights of F32, F16 and BF16.");
+        }
 
         mapped = (config.Architecture.InterleavedRope, Heads(gguf)) is (true, > 0 and int heads)
             ? Interleave(path, tensor, gguf, heads)
@@ -55,12 +58,11 @@ internal sealed class TensorMap(ConfigMap config)
             };
         }
         int dot = name.IndexOf('.', LayerPrefix.Length);
-        if (dot < 0
-            || !int.TryParse(name.AsSpan(LayerPrefix.Length, dot - LayerPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int layer)
-            || layer >= config.Layers)
-        {
+        if (dot < 0)
             return null;
-        }
+        ReadOnlySpan<char> number = name.AsSpan(LayerPrefix.Length, dot - LayerPrefix.Length);
+        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) || layer >= config.Layers)
+            return null;
         bool bias = config.Architecture.QkvBias;
         string? part = name[(dot + 1)..] switch
         {
@@ -99,7 +101,8 @@ internal sealed class TensorMap(ConfigMap config)
         if (tensor.Shape.Length != 2 || tensor.Shape[1] != (long)heads * config.HeadDim)
         {
             throw new InvalidDataException(
-                $"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", tensor.Shape)}] where {heads} heads of {config.HeadDim} rows were expected.");
+                $"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", tensor.Shape)}] "
+                + $"where {heads} heads of {config.HeadDim} rows were expected.");
         }
         CheckCopy(path, tensor, tensor.Bytes);
         return new TensorInfo(name, tensor.Type, tensor.Shape, tensor.Bytes, () =>

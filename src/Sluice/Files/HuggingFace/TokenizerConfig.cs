@@ -13,7 +13,8 @@ internal static class TokenizerConfig
     /// <summary>
     /// Adds <c>tokenizer.ggml.bos_token_id</c>, <c>eos_token_id</c>, <c>padding_token_id</c>, <c>add_bos_token</c> and
     /// <c>add_eos_token</c> where they are known; <c>tokenizer.ggml.eos_token_ids</c>, an array, with every token that ends a
-    /// text (GGUF has no key for more than one); and <c>tokenizer.chat_template</c>, with <c>.NAME</c> for others than the default.
+    /// text (GGUF has no key for more than one); and <c>tokenizer.chat_template</c>, for others than the default with
+    /// <c>.NAME</c>.
     /// </summary>
     public static void AddTo(Metadata metadata, string folder, JsonFile config)
     {

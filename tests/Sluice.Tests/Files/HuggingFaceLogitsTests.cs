@@ -1,0 +1,47 @@
+using Sluice.Cache;
+using Sluice.Models;
+using Sluice.Tensors;
+using Sluice.Tensors.KvFormats;
+using Sluice.TestData;
+using Sluice.Tests.Models;
+
+namespace Sluice.Files;
+
+public class HuggingFaceLogitsTests
+{
+    [Theory]
+    [InlineData("llama-gqa")]
+    [InlineData("qwen2")]
+    [InlineData("qwen3")]
+    public void A_folder_gives_the_logits_of_its_gguf_twin(string name)
+    {
+        _ = SharedFiles.Shared("golden", "models"); // skips where they are absent
+        GoldenModel golden = GoldenModel.All.Single(model => model.Name == name);
+        using ModelFile gguf = ModelFile.Open(golden.Path);
+        using TemporaryFolder folder = new();
+        HuggingFaceTwin.Write(gguf, folder);
+        using ModelFile twin = ModelFile.Open(folder.Path);
+        float[] logits = Logits(twin, golden.Tokens);
+        Assert.Equal(Logits(gguf, golden.Tokens), logits);
+        Assert.InRange(GoldenModel.Nmse(logits, golden.Logits()), 0, golden.Limit);
+    }
+
+    private static float[] Logits(ModelFile file, int[] tokens)
+    {
+        using ScalarOps ops = new();
+        Model model = Model.Load(file, ops);
+        using KvCache cache = new(KvPlan.Create(model.Layers, KvFormats.Get("f32"), 64, 1, 64, 1L << 30));
+        using SequenceCache sequence = cache.CreateSequence();
+        Assert.True(sequence.TryReserve(tokens.Length));
+        Batch batch = new();
+        sequence.Begin(batch);
+        foreach (int token in tokens)
+            batch.Add(token, wantOutput: true);
+        using ScratchScope scope = ops.Scratch();
+        Tensor result = model.Forward(batch, cache);
+        List<float> logits = [];
+        for (int row = 0; row < result.Rows; row++)
+            logits.AddRange(result[row]);
+        return [.. logits];
+    }
+}
