@@ -5,15 +5,60 @@ public abstract unsafe partial class CpuOps : Ops
 {
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">How many work on an operation; 0 for one on each physical core.</param>
-    protected CpuOps(int threads = 0) => Pool = new WorkerPool(threads);
+    /// <exception cref="NotSupportedException">The environment variable SLUICE_ISA names no instruction set of this processor.</exception>
+    protected CpuOps(int threads = 0)
+        : this(threads, Kernels.Best())
+    {
+    }
+
+    internal CpuOps(int threads, Kernels kernels)
+    {
+        this.kernels = kernels;
+        Pool = new WorkerPool(threads);
+        scratch = new WorkerScratch[Pool.Threads];
+        for (int i = 0; i < scratch.Length; i++)
+            scratch[i] = new WorkerScratch();
+    }
 
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }
 
     /// <inheritdoc/>
+    public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids)
+    {
+        Tensor result = Allocate(ids.Length, table.Columns);
+        fixed (int* first = ids)
+            Pool.For(ids.Length, new EmbedJob(table, first, result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Gather(Tensor x, ReadOnlySpan<int> rows)
+    {
+        Tensor result = Allocate(rows.Length, x.Columns);
+        for (int i = 0; i < rows.Length; i++)
+            x[rows[i]].CopyTo(result[i]);
+        return result;
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         Pool.Dispose();
+        foreach (WorkerScratch room in scratch)
+            room.Dispose();
+        foreach (CpuWeight weight in weights)
+            weight.Dispose();
+        weights.Clear();
         base.Dispose(disposing);
+    }
+
+    private readonly struct EmbedJob(WeightData table, int* ids, Tensor result) : IParallelJob
+    {
+        public void Run(int start, int end, int worker)
+        {
+            for (int i = start; i < end; i++)
+                table.Format.Dequantize(table.Row(ids[i]), result[i]);
+        }
     }
 }

@@ -1,3 +1,5 @@
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Tensors;
 
 public sealed unsafe partial class ScalarOps
@@ -82,18 +84,101 @@ public sealed unsafe partial class ScalarOps
 
     private static void Multiply(ReadOnlySpan<float> x, StoredWeight weight, int expert, Tensor bias, Span<float> result)
     {
-        float[] row = new float[weight.Columns];
+        QuantizedRow quantized = new(x);
         int output = 0;
         foreach (WeightData part in weight.Parts)
         {
             for (int r = 0; r < part.Rows; r++, output++)
             {
-                part.Format.Dequantize(part.Row(r, expert), row);
-                float sum = 0;
-                for (int i = 0; i < row.Length; i++)
-                    sum = MathF.FusedMultiplyAdd(row[i], x[i], sum);
-                result[output] = sum + (bias.IsEmpty ? 0 : bias[expert][output]);
+                float sum = part.Format.Integer is { } format
+                    ? Dot(format, part.Row(r, expert), quantized)
+                    : Dot(part.Format, part.Row(r, expert), x);
+                result[output] = bias.IsEmpty ? sum : sum + bias[expert][output];
             }
+        }
+    }
+
+    /// <summary>Plain float weights: products summed in order, fused.</summary>
+    private static float Dot(WeightFormat format, ReadOnlySpan<byte> row, ReadOnlySpan<float> x)
+    {
+        float[] weights = new float[x.Length];
+        format.Dequantize(row, weights);
+        float sum = 0;
+        for (int i = 0; i < weights.Length; i++)
+            sum = MathF.FusedMultiplyAdd(weights[i], x[i], sum);
+        return sum;
+    }
+
+    /// <summary>
+    /// Integer weights times activations that are 8-bit integers with a scale for every 32: exact integer sums of each group of
+    /// weights, joined for 32 columns by the weights' scales and minimums, and these joined by the activations' scales.
+    /// </summary>
+    private static float Dot(IntegerFormat format, ReadOnlySpan<byte> row, QuantizedRow x)
+    {
+        int size = format.GroupSize, groups = x.Quants.Length / size;
+        sbyte[] quants = new sbyte[x.Quants.Length];
+        float[] scales = new float[groups], mins = new float[format.HasMin ? groups : 0];
+        format.Decompose(row, quants, scales, mins);
+        float total = 0;
+        int perScale = QuantizedRow.GroupSize / size; // 1 or 2 groups of weights for each scale of the activations
+        for (int g = 0; g < groups; g += perScale)
+        {
+            float sum = 0;
+            for (int h = g; h < g + perScale; h++)
+            {
+                int dot = 0;
+                for (int i = h * size; i < (h + 1) * size; i++)
+                    dot += quants[i] * x.Quants[i];
+                sum = h == g ? dot * scales[h] : MathF.FusedMultiplyAdd(dot, scales[h], sum);
+            }
+            for (int h = g; h < g + perScale && format.HasMin; h++)
+                sum = MathF.FusedMultiplyAdd(mins[h], x.Sum(h * size, size), sum);
+            total = MathF.FusedMultiplyAdd(sum, x.Scales[g / perScale], total);
+        }
+        return total;
+    }
+
+    /// <summary>
+    /// Activations as 8-bit integers: every 32 share a scale, their largest magnitude / 127. A group with an infinity or NaN gets a
+    /// scale of NaN, so that what it touches is NaN; one below the normal floats counts as zero.
+    /// </summary>
+    private sealed class QuantizedRow
+    {
+        public const int GroupSize = 32;
+
+        public QuantizedRow(ReadOnlySpan<float> x)
+        {
+            Quants = new sbyte[x.Length];
+            Scales = new float[x.Length / GroupSize];
+            for (int g = 0; g < Scales.Length; g++)
+            {
+                ReadOnlySpan<float> group = x.Slice(g * GroupSize, GroupSize);
+                float largest = 0;
+                foreach (float value in group)
+                    largest = float.IsFinite(value) ? Math.Max(largest, Math.Abs(value)) : float.NaN;
+                float scale = largest / 127;
+                if (!float.IsNormal(scale))
+                {
+                    Scales[g] = float.IsNaN(scale) ? scale : 0;
+                    continue;
+                }
+                Scales[g] = scale;
+                float inverse = 1 / scale;
+                for (int i = 0; i < GroupSize; i++)
+                    Quants[(g * GroupSize) + i] = (sbyte)MathF.Round(group[i] * inverse, MidpointRounding.ToEven);
+            }
+        }
+
+        public sbyte[] Quants { get; }
+
+        public float[] Scales { get; }
+
+        public float Sum(int start, int count)
+        {
+            int sum = 0;
+            foreach (sbyte q in Quants.AsSpan(start, count))
+                sum += q;
+            return sum;
         }
     }
 

@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using System.Globalization;
+using Sluice.Tensors;
+using Sluice.Tensors.Benchmarks;
+using Sluice.Tensors.Cpu;
+using Sluice.Tensors.Formats;
+
+// usage: [--threads N] [--formats Q8_0,Q4_K] [--tokens 1,8,512] [--isa avxvnni] [--columns 2048] [--rows 8192] [--ms 300]
+// For each format and number of tokens: the linear map of enough matrices to not fit in any cache.
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+string[] formats = Option("formats", "Q8_0,Q4_0,Q4_K,Q5_K,Q6_K,Q2_K,Q3_K,IQ4_XS,MXFP4,IQ2_XXS,F16,BF16,F32").Split(',');
+int[] tokens = [.. Option("tokens", "1,2,4,8,16,64,512").Split(',').Select(int.Parse)];
+int columns = int.Parse(Option("columns", "2048")), rows = int.Parse(Option("rows", "8192"));
+double budget = double.Parse(Option("ms", "300")) / 1000;
+string isa = Option("isa", Kernels.All().First().Name);
+using LinearOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
+using Bandwidth bandwidth = new();
+Console.WriteLine($"{isa}, {ops.Pool.Threads} threads, [{rows}, {columns}]");
+Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth   load GB/s");
+foreach (string name in formats)
+{
+    WeightFormat format = WeightFormats.Get(name);
+    int copies = (int)Math.Max(1, (200L << 20) / format.Bytes((long)rows * columns));
+    using LinearOps own = new(ops.Pool.Threads, Kernels.All().Single(kernels => kernels.Name == isa));
+    WeightData data = Data(format);
+    Stopwatch loading = Stopwatch.StartNew();
+    Weight[] weights = [.. Enumerable.Range(0, copies).Select(_ => own.LoadWeight(data))];
+    double load = (double)data.RowBytes * rows * copies / loading.Elapsed.TotalSeconds;
+    foreach (int count in tokens)
+    {
+        Tensor x = own.Allocate(count, columns);
+        Random random = new(1);
+        for (int row = 0; row < count; row++)
+        {
+            foreach (ref float value in x[row])
+                value = random.NextSingle() - 0.5f;
+        }
+        double best = double.MaxValue, read = bandwidth.Measure(own.Pool);
+        Stopwatch total = Stopwatch.StartNew();
+        int next = 0;
+        do
+        {
+            using ScratchScope scope = own.Scratch();
+            long start = Stopwatch.GetTimestamp();
+            own.Linear(x, weights[next++ % copies]);
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        while (total.Elapsed.TotalSeconds < budget);
+        double bytes = weights[0].Bytes / best;
+        Console.WriteLine(
+            $"{name,-8} {count,8} {(double)rows * columns * count / best / 1e9,8:F1} {bytes / 1e9,8:F1} {bytes / read,12:P0} of {read / 1e9,4:F1} {load / 1e9,8:F2}");
+    }
+}
+return;
+
+WeightData Data(WeightFormat format)
+{
+    Random random = new(1);
+    byte[] bytes = new byte[format.Bytes((long)rows * columns)];
+    Span<float> values = new float[format.BlockSize];
+    for (int i = 0; i < bytes.Length; i += format.BlockBytes)
+    {
+        Span<byte> block = bytes.AsSpan(i, format.BlockBytes);
+        do
+        {
+            random.NextBytes(block);
+            format.Dequantize(block, values);
+        }
+        while (values.ContainsAnyExceptInRange(-1e4f, 1e4f));
+    }
+    return WeightData.FromBytes(format.Name, format, columns, rows, 1, bytes);
+}
+
+string Option(string name, string otherwise)
+{
+    int at = Array.IndexOf(args, "--" + name);
+    return at >= 0 && at + 1 < args.Length ? args[at + 1] : otherwise;
+}

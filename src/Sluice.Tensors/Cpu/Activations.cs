@@ -1,0 +1,132 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// A linear map's inputs, arranged for its kernels: positions (rows, perhaps reordered by expert) in tiles of up to 8, each tile's
+/// numbers interleaved by token, as <see cref="Kernels"/> draws them. Quantized once, whatever the number of weights.
+/// </summary>
+internal unsafe struct Activations
+{
+    /// <summary>Position of each tile's first token; tile i ends where tile i + 1 begins.</summary>
+    public int* Tiles;
+
+    public int TileCount;
+
+    /// <summary>The row of <see cref="Input"/> at each position.</summary>
+    public int* Rows;
+
+    public Tensor Input;
+
+    /// <summary>Quantized values [positions * columns], a tile after the other; null where no weight is integers.</summary>
+    public sbyte* Quants;
+
+    /// <summary>Plain values, likewise; null where no weight is floats.</summary>
+    public float* Floats;
+
+    /// <summary>Notes of each kind of the weight.</summary>
+    public fixed long Notes[CpuWeight.MaxKinds];
+
+    public readonly int Columns => Input.Columns;
+
+    public readonly float* NotesOf(int kind) => (float*)Notes[kind];
+
+    /// <summary>Arranges a tile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public readonly void Arrange(int tile, ReadOnlySpan<IntegerKind> kinds)
+    {
+        int first = Tiles[tile], tokens = Tiles[tile + 1] - first;
+        for (int t = 0; t < tokens; t++)
+        {
+            float* x = Input.Data + (long)Rows[first + t] * Input.Stride;
+            if (Floats is not null)
+            {
+                float* target = Floats + (long)first * Columns + t;
+                for (int i = 0; i < Columns; i++)
+                    target[i * tokens] = x[i];
+            }
+            if (Quants is not null)
+                Quantize(x, first, t, tokens, kinds);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Quantize(float* x, int first, int t, int tokens, ReadOnlySpan<IntegerKind> kinds)
+    {
+        const int Group = IntegerPanels.Group;
+        int* target = (int*)(Quants + (long)first * Columns) + t;
+        sbyte* quants = stackalloc sbyte[Group];
+        int groups = Columns / Group;
+        for (int g = 0; g < groups; g++, x += Group)
+        {
+            float scale = QuantizeGroup(x, quants);
+            for (int j = 0; j < Group / 4; j++, target += tokens)
+                *target = ((int*)quants)[j];
+            Vector128<sbyte> low = Vector128.Load(quants), high = Vector128.Load(quants + 16);
+            int lowSum = Sum(low), highSum = Sum(high);
+            for (int k = 0; k < kinds.Length; k++)
+            {
+                IntegerKind kind = kinds[k];
+                float* note = NotesOf(k) + ((long)first * groups + (long)g * tokens) * kind.NotesPerGroup + t;
+                note[0] = scale;
+                int* starts = (int*)note + tokens;
+                float* sums = note + (1 + kind.Parts) * tokens;
+                if (kind.Parts == 1)
+                {
+                    starts[0] = -kind.Offset * (lowSum + highSum);
+                    if (kind.HasMin)
+                        sums[0] = lowSum + highSum;
+                    continue;
+                }
+                starts[0] = -kind.Offset * lowSum;
+                starts[tokens] = -kind.Offset * highSum;
+                if (kind.HasMin)
+                {
+                    sums[0] = lowSum;
+                    sums[tokens] = highSum;
+                }
+            }
+        }
+    }
+
+    private static int Sum(Vector128<sbyte> values)
+    {
+        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(values);
+        return Vector128.Sum(low + high); // 16 * 127 fits in 16 bits
+    }
+
+    /// <summary>32 values as integers; see <see cref="ScalarOps"/>, which defines this.</summary>
+    /// <returns>Their scale.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float QuantizeGroup(float* x, sbyte* quants)
+    {
+        // As integers, the magnitudes of floats are in order, with infinity and then NaN the largest.
+        Vector256<int> magnitude = Vector256.Create(int.MaxValue);
+        Vector256<int> a = Vector256.Load((int*)x) & magnitude, b = Vector256.Load((int*)x + 8) & magnitude;
+        Vector256<int> c = Vector256.Load((int*)x + 16) & magnitude, d = Vector256.Load((int*)x + 24) & magnitude;
+        Vector256<int> most = Vector256.Max(Vector256.Max(a, b), Vector256.Max(c, d));
+        Vector128<int> four = Vector128.Max(most.GetLower(), most.GetUpper());
+        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
+        float largest = BitConverter.Int32BitsToSingle(four[0]);
+        float scale = largest / 127;
+        if (!float.IsNormal(scale))
+        {
+            Vector256<sbyte>.Zero.Store(quants);
+            return float.IsFinite(scale) ? 0 : float.NaN;
+        }
+        Vector256<float> inverse = Vector256.Create(1 / scale);
+        Vector256<short> low = Vector256.Narrow(Round(x, inverse), Round(x + 8, inverse));
+        Vector256<short> high = Vector256.Narrow(Round(x + 16, inverse), Round(x + 24, inverse));
+        Vector256.Narrow(low, high).Store(quants);
+        return scale;
+    }
+
+    // Adding 1.5 * 2^23 leaves no bits for a fraction: the sum is rounded to nearest, ties to even, and its low bits are the integer.
+    private static Vector256<int> Round(float* x, Vector256<float> inverse)
+    {
+        Vector256<float> magic = Vector256.Create(12582912f);
+        return ((Vector256.Load(x) * inverse) + magic).AsInt32() - magic.AsInt32();
+    }
+}

@@ -1,0 +1,136 @@
+namespace Sluice.Tensors.Cpu;
+
+public abstract unsafe partial class CpuOps
+{
+    private readonly Kernels kernels;
+    private readonly List<CpuWeight> weights = [];
+    private readonly WorkerScratch[] scratch;
+
+    /// <inheritdoc/>
+    public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts)
+    {
+        int columns = JoinedColumns(parts);
+        Panels[] packed = new Panels[parts.Length];
+        try
+        {
+            for (int i = 0; i < packed.Length; i++)
+                packed[i] = Panels.Load(parts[i], Pool);
+            CpuWeight weight = new(columns, packed);
+            weights.Add(weight);
+            return weight;
+        }
+        catch
+        {
+            foreach (Panels? part in packed)
+                part?.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    {
+        CpuWeight loaded = (CpuWeight)weight;
+        CheckWidth(x, loaded);
+        Tensor result = Allocate(x.Rows, loaded.Rows);
+        if (x.Rows == 0)
+            return result;
+        using ScratchScope scope = Scratch();
+        int* rows = AllocateInts(x.Rows);
+        for (int i = 0; i < x.Rows; i++)
+            rows[i] = i;
+        int tiles = (x.Rows + Kernels.MaxTokens - 1) / Kernels.MaxTokens;
+        int* tileStarts = AllocateInts(tiles + 1);
+        for (int i = 0; i <= tiles; i++)
+            tileStarts[i] = Math.Min(i * Kernels.MaxTokens, x.Rows);
+        // Segments as long as may be, for that is how often a panel is unpacked; but enough of them for all threads.
+        int perSegment = LinearJob.MaxSegment / Kernels.MaxTokens;
+        while (perSegment > 4 && loaded.PanelsPerExpert * ((tiles + perSegment - 1) / perSegment) < 4 * Pool.Threads)
+            perSegment /= 2;
+        int count = (tiles + perSegment - 1) / perSegment;
+        Segment* segments = (Segment*)AllocateBytes((long)count * sizeof(Segment));
+        for (int i = 0; i < count; i++)
+            segments[i] = new Segment(0, i * perSegment, Math.Min(perSegment, tiles - i * perSegment));
+        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, result);
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor ExpertLinear(Tensor x, Weight weight, in Routing routing, Tensor bias = default)
+    {
+        CpuWeight loaded = (CpuWeight)weight;
+        CheckWidth(x, loaded);
+        int pairs = routing.Rows * routing.Used, experts = loaded.Experts;
+        if (x.Rows != routing.Rows && x.Rows != pairs)
+            throw new ArgumentException($"{x.Rows} rows for {routing.Rows} routed ones with {routing.Used} experts each.");
+        Tensor result = Allocate(pairs, loaded.Rows);
+        if (pairs == 0)
+            return result;
+        using ScratchScope scope = Scratch();
+        // Count the pairs of each expert, then place them, expert by expert.
+        int* ends = AllocateInts(experts);
+        new Span<int>(ends, experts).Clear();
+        for (int pair = 0; pair < pairs; pair++)
+        {
+            int expert = routing.Experts[pair];
+            if ((uint)expert >= (uint)experts)
+                throw new ArgumentException($"{loaded.Name} has {experts} experts; number {expert} was chosen.");
+            ends[expert]++;
+        }
+        int* tileStarts = AllocateInts(pairs + 1);
+        Segment* segments = (Segment*)AllocateBytes((long)pairs * sizeof(Segment));
+        int tiles = 0, count = 0, position = 0;
+        for (int expert = 0; expert < experts; expert++)
+        {
+            int last = position + ends[expert];
+            ends[expert] = position;
+            while (position < last)
+            {
+                int segmentEnd = Math.Min(position + LinearJob.MaxSegment, last), firstTile = tiles;
+                for (; position < segmentEnd; position = Math.Min(position + Kernels.MaxTokens, segmentEnd))
+                    tileStarts[tiles++] = position;
+                segments[count++] = new Segment(expert, firstTile, tiles - firstTile);
+            }
+        }
+        tileStarts[tiles] = pairs;
+        int* inputRows = AllocateInts(pairs);
+        int* outputRows = AllocateInts(pairs);
+        for (int pair = 0; pair < pairs; pair++)
+        {
+            int at = ends[routing.Experts[pair]]++;
+            inputRows[at] = x.Rows == pairs ? pair : pair / routing.Used;
+            outputRows[at] = pair;
+        }
+        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, result);
+        return result;
+    }
+
+    private void Multiply(
+        Tensor x, CpuWeight weight, Tensor bias, int* inputRows, int* outputRows, int* tileStarts, int tiles,
+        Segment* segments, int segmentCount, Tensor result)
+    {
+        long positions = tileStarts[tiles];
+        Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
+        if (weight.HasFloats)
+            activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+        if (weight.Kinds.Length > 0)
+            activations.Quants = (sbyte*)AllocateBytes(positions * x.Columns);
+        for (int i = 0; i < weight.Kinds.Length; i++)
+        {
+            long notes = positions * (x.Columns / IntegerPanels.Group) * weight.Kinds[i].NotesPerGroup;
+            activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
+        }
+        Pool.For(tiles, new ArrangeJob(activations, weight));
+        Pool.For(
+            checked(weight.PanelsPerExpert * segmentCount),
+            new LinearJob(kernels, weight, activations, segments, outputRows, result, bias, scratch));
+    }
+
+    private int* AllocateInts(int count) => (int*)AllocateBytes((long)count * sizeof(int));
+
+    private static void CheckWidth(Tensor x, CpuWeight weight)
+    {
+        if (x.Columns != weight.Columns)
+            throw new ArgumentException($"{weight.Name} takes {weight.Columns} values; rows have {x.Columns}.");
+    }
+}

@@ -1,0 +1,56 @@
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>Stored tensors side by side, each packed in its own way.</summary>
+internal sealed class CpuWeight : Weight, IDisposable
+{
+    /// <summary>Kinds of integers that one weight may mix.</summary>
+    public const int MaxKinds = 8;
+
+    public CpuWeight(int columns, Panels[] parts)
+        : base(
+            string.Join(" + ", parts.Select(part => part.Name)), parts.Sum(part => part.Rows), columns, parts[0].Experts,
+            parts.Sum(part => part.Bytes))
+    {
+        Parts = new Part[parts.Length];
+        List<IntegerKind> kinds = [];
+        int row = 0;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            int kind = -1;
+            if (parts[i] is IntegerPanels integers)
+            {
+                kind = kinds.IndexOf(integers.Kind);
+                if (kind < 0)
+                {
+                    kind = kinds.Count;
+                    kinds.Add(integers.Kind);
+                }
+            }
+            Parts[i] = new Part(parts[i], row, PanelsPerExpert, kind);
+            row += parts[i].Rows;
+            PanelsPerExpert += parts[i].PanelsPerExpert;
+        }
+        if (kinds.Count > MaxKinds)
+            throw new NotSupportedException($"{Name}: more than {MaxKinds} kinds of formats in one weight.");
+        Kinds = [.. kinds];
+    }
+
+    public Part[] Parts { get; }
+
+    /// <summary>The distinct kinds of the integer parts.</summary>
+    public IntegerKind[] Kinds { get; }
+
+    public bool HasFloats => Array.Exists(Parts, part => part.Kind < 0);
+
+    /// <summary>Panels of one expert, of all parts.</summary>
+    public int PanelsPerExpert { get; }
+
+    public void Dispose()
+    {
+        foreach (Part part in Parts)
+            part.Panels.Dispose();
+    }
+
+    /// <summary>A stored tensor, the weight's row and panel where it begins, and which of <see cref="Kinds"/> it is (-1: floats).</summary>
+    internal readonly record struct Part(Panels Panels, int Row, int Panel, int Kind);
+}

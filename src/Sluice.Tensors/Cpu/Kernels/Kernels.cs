@@ -1,0 +1,62 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>The kernels of one instruction set. They add a stretch of columns of one panel times one tile to the tile's sums.</summary>
+/// <remarks>
+/// For integers, with T tokens in the tile and, for every group of 32 columns, h parts with a scale (and minimum) each:
+/// <code>
+/// codes        [groups, 8, 16 rows, 4]             unsigned: q + offset
+/// scales       [groups, h scales, h mins, 16 rows]
+/// activations  [groups, 8, T, 4]                   signed
+/// notes        [groups, T scales, h * T starts (integers: -offset * the part's sum), h * T sums, if there are minimums]
+/// sums         [T, 16 rows]
+///
+/// group = ((start + codes * activations) * scale, fused over the parts), then fused minimum * sum of each part;
+/// sums  = fma(group, scale of the activations, sums)
+/// </code>
+/// For floats: values [columns, 16 rows], activations [columns, T], sums = fma(value, activation, sums) column by column.
+/// </remarks>
+internal abstract unsafe class Kernels
+{
+    /// <summary>Tokens in the largest tile.</summary>
+    public const int MaxTokens = 8;
+
+    /// <summary>The name of the instruction set.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Multiplies integers.</summary>
+    public abstract void Integers(
+        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups);
+
+    /// <summary>Multiplies floats.</summary>
+    public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);
+
+    /// <summary>The fastest for this processor; the environment variable SLUICE_ISA can ask for a lesser one.</summary>
+    /// <exception cref="NotSupportedException">SLUICE_ISA is unknown, or the processor does not have it.</exception>
+    public static Kernels Best()
+    {
+        string? asked = Environment.GetEnvironmentVariable("SLUICE_ISA");
+        if (string.IsNullOrEmpty(asked))
+            return All().First();
+        return All().FirstOrDefault(kernels => kernels.Name == asked)
+            ?? throw new NotSupportedException(
+                $"SLUICE_ISA={asked} is not one of {string.Join(", ", All().Select(kernels => kernels.Name))}, which this processor has.");
+    }
+
+    /// <summary>What this processor has, the fastest first.</summary>
+    public static IEnumerable<Kernels> All()
+    {
+        if (AvxVnni.IsSupported && Fma.IsSupported)
+            yield return new LaneKernels<AvxVnniLanes, Vector256<int>, Vector256<float>>("avxvnni");
+        if (Avx512BW.IsSupported)
+            yield return new LaneKernels<Avx512Lanes, Vector512<int>, Vector512<float>>("avx512");
+        if (Avx2.IsSupported && Fma.IsSupported)
+            yield return new LaneKernels<Avx2Lanes, Vector256<int>, Vector256<float>>("avx2");
+        if (Dp.IsSupported)
+            yield return new LaneKernels<ArmLanes, Vector128<int>, Vector128<float>>("neon");
+        yield return new LaneKernels<ScalarLanes, int, float>("scalar");
+    }
+}

@@ -1,0 +1,215 @@
+using System.Runtime.CompilerServices;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// The kernels' one definition over an instruction set's <see cref="ILanes{TInt, TFloat}"/>: a panel of 16 rows times a tile of up
+/// to 8 tokens, whose sums stay in registers (hence the written-out lines). The order of every sum is fixed by the columns
+/// alone, so that a token's result depends neither on its tile nor on the instruction set. Compiled to the full at
+/// once: the first tokens of a run would otherwise see unoptimized loops.
+/// </summary>
+internal static unsafe class TileKernels<TLanes, TInt, TFloat>
+    where TLanes : ILanes<TInt, TFloat>
+    where TInt : struct
+    where TFloat : struct
+{
+    /// <summary>Adds the products of groups of 32 columns to the tile's sums, as <see cref="Kernels"/> says.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Integers<TTokens, TKind>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
+        where TTokens : struct, ITokens
+        where TKind : struct, IKind
+    {
+        for (; groups > 0; groups--)
+        {
+            for (int row = 0; row < Panels.Height; row += TLanes.Count)
+                Group<TTokens, TKind>(codes + 4 * row, scales + row, activations, notes, sums + row);
+            codes += IntegerPanels.GroupCodes;
+            scales += Panels.Height * TKind.Parts * (TKind.HasMin ? 2 : 1);
+            activations += IntegerPanels.Group * TTokens.Count;
+            notes += TTokens.Count * (1 + TKind.Parts * (TKind.HasMin ? 2 : 1));
+        }
+    }
+
+    /// <summary>Adds the products of columns to the tile's sums, one column after the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Floats<TTokens>(float* values, float* activations, float* sums, nint columns)
+        where TTokens : struct, ITokens
+    {
+        for (int row = 0; row < Panels.Height; row += TLanes.Count)
+            FloatRows<TTokens>(values + row, activations, sums + row, columns);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Group<TTokens, TKind>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums)
+        where TTokens : struct, ITokens
+        where TKind : struct, IKind
+    {
+        int tokens = TTokens.Count;
+        int* a = (int*)activations;
+        int* starts = (int*)notes + tokens;
+        TFloat f0 = default, f1 = default, f2 = default, f3 = default, f4 = default, f5 = default, f6 = default, f7 = default;
+        for (int part = 0; part < TKind.Parts; part++)
+        {
+            TInt i0 = TLanes.Broadcast(starts[0]), i1 = tokens > 1 ? TLanes.Broadcast(starts[1]) : default,
+                i2 = tokens > 2 ? TLanes.Broadcast(starts[2]) : default, i3 = tokens > 3 ? TLanes.Broadcast(starts[3]) : default,
+                i4 = tokens > 4 ? TLanes.Broadcast(starts[4]) : default, i5 = tokens > 5 ? TLanes.Broadcast(starts[5]) : default,
+                i6 = tokens > 6 ? TLanes.Broadcast(starts[6]) : default, i7 = tokens > 7 ? TLanes.Broadcast(starts[7]) : default;
+            for (int quad = 0; quad < 8 / TKind.Parts; quad++)
+            {
+                TInt c = TLanes.LoadCodes(codes);
+                i0 = Dot<TKind>(i0, c, a[0]);
+                if (tokens > 1)
+                    i1 = Dot<TKind>(i1, c, a[1]);
+                if (tokens > 2)
+                    i2 = Dot<TKind>(i2, c, a[2]);
+                if (tokens > 3)
+                    i3 = Dot<TKind>(i3, c, a[3]);
+                if (tokens > 4)
+                    i4 = Dot<TKind>(i4, c, a[4]);
+                if (tokens > 5)
+                    i5 = Dot<TKind>(i5, c, a[5]);
+                if (tokens > 6)
+                    i6 = Dot<TKind>(i6, c, a[6]);
+                if (tokens > 7)
+                    i7 = Dot<TKind>(i7, c, a[7]);
+                codes += 4 * Panels.Height;
+                a += tokens;
+            }
+            TFloat scale = TLanes.Load(scales);
+            if (part == 0)
+            {
+                f0 = TLanes.Multiply(TLanes.ToSingle(i0), scale);
+                if (tokens > 1)
+                    f1 = TLanes.Multiply(TLanes.ToSingle(i1), scale);
+                if (tokens > 2)
+                    f2 = TLanes.Multiply(TLanes.ToSingle(i2), scale);
+                if (tokens > 3)
+                    f3 = TLanes.Multiply(TLanes.ToSingle(i3), scale);
+                if (tokens > 4)
+                    f4 = TLanes.Multiply(TLanes.ToSingle(i4), scale);
+                if (tokens > 5)
+                    f5 = TLanes.Multiply(TLanes.ToSingle(i5), scale);
+                if (tokens > 6)
+                    f6 = TLanes.Multiply(TLanes.ToSingle(i6), scale);
+                if (tokens > 7)
+                    f7 = TLanes.Multiply(TLanes.ToSingle(i7), scale);
+            }
+            else
+            {
+                f0 = TLanes.MultiplyAdd(TLanes.ToSingle(i0), scale, f0);
+                if (tokens > 1)
+                    f1 = TLanes.MultiplyAdd(TLanes.ToSingle(i1), scale, f1);
+                if (tokens > 2)
+                    f2 = TLanes.MultiplyAdd(TLanes.ToSingle(i2), scale, f2);
+                if (tokens > 3)
+                    f3 = TLanes.MultiplyAdd(TLanes.ToSingle(i3), scale, f3);
+                if (tokens > 4)
+                    f4 = TLanes.MultiplyAdd(TLanes.ToSingle(i4), scale, f4);
+                if (tokens > 5)
+                    f5 = TLanes.MultiplyAdd(TLanes.ToSingle(i5), scale, f5);
+                if (tokens > 6)
+                    f6 = TLanes.MultiplyAdd(TLanes.ToSingle(i6), scale, f6);
+                if (tokens > 7)
+                    f7 = TLanes.MultiplyAdd(TLanes.ToSingle(i7), scale, f7);
+            }
+            scales += Panels.Height;
+            starts += tokens;
+        }
+        if (TKind.HasMin)
+        {
+            float* s = (float*)starts;
+            for (int part = 0; part < TKind.Parts; part++)
+            {
+                TFloat min = TLanes.Load(scales);
+                f0 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[0]), f0);
+                if (tokens > 1)
+                    f1 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[1]), f1);
+                if (tokens > 2)
+                    f2 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[2]), f2);
+                if (tokens > 3)
+                    f3 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[3]), f3);
+                if (tokens > 4)
+                    f4 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[4]), f4);
+                if (tokens > 5)
+                    f5 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[5]), f5);
+                if (tokens > 6)
+                    f6 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[6]), f6);
+                if (tokens > 7)
+                    f7 = TLanes.MultiplyAdd(min, TLanes.Broadcast(s[7]), f7);
+                scales += Panels.Height;
+                s += tokens;
+            }
+        }
+        Add(f0, notes[0], sums + 0 * Panels.Height);
+        if (tokens > 1)
+            Add(f1, notes[1], sums + 1 * Panels.Height);
+        if (tokens > 2)
+            Add(f2, notes[2], sums + 2 * Panels.Height);
+        if (tokens > 3)
+            Add(f3, notes[3], sums + 3 * Panels.Height);
+        if (tokens > 4)
+            Add(f4, notes[4], sums + 4 * Panels.Height);
+        if (tokens > 5)
+            Add(f5, notes[5], sums + 5 * Panels.Height);
+        if (tokens > 6)
+            Add(f6, notes[6], sums + 6 * Panels.Height);
+        if (tokens > 7)
+            Add(f7, notes[7], sums + 7 * Panels.Height);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FloatRows<TTokens>(float* values, float* activations, float* sums, nint columns)
+        where TTokens : struct, ITokens
+    {
+        int tokens = TTokens.Count;
+        TFloat f0 = TLanes.Load(sums), f1 = tokens > 1 ? TLanes.Load(sums + 1 * Panels.Height) : default,
+            f2 = tokens > 2 ? TLanes.Load(sums + 2 * Panels.Height) : default, f3 = tokens > 3 ? TLanes.Load(sums + 3 * Panels.Height) : default,
+            f4 = tokens > 4 ? TLanes.Load(sums + 4 * Panels.Height) : default, f5 = tokens > 5 ? TLanes.Load(sums + 5 * Panels.Height) : default,
+            f6 = tokens > 6 ? TLanes.Load(sums + 6 * Panels.Height) : default, f7 = tokens > 7 ? TLanes.Load(sums + 7 * Panels.Height) : default;
+        for (; columns > 0; columns--)
+        {
+            TFloat w = TLanes.Load(values);
+            f0 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[0]), f0);
+            if (tokens > 1)
+                f1 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[1]), f1);
+            if (tokens > 2)
+                f2 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[2]), f2);
+            if (tokens > 3)
+                f3 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[3]), f3);
+            if (tokens > 4)
+                f4 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[4]), f4);
+            if (tokens > 5)
+                f5 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[5]), f5);
+            if (tokens > 6)
+                f6 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[6]), f6);
+            if (tokens > 7)
+                f7 = TLanes.MultiplyAdd(w, TLanes.Broadcast(activations[7]), f7);
+            values += Panels.Height;
+            activations += tokens;
+        }
+        TLanes.Store(f0, sums + 0 * Panels.Height);
+        if (tokens > 1)
+            TLanes.Store(f1, sums + 1 * Panels.Height);
+        if (tokens > 2)
+            TLanes.Store(f2, sums + 2 * Panels.Height);
+        if (tokens > 3)
+            TLanes.Store(f3, sums + 3 * Panels.Height);
+        if (tokens > 4)
+            TLanes.Store(f4, sums + 4 * Panels.Height);
+        if (tokens > 5)
+            TLanes.Store(f5, sums + 5 * Panels.Height);
+        if (tokens > 6)
+            TLanes.Store(f6, sums + 6 * Panels.Height);
+        if (tokens > 7)
+            TLanes.Store(f7, sums + 7 * Panels.Height);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TInt Dot<TKind>(TInt sum, TInt codes, int activations)
+        where TKind : struct, IKind =>
+        TKind.IsNarrow ? TLanes.DotNarrow(sum, codes, activations) : TLanes.Dot(sum, codes, activations);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(TFloat group, float scale, float* sums) =>
+        TLanes.Store(TLanes.MultiplyAdd(group, TLanes.Broadcast(scale), TLanes.Load(sums)), sums);
+}

@@ -1,0 +1,148 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// Panels whose codes are packed to their bits. A group of 32 columns is 8 vectors of 64 bytes, one for each 4 columns
+/// (a quad): byte 4 r + i of vector j is the code of row r, column 4 j + i. Codes of other than 8 bits are stored in planes of
+/// 4, 2 and 1 bits, low bits first, each of whole vectors in which quads share bytes:
+/// <code>
+/// plane of 4 bits   4 vectors; vector m: | quad 2 m + 1 | quad 2 m |
+///            2 bits   2 vectors; vector m: | quad 4 m + 3 | ... | quad 4 m |
+///            1 bit    1 vector:            | quad 7 | ... | quad 0 |
+/// </code>
+/// So a panel is codes [groups, bits, 64], then the scales of each stretch of 256 columns.
+/// </summary>
+internal sealed unsafe class PackedIntegers : IntegerPanels
+{
+    private readonly IntegerFormat format;
+    private readonly IntegerLayout layout;
+    private readonly NativeBuffer buffer;
+    private readonly byte* data;
+    private readonly long panelBytes, codeBytes;
+    private readonly int scaleBytes; // of a full stretch
+    private readonly Vector128<byte> levels; // code of each 4-bit choice
+    private readonly byte[] choices; // and back
+
+    public PackedIntegers(WeightData source, IntegerFormat format, IntegerLayout layout, WorkerPool pool)
+        : base(source, format)
+    {
+        this.format = format;
+        this.layout = layout;
+        (levels, choices) = layout.HasLevels ? Levels(format) : default;
+        int groups = Columns / Group, last = Columns % Stretch / Group;
+        codeBytes = (long)groups * layout.Bits * 64;
+        scaleBytes = layout.Scales.Bytes(Stretch / Group);
+        long scales = (long)(Columns / Stretch) * scaleBytes + (last > 0 ? layout.Scales.Bytes(last) : 0);
+        panelBytes = (codeBytes + scales + 63) & ~63L;
+        buffer = new NativeBuffer(checked(panelBytes * PanelsPerExpert * Experts));
+        data = buffer.Pointer;
+        try
+        {
+            pool.For(PanelsPerExpert * Experts, new PackJob(this, source));
+        }
+        catch
+        {
+            buffer.Dispose();
+            throw;
+        }
+    }
+
+    public override long Bytes => buffer.Length;
+
+    public override void Dispose() => buffer.Dispose();
+
+    public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
+    {
+        byte* start = data + panel * panelBytes;
+        byte* packed = start + (long)(column / Group) * layout.Bits * 64;
+        byte* packedScales = start + codeBytes + (long)(column / Stretch) * scaleBytes;
+        for (int done = 0; done < groups; done += Stretch / Group, packedScales += scaleBytes)
+        {
+            int count = Math.Min(groups - done, Stretch / Group);
+            layout.Scales.Unpack(packedScales, count, scales);
+            scales += count * Kind.ScalesPerGroup;
+        }
+        if (layout.Bits == 8)
+            return packed;
+        if (layout.HasLevels)
+            BitPlanes.UnpackLevels(packed, groups, codes, levels);
+        else
+            BitPlanes.Unpack(layout.Bits, packed, groups, codes);
+        return codes;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Pack(WeightData source, int panel)
+    {
+        (int expert, int first, int count) = Locate(panel);
+        sbyte* quants = stackalloc sbyte[Stretch];
+        byte* codes = stackalloc byte[Stretch * Height];
+        int size = format.GroupSize;
+        float* scales = stackalloc float[Stretch / 16 * Height];
+        float* mins = stackalloc float[Stretch / 16 * Height];
+        byte* target = data + panel * panelBytes, scaleTarget = target + codeBytes;
+        new Span<byte>(target, checked((int)panelBytes)).Clear();
+        for (int column = 0; column < Columns; column += Stretch)
+        {
+            int columns = Math.Min(Stretch, Columns - column), groups = columns / size;
+            new Span<byte>(codes, columns * Height).Clear();
+            byte* blocks = source.Data + ((long)expert * Rows + first) * source.RowBytes + format.Bytes(column);
+            int blockBytes = (int)format.Bytes(columns);
+            for (int r = 0; r < count; r++)
+            {
+                format.Decompose(
+                    new ReadOnlySpan<byte>(blocks + r * source.RowBytes, blockBytes), new Span<sbyte>(quants, columns),
+                    new Span<float>(scales + r * groups, groups), new Span<float>(mins + r * groups, format.HasMin ? groups : 0));
+                if (layout.HasLevels)
+                {
+                    for (int i = 0; i < columns; i++)
+                        quants[i] = (sbyte)choices[(byte)quants[i]];
+                }
+                else if (format.Lowest != 0)
+                {
+                    // As bytes that wrap around: a code of 8 bits may not fit in an sbyte.
+                    Fields.Add(new Span<sbyte>(quants, columns), (sbyte)-format.Lowest);
+                }
+                // Dwords of a row go 16 dwords apart.
+                for (int j = 0; j < columns / 4; j++)
+                    ((int*)codes)[j * Height + r] = ((int*)quants)[j];
+            }
+            BitPlanes.Pack(layout.Bits, codes, columns / Group, target);
+            layout.Scales.Pack(blocks, source.RowBytes, count, columns, scales, mins, scaleTarget, Name);
+            target += columns / Group * layout.Bits * 64;
+            scaleTarget += scaleBytes;
+        }
+    }
+
+    /// <summary>The levels that the format's codes mean, found by decomposing a block of every code.</summary>
+    private static (Vector128<byte> Levels, byte[] Choices) Levels(IntegerFormat format)
+    {
+        // Whatever its layout, a block of a 4-bit format whose bytes are all (c << 4) | c has only weights of code c.
+        Span<byte> block = stackalloc byte[format.BlockBytes];
+        Span<sbyte> quants = stackalloc sbyte[format.BlockSize];
+        Span<float> scales = stackalloc float[format.BlockSize / format.GroupSize];
+        Span<byte> levels = stackalloc byte[16];
+        byte[] choices = new byte[256];
+        for (int c = 15; c >= 0; c--)
+        {
+            block.Fill((byte)(c * 17));
+            format.Decompose(block, quants, scales, []);
+            levels[c] = (byte)(quants[0] - format.Lowest);
+            choices[(byte)quants[0]] = (byte)c;
+        }
+        return (Vector128.Create((ReadOnlySpan<byte>)levels), choices);
+    }
+
+    private readonly struct PackJob(PackedIntegers panels, WeightData source) : IParallelJob
+    {
+        public void Run(int start, int end, int worker)
+        {
+            for (int panel = start; panel < end; panel++)
+                panels.Pack(source, panel);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// A stored tensor as the CPU's kernels read it: panels of 16 rows, in which a vector's lanes are rows. A kernel multiplies a
+/// stretch of columns of a panel once it is unpacked to 8-bit integers or to floats, in the first-level cache.
+/// </summary>
+internal abstract class Panels : IDisposable
+{
+    /// <summary>Rows of a panel: the lanes of a 512-bit vector. The last panel's missing rows are zero.</summary>
+    public const int Height = 16;
+
+    /// <summary>The stretch of columns that packed data come in; the last of a row may be shorter.</summary>
+    public const int Stretch = 256;
+
+    protected Panels(WeightData data)
+    {
+        (Name, Rows, Columns, Experts) = (data.Name, data.Rows, data.Columns, data.Experts);
+        PanelsPerExpert = (Rows + Height - 1) / Height;
+    }
+
+    public string Name { get; }
+
+    /// <summary>Rows of one expert.</summary>
+    public int Rows { get; }
+
+    public int Columns { get; }
+
+    public int Experts { get; }
+
+    /// <summary>Panels of one expert; its panels follow those of the expert before.</summary>
+    public int PanelsPerExpert { get; }
+
+    /// <summary>Bytes of memory held or, where the stored bytes are used in place, their bytes.</summary>
+    public abstract long Bytes { get; }
+
+    /// <summary>Packs a tensor, or where there is no packed form wraps it as it is.</summary>
+    public static Panels Load(WeightData data, WorkerPool pool)
+    {
+        if (Stretch % data.Format.BlockSize != 0)
+            throw new NotSupportedException($"{data.Name}: blocks of {data.Format.BlockSize} weights do not divide {Stretch}.");
+        if (data.Format.Integer is { } format)
+        {
+            return IntegerLayout.Find(format) is { } layout
+                ? new PackedIntegers(data, format, layout, pool)
+                : new StoredIntegers(data, format);
+        }
+        return data.Format.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16
+            ? new PackedFloats(data, pool)
+            : new StoredFloats(data);
+    }
+
+    public virtual void Dispose()
+    {
+    }
+
+    /// <summary>The expert and first row of a panel.</summary>
+    protected (int Expert, int Row, int Count) Locate(int panel)
+    {
+        (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
+        int row = within * Height;
+        return (expert, row, Math.Min(Height, Rows - row));
+    }
+}
+
+/// <summary>Panels of integer formats.</summary>
+internal abstract unsafe class IntegerPanels(WeightData data, IntegerFormat format) : Panels(data)
+{
+    /// <summary>Columns that share a scale of the activations.</summary>
+    public const int Group = 32;
+
+    /// <summary>Bytes of a group's unpacked codes.</summary>
+    public const int GroupCodes = Group * Height;
+
+    public IntegerKind Kind { get; } = new(-format.Lowest, Group / format.GroupSize, format.HasMin, format.Highest - format.Lowest < 128);
+
+    /// <summary>Unpacks columns of a panel.</summary>
+    /// <param name="panel">The panel, counted over all experts.</param>
+    /// <param name="column">The first column, a multiple of <see cref="Panels.Stretch"/>.</param>
+    /// <param name="groups">Groups of 32 columns.</param>
+    /// <param name="codes">Room for [groups, 8, 16 rows, 4 columns] bytes: q plus the kind's offset.</param>
+    /// <param name="scales">Written: [groups, scales and then minimums of a group, 16 rows].</param>
+    /// <returns>Where the codes are: in <paramref name="codes"/>, or in place.</returns>
+    public abstract byte* Unpack(int panel, int column, int groups, byte* codes, float* scales);
+}
+
+/// <summary>What a kernel must know about unpacked integers.</summary>
+/// <param name="Offset">Codes are this much larger than the integers they stand for.</param>
+/// <param name="Parts">Groups of weights, with a scale each, in 32 columns: 1 or 2.</param>
+/// <param name="HasMin">Whether each of these also has a minimum.</param>
+/// <param name="IsNarrow">Whether codes are below 128.</param>
+internal readonly record struct IntegerKind(int Offset, int Parts, bool HasMin, bool IsNarrow)
+{
+    /// <summary>Floats of a group's scales and minimums for 16 rows.</summary>
+    public int ScalesPerGroup => Panels.Height * Parts * (HasMin ? 2 : 1);
+
+    /// <summary>4-byte numbers that go with a token's 32 activations: scale; start of each sum; sum of activations of each part.</summary>
+    public int NotesPerGroup => 1 + Parts * (HasMin ? 2 : 1);
+}
+
+/// <summary>Panels of plain floats.</summary>
+internal abstract unsafe class FloatPanels(WeightData data) : Panels(data)
+{
+    /// <summary>Unpacks columns of a panel to [columns, 16 rows].</summary>
+    /// <returns>Where the values are: in <paramref name="values"/>, or in place.</returns>
+    public abstract float* Unpack(int panel, int column, int columns, float* values);
+}

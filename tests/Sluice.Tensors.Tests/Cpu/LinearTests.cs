@@ -1,0 +1,205 @@
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>Linear maps on every instruction set of this processor, to the bit as <see cref="ScalarOps"/> defines them.</summary>
+public class LinearTests
+{
+    public static TheoryData<string> AllKernels => [.. Kernels.All().Select(kernels => kernels.Name)];
+
+    public static TheoryData<string, string> FormatsAndKernels
+    {
+        get
+        {
+            TheoryData<string, string> all = [];
+            foreach (Kernels kernels in Kernels.All())
+            {
+                foreach (WeightFormat format in WeightFormats.All)
+                    all.Add(format.Name, kernels.Name);
+            }
+            return all;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(FormatsAndKernels))]
+    public void Equals_the_definition(string name, string instructions)
+    {
+        WeightFormat format = WeightFormats.Get(name);
+        Random random = new(1);
+        using LinearOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        int[] widths = format.BlockSize == 1 ? [1, 2, 3, 5, 16, 31, 33, 70, 300] : [format.BlockSize, 3 * format.BlockSize, 1280];
+        foreach (int columns in widths)
+        {
+            foreach (int rows in (int[])[1, 15, 16, 17, 40])
+            {
+                if (columns == 1280 && rows is 1 or 15 or 16)
+                    continue;
+                WeightData data = RandomWeights.Data(format, columns, rows, random);
+                using ScratchScope scope = scalar.Scratch(), scope2 = ops.Scratch();
+                Tensor x = RandomTensor(scalar, 17, columns, random);
+                Tensor expected = scalar.Linear(x, scalar.LoadWeight(data));
+                Weight weight = ops.LoadWeight(data);
+                foreach (int tokens in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 17])
+                    AssertSame(expected, ops.Linear(Rows(x, tokens), weight), $"{tokens} tokens of [{columns}, {rows}]");
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Parts_of_different_formats_stand_side_by_side(string instructions)
+    {
+        Random random = new(2);
+        using LinearOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        WeightData[] parts =
+        [
+            RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 33, random), RandomWeights.Data(WeightFormats.Get("Q6_K"), 512, 7, random),
+            RandomWeights.Data(WeightFormats.Get("F32"), 512, 16, random), RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 20, random),
+        ];
+        Tensor x = RandomTensor(scalar, 11, 512, random), bias = RandomTensor(scalar, 1, 76, random);
+        AssertSame(scalar.Linear(x, scalar.LoadWeight(parts), bias), ops.Linear(x, ops.LoadWeight(parts), bias), "joined");
+    }
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Experts_of_each_row(string instructions)
+    {
+        Random random = new(3);
+        const int Rows = 29, Experts = 5, Used = 2;
+        using LinearOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        foreach (string format in (string[])["Q4_K", "MXFP4", "BF16", "IQ2_XS"])
+        {
+            WeightData data = RandomWeights.Data(WeightFormats.Get(format), 256, 37, random, Experts);
+            Weight weight = ops.LoadWeight(data), reference = scalar.LoadWeight(data);
+            Tensor bias = RandomTensor(scalar, Experts, 37, random);
+            Tensor logits = RandomTensor(scalar, Rows, Experts, random);
+            Router router = new(Used, Gating.Softmax) { Normalize = true };
+            Routing routing = ops.Route(logits, router), expectedRouting = scalar.Route(logits, router);
+            AssertSame(expectedRouting.Weights, routing.Weights, "weights");
+            foreach (int inputs in (int[])[Rows, Rows * Used])
+            {
+                Tensor x = RandomTensor(scalar, inputs, 256, random);
+                Tensor y = ops.ExpertLinear(x, weight, routing, bias);
+                AssertSame(scalar.ExpertLinear(x, reference, expectedRouting, bias), y, $"{format} of {inputs} rows");
+                AssertSame(scalar.Combine(y, expectedRouting), ops.Combine(y, routing), "combined");
+            }
+            Tensor all = RandomTensor(scalar, 3, 256, random);
+            AssertSame(
+                scalar.ExpertLinear(all, reference, scalar.RouteToAll(3, Experts)),
+                ops.ExpertLinear(all, weight, ops.RouteToAll(3, Experts)), "all experts");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Extreme_activations(string instructions)
+    {
+        Random random = new(4);
+        using LinearOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        float[] extremes =
+        [
+            0, -0f, float.Epsilon, -float.Epsilon, 1.17549435e-38f, 1.4e-36f, 1.5e-36f, 3e38f, -3.4e38f, float.MaxValue,
+            float.PositiveInfinity, float.NegativeInfinity, float.NaN, 127, 126.5f, 0.5f, 1.5f, -2.5f,
+        ];
+        foreach (string name in (string[])["Q8_0", "Q4_0", "Q4_K", "Q2_K", "Q6_K", "F16", "F32"])
+        {
+            WeightData data = RandomWeights.Data(WeightFormats.Get(name), 512, 19, random);
+            Weight weight = ops.LoadWeight(data), reference = scalar.LoadWeight(data);
+            Tensor x = scalar.Allocate(3 * extremes.Length, 512);
+            for (int row = 0; row < x.Rows; row++)
+            {
+                x[row].Fill(row < extremes.Length ? extremes[row] : 0);
+                for (int i = 0; i < 512 && row >= extremes.Length; i += row < 2 * extremes.Length ? 41 : 1)
+                    x[row][i] = i % 3 == 0 ? extremes[row % extremes.Length] : random.NextSingle() - 0.5f;
+            }
+            AssertSame(scalar.Linear(x, reference), ops.Linear(x, weight), name);
+        }
+    }
+
+    [Fact]
+    public void Threads_do_not_change_results()
+    {
+        Random random = new(5);
+        using ScalarOps scalar = new();
+        using LinearOps one = new(1, Kernels.Best()), five = new(5, Kernels.Best());
+        WeightData data = RandomWeights.Data(WeightFormats.Get("Q5_K"), 1024, 333, random);
+        Tensor x = RandomTensor(scalar, 700, 1024, random); // more than a segment
+        AssertSame(one.Linear(x, one.LoadWeight(data)), five.Linear(x, five.LoadWeight(data)), "threads");
+    }
+
+    [Fact]
+    public void Packed_weights_take_hardly_more_than_stored_ones()
+    {
+        Random random = new(6);
+        using LinearOps ops = new(1, Kernels.Best());
+        foreach (WeightFormat format in WeightFormats.All)
+        {
+            WeightData data = RandomWeights.Data(format, 2048, 64, random);
+            Weight weight = ops.LoadWeight(data);
+            Assert.InRange(weight.Bytes, 1, data.RowBytes * data.Rows * 1.04);
+        }
+    }
+
+    [Fact]
+    public void A_linear_map_allocates_nothing()
+    {
+        Random random = new(8);
+        using LinearOps ops = new(2, Kernels.Best());
+        Weight weight = ops.LoadWeight(RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 300, random, experts: 4));
+        Router router = new(2, Gating.Softmax);
+        long Run()
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            using (ops.Scratch())
+            {
+                Tensor x = ops.Allocate(3, 512);
+                Routing routing = ops.Route(x.ColumnRange(0, 4), router);
+                ops.Combine(ops.ExpertLinear(x, weight, routing), routing);
+                ops.Linear(x, weight);
+            }
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+        for (int i = 0; i < 3; i++)
+            Run();
+        Assert.Equal(0, Run());
+    }
+
+    private static LinearOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
+
+    private static Tensor Rows(Tensor x, int rows)
+    {
+        unsafe
+        {
+            return new Tensor(x.Data, rows, x.Columns, x.Stride);
+        }
+    }
+
+    private static Tensor RandomTensor(ScalarOps ops, int rows, int columns, Random random)
+    {
+        Tensor x = ops.Allocate(rows, columns);
+        for (int row = 0; row < rows; row++)
+        {
+            foreach (ref float value in x[row])
+                value = (random.NextSingle() - 0.5f) * MathF.Exp(8 * random.NextSingle());
+        }
+        return x;
+    }
+
+    private static void AssertSame(Tensor expected, Tensor actual, string what)
+    {
+        for (int row = 0; row < actual.Rows; row++)
+        {
+            for (int i = 0; i < actual.Columns; i++)
+            {
+                float e = expected[row][i], a = actual[row][i];
+                if (BitConverter.SingleToInt32Bits(e) != BitConverter.SingleToInt32Bits(a) && !(float.IsNaN(e) && float.IsNaN(a)))
+                    Assert.Fail($"{what}: row {row}, column {i} is {a:R}, not {e:R}");
+            }
+        }
+    }
+}
