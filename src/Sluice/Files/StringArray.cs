@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Collections;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Sluice.Tensors.Memory;
 
@@ -21,11 +23,18 @@ public sealed class StringArray : IReadOnlyList<string>
             throw new InvalidDataException($"an array of strings is larger than 2 GiB ({array.Bytes.Length} bytes)");
         _bytes = array.Bytes;
         _ends = new int[array.Count];
-        GgufCursor cursor = new(_bytes, "an array of strings");
-        for (int i = 0; i < _ends.Length; i++)
+        FindEnds(_bytes.Span(), _ends);
+    }
+
+    // The reader has checked the lengths already, so that sums stay within the bytes.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FindEnds(ReadOnlySpan<byte> bytes, Span<int> ends)
+    {
+        int end = 0;
+        for (int i = 0; i < ends.Length; i++)
         {
-            cursor.String();
-            _ends[i] = (int)cursor.Position;
+            end = checked(end + sizeof(ulong) + (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes[end..]));
+            ends[i] = end;
         }
     }
 

@@ -22,6 +22,24 @@ public class MappedFileTests : IDisposable
     }
 
     [Fact]
+    public unsafe void Files_may_be_larger_than_a_span()
+    {
+        const long Size = 5L << 30;
+        using (FileStream stream = File.OpenWrite(_path))
+        {
+            stream.SetLength(Size); // sparse
+            stream.Position = Size - 1;
+            stream.WriteByte(7);
+        }
+        using MappedFile file = MappedFile.Open(_path);
+        MappedBytes part = file.Slice(100, Size - 100);
+        Assert.Equal(7, part.Span(Size - 101, 1)[0]);
+        Assert.Equal(7, part.Pointer[Size - 101]);
+        Assert.Equal(7, part.Slice(3L << 30, Size - 100 - (3L << 30)).Span()[^1]);
+        Assert.Throws<InvalidOperationException>(() => part.Span().Length);
+    }
+
+    [Fact]
     public unsafe void A_buffer_reads_like_a_file()
     {
         using MappedFile file = MappedFile.InMemory("made", 1000, out Span<byte> bytes);
