@@ -5,13 +5,14 @@ using Sluice.Tensors.Benchmarks;
 using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Formats;
 
-// usage: [--threads N] [--formats Q8_0,Q4_K] [--tokens 1,8,512] [--isa avxvnni] [--columns 2048] [--rows 8192] [--ms 300]
+// usage: [--threads N] [--formats Q8_0,Q4_K] [--tokens 1,8,512] [--isa avxvnni] [--columns 2048] [--rows 8192] [--ms 300] [--megabytes 200]
 // For each format and number of tokens: the linear map of enough matrices to not fit in any cache.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string[] formats = Option("formats", "Q8_0,Q4_0,Q4_K,Q5_K,Q6_K,Q2_K,Q3_K,IQ4_XS,MXFP4,IQ2_XXS,F16,BF16,F32").Split(',');
 int[] tokens = [.. Option("tokens", "1,2,4,8,16,64,512").Split(',').Select(int.Parse)];
 int columns = int.Parse(Option("columns", "2048")), rows = int.Parse(Option("rows", "8192"));
 double budget = double.Parse(Option("ms", "300")) / 1000;
+double memory = double.Parse(Option("megabytes", "200"));
 string isa = Option("isa", Kernels.All().First().Name);
 using LinearOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
 using Bandwidth bandwidth = new();
@@ -20,7 +21,7 @@ Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth   loa
 foreach (string name in formats)
 {
     WeightFormat format = WeightFormats.Get(name);
-    int copies = (int)Math.Max(1, (200L << 20) / format.Bytes((long)rows * columns));
+    int copies = (int)Math.Max(1, (long)(memory * 1e6) / format.Bytes((long)rows * columns));
     using LinearOps own = new(ops.Pool.Threads, Kernels.All().Single(kernels => kernels.Name == isa));
     WeightData data = Data(format);
     Stopwatch loading = Stopwatch.StartNew();

@@ -42,6 +42,11 @@ internal readonly unsafe struct LinearJob(
         int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
         // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
         // stretches load and store the sums less often.
+        if (part.Panels is PackedIntegers packed && segment.TileCount <= 2 && MultiplyPacked(packed, part.Kind, absolute, segment, first, room))
+        {
+            Write(part, panel, segment.Expert, first, last, room.Sums);
+            return;
+        }
         int stretch = segment.TileCount == 1 ? Panels.Stretch : WorkerScratch.Columns;
         if (part.Panels is IntegerPanels integers)
         {
@@ -54,6 +59,22 @@ internal readonly unsafe struct LinearJob(
                 MultiplyFloats((FloatPanels)part.Panels, absolute, column, Math.Min(stretch, columns - column), segment, first, room);
         }
         Write(part, panel, segment.Expert, first, last, room.Sums);
+    }
+
+    private bool MultiplyPacked(PackedIntegers panels, int kind, int panel, Segment segment, int origin, WorkerScratch room)
+    {
+        int groups = activations.Columns / IntegerPanels.Group;
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            bool can = kernels.Packed(
+                panels, tokens, panels.Codes(panel), panels.Scales(panel), activations.Quants + (long)first * activations.Columns,
+                activations.NotesOf(kind) + (long)first * groups * panels.Kind.NotesPerGroup,
+                room.Sums + (first - origin) * Panels.Height, groups);
+            if (!can)
+                return false;
+        }
+        return true;
     }
 
     private void MultiplyIntegers(

@@ -31,6 +31,10 @@ internal abstract unsafe class Kernels
     public abstract void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups);
 
+    /// <summary>Multiplies integers as they are packed, all columns of a panel at once; false where it cannot.</summary>
+    public virtual bool Packed(
+        PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups) => false;
+
     /// <summary>Multiplies floats.</summary>
     public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);
 
@@ -49,6 +53,8 @@ internal abstract unsafe class Kernels
     /// <summary>What this processor has, the fastest first.</summary>
     public static IEnumerable<Kernels> All()
     {
+        if (VnniKernels.IsSupported)
+            yield return new VnniKernels();
         if (AvxVnni.IsSupported && Fma.IsSupported)
             yield return new LaneKernels<AvxVnniLanes, Vector256<int>, Vector256<float>>("avxvnni");
         if (Avx512BW.IsSupported)

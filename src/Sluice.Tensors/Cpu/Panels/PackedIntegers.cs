@@ -24,15 +24,15 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     private readonly byte* data;
     private readonly long panelBytes, codeBytes;
     private readonly int scaleBytes; // of a full stretch
-    private readonly Vector128<byte> levels; // code of each 4-bit choice
-    private readonly byte[] choices; // and back
+    private readonly byte[]? choices; // the 4 bits of each code
 
     public PackedIntegers(WeightData source, IntegerFormat format, IntegerLayout layout, WorkerPool pool)
         : base(source, format)
     {
         this.format = format;
         this.layout = layout;
-        (levels, choices) = layout.HasLevels ? Levels(format) : default;
+        if (layout.HasLevels)
+            (Levels, choices) = FindLevels(format);
         int groups = Columns / Group, last = Columns % Stretch / Group;
         codeBytes = (long)groups * layout.Bits * 64;
         scaleBytes = layout.Scales.Bytes(Stretch / Group);
@@ -53,6 +53,19 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
 
     public override long Bytes => buffer.Length;
 
+    public TensorType Type => format.Type;
+
+    public IntegerLayout Layout => layout;
+
+    /// <summary>The codes that 4 bits choose from, or null.</summary>
+    public byte[]? Levels { get; }
+
+    /// <summary>The packed codes of a panel; its scales follow them.</summary>
+    public byte* Codes(int panel) => data + panel * panelBytes;
+
+    /// <summary>The packed scales of a panel.</summary>
+    public byte* Scales(int panel) => data + panel * panelBytes + codeBytes;
+
     public override void Dispose() => buffer.Dispose();
 
     public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
@@ -68,8 +81,8 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
         }
         if (layout.Bits == 8)
             return packed;
-        if (layout.HasLevels)
-            BitPlanes.UnpackLevels(packed, groups, codes, levels);
+        if (Levels is not null)
+            BitPlanes.UnpackLevels(packed, groups, codes, Vector128.Create((ReadOnlySpan<byte>)Levels));
         else
             BitPlanes.Unpack(layout.Bits, packed, groups, codes);
         return codes;
@@ -100,7 +113,7 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
                 if (layout.HasLevels)
                 {
                     for (int i = 0; i < columns; i++)
-                        quants[i] = (sbyte)choices[(byte)quants[i]];
+                        quants[i] = (sbyte)choices![(byte)quants[i]];
                 }
                 else if (format.Lowest != 0)
                 {
@@ -119,14 +132,13 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     }
 
     /// <summary>The levels that the format's codes mean, found by decomposing a block of every code.</summary>
-    private static (Vector128<byte> Levels, byte[] Choices) Levels(IntegerFormat format)
+    private static (byte[] Levels, byte[] Choices) FindLevels(IntegerFormat format)
     {
         // Whatever its layout, a block of a 4-bit format whose bytes are all (c << 4) | c has only weights of code c.
         Span<byte> block = stackalloc byte[format.BlockBytes];
         Span<sbyte> quants = stackalloc sbyte[format.BlockSize];
         Span<float> scales = stackalloc float[format.BlockSize / format.GroupSize];
-        Span<byte> levels = stackalloc byte[16];
-        byte[] choices = new byte[256];
+        byte[] levels = new byte[16], choices = new byte[256];
         for (int c = 15; c >= 0; c--)
         {
             block.Fill((byte)(c * 17));
@@ -134,7 +146,7 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
             levels[c] = (byte)(quants[0] - format.Lowest);
             choices[(byte)quants[0]] = (byte)c;
         }
-        return (Vector128.Create((ReadOnlySpan<byte>)levels), choices);
+        return (levels, choices);
     }
 
     private readonly struct PackJob(PackedIntegers panels, WeightData source) : IParallelJob

@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Iced.Intel;
 using Sluice.Tensors.Formats;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -35,6 +37,23 @@ internal abstract unsafe class ScaleLayout(IntegerFormat format)
     /// <summary>Unpacks groups of 32 columns to [groups, scales then minimums of a group, 16 rows].</summary>
     public abstract void Unpack(byte* packed, int groups, float* target);
 
+    /// <summary>Groups of 32 columns that are packed together: an assembled kernel's loop takes so many at a time.</summary>
+    public abstract int UnitGroups { get; }
+
+    /// <summary>Bytes of such a unit.</summary>
+    public abstract int UnitBytes { get; }
+
+    /// <summary>Writes machine code that loads what a unit's groups share.</summary>
+    public abstract void AssembleUnit(ScaleAssembler c);
+
+    /// <summary>Writes machine code that leaves a scale (or a minimum) of 16 rows, as a float, in a register.</summary>
+    /// <param name="c">The code being written.</param>
+    /// <param name="group">The group within its unit.</param>
+    /// <param name="part">The part of the group.</param>
+    /// <param name="isMin">Whether the minimum is wanted.</param>
+    /// <param name="result">The register.</param>
+    public abstract void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     protected static (Vector256<float> Low, Vector256<float> High) BytesToSingles(Vector128<sbyte> bytes)
     {
@@ -52,23 +71,30 @@ internal abstract unsafe class ScaleLayout(IntegerFormat format)
     }
 }
 
-/// <summary>A half for every block, and one for its minimum: [scales, 16 rows], then [minimums, 16 rows].</summary>
+/// <summary>A half for every block, and one for its minimum if it has one: [blocks, scale then minimum, 16 rows].</summary>
 internal sealed unsafe class HalfScales(IntegerFormat format) : ScaleLayout(format)
 {
-    public override int Bytes(int groups) =>
-        Math.Max(1, groups * IntegerPanels.Group / Format.BlockSize) * Height * sizeof(ushort) * (Format.HasMin ? 2 : 1);
+    private readonly int perBlock = format.BlockSize / IntegerPanels.Group;
+
+    private int BlockHalves => Height * (Format.HasMin ? 2 : 1);
+
+    public override int UnitGroups => perBlock;
+
+    public override int UnitBytes => BlockHalves * sizeof(ushort);
+
+    public override int Bytes(int groups) => groups / perBlock * UnitBytes;
 
     public override void Pack(byte* blocks, long rowBytes, int rows, int columns, float* scales, float* mins, byte* packed, string name)
     {
-        int perBlock = Format.BlockSize / Format.GroupSize, groups = columns / Format.GroupSize, count = columns / Format.BlockSize;
+        int groups = columns / Format.GroupSize;
         ushort* target = (ushort*)packed;
-        for (int b = 0; b < count; b++)
+        for (int g = 0; g < groups; g += perBlock, target += BlockHalves)
         {
             for (int r = 0; r < rows; r++)
             {
-                target[b * Height + r] = ToHalf(scales[r * groups + b * perBlock], name);
+                target[r] = ToHalf(scales[r * groups + g], name);
                 if (Format.HasMin)
-                    target[(count + b) * Height + r] = ToHalf(mins[r * groups + b * perBlock], name);
+                    target[Height + r] = ToHalf(mins[r * groups + g], name);
             }
         }
     }
@@ -76,17 +102,23 @@ internal sealed unsafe class HalfScales(IntegerFormat format) : ScaleLayout(form
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Unpack(byte* packed, int groups, float* target)
     {
-        int perBlock = Format.BlockSize / IntegerPanels.Group, count = Math.Max(1, groups / perBlock);
-        ushort* halves = (ushort*)packed;
-        for (int g = 0; g < groups; g++)
+        for (int g = 0; g < groups; g++, target += BlockHalves)
         {
-            HalfBits.FiniteToSingles(halves + g / perBlock * Height, target);
-            target += Height;
-            if (!Format.HasMin)
-                continue;
-            HalfBits.FiniteToSingles(halves + (count + g / perBlock) * Height, target);
-            target += Height;
+            ushort* halves = (ushort*)packed + g / perBlock * BlockHalves;
+            HalfBits.FiniteToSingles(halves, target);
+            if (Format.HasMin)
+                HalfBits.FiniteToSingles(halves + Height, target + Height);
         }
+    }
+
+    public override void AssembleUnit(ScaleAssembler c) => c.LoadHalves(at: 0, c.Shared);
+
+    public override void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result)
+    {
+        if (isMin)
+            c.LoadHalves(Height * sizeof(ushort), result);
+        else
+            c.Code.vmovaps(result, c.Shared);
     }
 }
 
@@ -97,6 +129,12 @@ internal sealed unsafe class HalfScales(IntegerFormat format) : ScaleLayout(form
 internal sealed unsafe class SuperScales(IntegerFormat format, int scaleAt, int minAt = 0) : ScaleLayout(format)
 {
     private int Kinds => Format.HasMin ? 2 : 1;
+
+    private const int Groups = 256 / IntegerPanels.Group;
+
+    public override int UnitGroups => Groups;
+
+    public override int UnitBytes => Bytes(Groups);
 
     public override int Bytes(int groups) => Kinds * Height * (sizeof(ushort) + groups * Parts);
 
@@ -144,6 +182,21 @@ internal sealed unsafe class SuperScales(IntegerFormat format, int scaleAt, int 
         }
     }
 
+    public override void AssembleUnit(ScaleAssembler c)
+    {
+        c.LoadHalves(at: 0, c.Shared);
+        if (Format.HasMin)
+            c.LoadHalves(Height * sizeof(ushort), c.SharedMin);
+    }
+
+    public override void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result)
+    {
+        int at = Height * (Kinds * sizeof(ushort) + (isMin ? Groups * Parts : 0) + group * Parts + part);
+        c.Code.vpmovsxbd(result, __xmmword_ptr[c.Scales + at]);
+        c.Code.vcvtdq2ps(result, result);
+        c.Code.vmulps(result, result, isMin ? c.SharedMin : c.Shared);
+    }
+
     // The product of a half and such a number is an exact single, so its quotient is that number again.
     private static sbyte Factor(float product, float factor) => factor == 0 ? (sbyte)0 : (sbyte)(product / factor);
 }
@@ -154,6 +207,12 @@ internal sealed unsafe class SuperScales(IntegerFormat format, int scaleAt, int 
 /// </summary>
 internal sealed unsafe class NibbleScales(IntegerFormat format, int scaleAt, int minAt) : ScaleLayout(format)
 {
+    private const int Groups = 256 / IntegerPanels.Group;
+
+    public override int UnitGroups => Groups;
+
+    public override int UnitBytes => Bytes(Groups);
+
     public override int Bytes(int groups) => Height * (2 * sizeof(ushort) + groups * Parts);
 
     public override void Pack(byte* blocks, long rowBytes, int rows, int columns, float* scales, float* mins, byte* packed, string name)
@@ -193,6 +252,23 @@ internal sealed unsafe class NibbleScales(IntegerFormat format, int scaleAt, int
         }
     }
 
+    public override void AssembleUnit(ScaleAssembler c)
+    {
+        c.LoadHalves(at: 0, c.Shared);
+        c.LoadHalves(Height * sizeof(ushort), c.SharedMin);
+    }
+
+    public override void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result)
+    {
+        c.Code.vpmovzxbd(result, __xmmword_ptr[c.Scales + Height * (2 * sizeof(ushort) + group * Parts + part)]);
+        if (isMin)
+            c.Code.vpsrld(result, result, 4);
+        else
+            c.Code.vpandd(result, result, c.Constant(15));
+        c.Code.vcvtdq2ps(result, result);
+        c.Code.vmulps(result, result, isMin ? c.SharedMin : c.Shared);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(Vector128<sbyte> bytes, float* factors, float* target)
     {
@@ -207,7 +283,11 @@ internal sealed unsafe class ByteScales(IntegerFormat format) : ScaleLayout(form
 {
     private readonly float[] values = Values(format);
 
-    public override int Bytes(int groups) => groups * Parts * Height;
+    public override int UnitGroups => 1;
+
+    public override int UnitBytes => Parts * Height;
+
+    public override int Bytes(int groups) => groups * UnitBytes;
 
     public override void Pack(byte* blocks, long rowBytes, int rows, int columns, float* scales, float* mins, byte* packed, string name)
     {
@@ -227,6 +307,16 @@ internal sealed unsafe class ByteScales(IntegerFormat format) : ScaleLayout(form
             for (int i = 0; i < groups * Parts * Height; i++)
                 target[i] = table[packed[i]];
         }
+    }
+
+    public override void AssembleUnit(ScaleAssembler c)
+    {
+    }
+
+    public override void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result)
+    {
+        c.Code.vpmovzxbd(c.Shared, __xmmword_ptr[c.Scales + part * Height]);
+        c.LookUp(values, c.Shared, result);
     }
 
     /// <summary>What each byte stands for, found by decomposing a block.</summary>

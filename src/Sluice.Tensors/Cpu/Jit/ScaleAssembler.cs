@@ -1,0 +1,64 @@
+using System.Runtime.InteropServices;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>A kernel that is being written: what the ways of storing scales need to add their part.</summary>
+internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
+{
+    private readonly List<(Label Label, byte[] Bytes)> constants = [];
+    private readonly Dictionary<int, Label> dwords = [];
+
+    public Assembler Code => code;
+
+    /// <summary>Points to the unit's scales.</summary>
+    public AssemblerRegister64 Scales => scales;
+
+    /// <summary>A register for what a unit's scales share.</summary>
+    public AssemblerRegisterZMM Shared => zmm28;
+
+    /// <summary>A register for what a unit's minimums share.</summary>
+    public AssemblerRegisterZMM SharedMin => zmm29;
+
+    /// <summary>16 halves, that many bytes into the unit, as floats.</summary>
+    public void LoadHalves(int at, AssemblerRegisterZMM result) => code.vcvtph2ps(result, __ymmword_ptr[scales + at]);
+
+    /// <summary>A 32-bit constant for all lanes, as an operand.</summary>
+    public AssemblerMemoryOperand Constant(int value)
+    {
+        if (!dwords.TryGetValue(value, out Label label))
+        {
+            label = Data(BitConverter.GetBytes(value));
+            dwords.Add(value, label);
+        }
+        return __dword_bcst[label];
+    }
+
+    /// <summary>Bytes that lie beside the code.</summary>
+    public Label Data(byte[] bytes)
+    {
+        Label label = code.CreateLabel();
+        constants.Add((label, bytes));
+        return label;
+    }
+
+    /// <summary>The values of a table at the indices.</summary>
+    public void LookUp(float[] table, AssemblerRegisterZMM indices, AssemblerRegisterZMM result)
+    {
+        code.lea(r11, __[Data(MemoryMarshal.AsBytes<float>(table).ToArray())]);
+        code.kxnorw(k1, k1, k1);
+        code.vgatherdps(result.k1, __[r11 + indices * 4]);
+    }
+
+    /// <summary>Writes the constants, after the last instruction.</summary>
+    public void WriteConstants()
+    {
+        foreach ((Label label, byte[] bytes) in constants)
+        {
+            Label at = label;
+            code.Label(ref at);
+            code.db(bytes);
+        }
+    }
+}
