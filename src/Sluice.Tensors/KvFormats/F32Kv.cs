@@ -11,9 +11,8 @@ public sealed unsafe class F32Kv : KvFormat
 
     internal override void WriteKey(ReadOnlySpan<float> row, byte* tile, int slot)
     {
-        float* column = (float*)tile + slot;
-        for (int d = 0; d < row.Length; d++)
-            column[d * BlockSize] = row[d];
+        fixed (float* values = row)
+            ScatterColumn(values, row.Length, (float*)tile + slot);
     }
 
     internal override void WriteValue(ReadOnlySpan<float> row, byte* tile, int slot) =>

@@ -11,6 +11,9 @@ public abstract unsafe class KvFormat
     /// <summary>The slots of a block, and so of a tile.</summary>
     public const int BlockSize = 32;
 
+    /// <summary>Values of a row that a writer converts at once, on its stack.</summary>
+    private protected const int StackRow = 256;
+
     /// <summary>The name that options use, as in <c>f16</c>.</summary>
     public abstract string Name { get; }
 
@@ -30,4 +33,12 @@ public abstract unsafe class KvFormat
     /// <summary>Unpacks the first <paramref name="slots"/> rows of a value tile to [slot][dimension].</summary>
     /// <returns><paramref name="buffer"/>, or the tile itself where it needs no unpacking.</returns>
     internal abstract float* ReadValues(byte* tile, int dimension, int slots, float* buffer);
+
+    /// <summary>Writes the values of a key row to its tile's slot: one column, a value every <see cref="BlockSize"/>.</summary>
+    private protected static void ScatterColumn<T>(T* values, int count, T* column)
+        where T : unmanaged
+    {
+        for (int d = 0; d < count; d++)
+            column[d * BlockSize] = values[d];
+    }
 }

@@ -4,7 +4,7 @@ namespace Sluice.Tensors.KvFormats;
 public static class KvFormats
 {
     /// <summary>Every format.</summary>
-    public static IReadOnlyList<KvFormat> All { get; } = [new F32Kv()];
+    public static IReadOnlyList<KvFormat> All { get; } = [new F32Kv(), new F16Kv(), new BF16Kv()];
 
     /// <summary>The format of a name, whatever its case.</summary>
     /// <exception cref="ArgumentException">There is none of that name.</exception>

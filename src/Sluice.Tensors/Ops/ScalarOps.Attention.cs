@@ -63,24 +63,22 @@ public sealed unsafe partial class ScalarOps
                     int kvHead = head / (attention.Heads / shape.Heads);
                     ReadOnlySpan<float> query = q[row].Slice(head * shape.KeyDimension, shape.KeyDimension);
                     for (int slot = 0; slot < slots; slot++)
-                        scores[slot] = Sees(row, slot, sequence, attention, batch)
-                            ? Score(query, layer, sequence, kvHead, slot, keys, attention)
-                            : float.NegativeInfinity;
+                        scores[slot] = Sees(row, slot, sequence, attention, batch) ? 0 : float.NegativeInfinity;
+                    for (int tile = 0; tile < slots; tile += KvFormat.BlockSize)
+                    {
+                        Span<float> seen = scores.AsSpan(tile, Math.Min(KvFormat.BlockSize, slots - tile));
+                        if (seen.Contains(0))
+                            AddScores(query, layer, sequence, kvHead, tile, keys, attention, seen);
+                    }
                     float sink = attention.SinkScores.IsEmpty ? float.NegativeInfinity : attention.SinkScores[0][head];
                     Softmax(scores, sink);
                     Span<float> output = result[row].Slice(head * shape.ValueDimension, shape.ValueDimension);
                     output.Clear();
-                    for (int slot = 0; slot < slots; slot++)
+                    for (int tile = 0; tile < slots; tile += KvFormat.BlockSize)
                     {
-                        if (scores[slot] == 0)
-                            continue;
-                        fixed (float* buffer = values)
-                        {
-                            byte* tile = layer.Store.ValueTile(Block(sequence, layer, slot), layer.Index, kvHead);
-                            float* rows = layer.Store.Format.ReadValues(tile, shape.ValueDimension, KvFormat.BlockSize, buffer);
-                            for (int d = 0; d < output.Length; d++)
-                                output[d] += scores[slot] * rows[(slot % KvFormat.BlockSize * output.Length) + d];
-                        }
+                        ReadOnlySpan<float> weights = scores.AsSpan(tile, Math.Min(KvFormat.BlockSize, slots - tile));
+                        if (weights.ContainsAnyExcept(0f))
+                            AddValues(weights, layer, sequence, kvHead, tile, values, output);
                     }
                 }
             }
@@ -102,19 +100,39 @@ public sealed unsafe partial class ScalarOps
         return ancestor == sequence.Start + slot - sequence.Past;
     }
 
-    private static float Score(
-        ReadOnlySpan<float> query, KvLayer layer, BatchSequence sequence, int kvHead, int slot, float[] keys, in AttentionSpec attention)
+    /// <summary>Adds the scores of a tile's slots to what masks them.</summary>
+    private static void AddScores(
+        ReadOnlySpan<float> query, KvLayer layer, BatchSequence sequence, int kvHead, int tile, float[] keys, in AttentionSpec attention, Span<float> scores)
     {
-        float sum = 0;
         fixed (float* buffer = keys)
         {
-            byte* tile = layer.Store.KeyTile(Block(sequence, layer, slot), layer.Index, kvHead);
-            float* columns = layer.Store.Format.ReadKeys(tile, query.Length, buffer);
-            for (int d = 0; d < query.Length; d++)
-                sum = MathF.FusedMultiplyAdd(query[d], columns[(d * KvFormat.BlockSize) + (slot % KvFormat.BlockSize)], sum);
+            float* columns = layer.Store.Format.ReadKeys(layer.Store.KeyTile(Block(sequence, layer, tile), layer.Index, kvHead), query.Length, buffer);
+            for (int slot = 0; slot < scores.Length; slot++)
+            {
+                if (scores[slot] != 0)
+                    continue;
+                float sum = 0;
+                for (int d = 0; d < query.Length; d++)
+                    sum = MathF.FusedMultiplyAdd(query[d], columns[(d * KvFormat.BlockSize) + slot], sum);
+                sum *= attention.Scale;
+                scores[slot] = attention.SoftCap > 0 ? attention.SoftCap * MathF.Tanh(sum / attention.SoftCap) : sum;
+            }
         }
-        sum *= attention.Scale;
-        return attention.SoftCap > 0 ? attention.SoftCap * MathF.Tanh(sum / attention.SoftCap) : sum;
+    }
+
+    private static void AddValues(
+        ReadOnlySpan<float> weights, KvLayer layer, BatchSequence sequence, int kvHead, int tile, float[] values, Span<float> output)
+    {
+        fixed (float* buffer = values)
+        {
+            byte* stored = layer.Store.ValueTile(Block(sequence, layer, tile), layer.Index, kvHead);
+            float* rows = layer.Store.Format.ReadValues(stored, output.Length, weights.Length, buffer);
+            for (int slot = 0; slot < weights.Length; slot++)
+            {
+                for (int d = 0; d < output.Length && weights[slot] != 0; d++)
+                    output[d] += weights[slot] * rows[(slot * output.Length) + d];
+            }
+        }
     }
 
     private static int Block(BatchSequence sequence, KvLayer layer, int slot) =>
