@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Sluice.Tokenizers;
 
@@ -12,6 +13,7 @@ internal static class ByteHash
 
     private static readonly ulong Seed = (ulong)Random.Shared.NextInt64() | 1;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static uint Of(ReadOnlySpan<byte> bytes)
     {
         ulong hash = Seed ^ ((ulong)bytes.Length * Multiplier);

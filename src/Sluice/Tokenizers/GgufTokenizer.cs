@@ -38,8 +38,8 @@ internal static class GgufTokenizer
         PreTokenizerList.Entry pre = PreTokenizerList.Find(vocabulary.Pre ?? "default", vocabulary.Source);
         TokenTable table = Table(vocabulary, PieceStyle.Bytes, addSpace: false, addBos: pre.AddBos);
         ByteStrings merges = vocabulary.Merges ?? throw vocabulary.Bad(Vocabulary.MergesKey, "it is missing");
-        MergeTable table2 = MergeReader.Read(merges, table.Map, what => vocabulary.Bad(Vocabulary.MergesKey, what));
-        return new(table, table2, pre.Stages(), pre.IgnoreMerges);
+        MergeTable mergeTable = MergeReader.Read(merges, table.Map, what => vocabulary.Bad(Vocabulary.MergesKey, what));
+        return new(table, mergeTable, pre.Stages(), pre.IgnoreMerges);
     }
 
     private static WordPieceTokenizer WordPiece(Vocabulary vocabulary)

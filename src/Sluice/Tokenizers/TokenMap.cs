@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Sluice.Tokenizers;
 
@@ -36,6 +37,7 @@ internal sealed class TokenMap
     public int Find(ReadOnlySpan<byte> bytes) =>
         bytes.Length > Longest ? -1 : (int)(uint)_slots[Slot(bytes, ByteHash.Of(bytes))] - 1;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Slot(ReadOnlySpan<byte> bytes, uint hash)
     {
         int mask = _slots.Length - 1;

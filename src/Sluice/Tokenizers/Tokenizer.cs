@@ -17,11 +17,17 @@ public abstract partial class Tokenizer
     private protected Tokenizer(TokenTable table)
     {
         _table = table;
-        _userDefined = new(table.Texts, Ids(table, TokenType.UserDefined));
-        _allSpecial = new(table.Texts, Ids(table, TokenType.UserDefined, TokenType.Control, TokenType.Unknown));
-
-        static IEnumerable<int> Ids(TokenTable table, params TokenType[] types) =>
-            Enumerable.Range(0, table.Count).Where(id => types.Contains(table.Types[id]));
+        List<int> userDefined = [];
+        List<int> special = [];
+        for (int id = 0; id < table.Count; id++)
+        {
+            if (table.Types[id] is TokenType.UserDefined)
+                userDefined.Add(id);
+            if (table.Types[id] is TokenType.UserDefined or TokenType.Control or TokenType.Unknown)
+                special.Add(id);
+        }
+        _userDefined = new(table.Texts, userDefined);
+        _allSpecial = new(table.Texts, special);
     }
 
     /// <summary>How many tokens there are. Ids are 0 to this, exclusive.</summary>

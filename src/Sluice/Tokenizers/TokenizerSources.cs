@@ -1,13 +1,37 @@
 using Sluice.Files;
+using Sluice.Tokenizers.Json;
 
 namespace Sluice.Tokenizers;
 
 public abstract partial class Tokenizer
 {
     /// <summary>The tokenizer of a model: from a GGUF file's metadata, or from a Hugging Face folder's <c>tokenizer.json</c>.</summary>
+    /// <exception cref="IOException">The folder has no such file, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">
     /// The vocabulary is not consistent, or parts of it are missing; the message names the file and the key.
     /// </exception>
     /// <exception cref="NotSupportedException">It is of a kind that Sluice does not have; the message names key and value.</exception>
-    public static Tokenizer FromModel(ModelFile model) => GgufTokenizer.Create(VocabularyReader.Read(model.Metadata));
+    public static Tokenizer FromModel(ModelFile model) =>
+        model.Folder is { } folder ? FromFolder(folder) : GgufTokenizer.Create(VocabularyReader.Read(model.Metadata));
+
+    /// <summary>
+    /// The tokenizer of a Hugging Face folder: <c>tokenizer.json</c>, with what <c>tokenizer_config.json</c>,
+    /// <c>generation_config.json</c> and <c>config.json</c> say of its special tokens, where they are there.
+    /// </summary>
+    /// <exception cref="IOException">There is no <c>tokenizer.json</c>, or it cannot be read.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged; the message names the file and the key.</exception>
+    /// <exception cref="NotSupportedException">It is of a kind that Sluice does not have; the message names key and value.</exception>
+    public static Tokenizer FromFolder(string folder)
+    {
+        string path = Path.Combine(folder, "tokenizer.json");
+        return TokenizerJson.Parse(File.ReadAllBytes(path), path, JsonSpecialIds.Read(folder));
+    }
+
+    /// <summary>The tokenizer of a <c>tokenizer.json</c> alone.</summary>
+    /// <param name="json">The file's content.</param>
+    /// <param name="source">Its name, for messages.</param>
+    /// <exception cref="InvalidDataException">It is damaged; the message names the key.</exception>
+    /// <exception cref="NotSupportedException">It is of a kind that Sluice does not have; the message names key and value.</exception>
+    public static Tokenizer FromJson(ReadOnlyMemory<byte> json, string source = "tokenizer.json") =>
+        TokenizerJson.Parse(json, source, new JsonSpecialIds());
 }

@@ -41,7 +41,7 @@ public class GoldenTests
         return Tokenizer.FromModel(model);
     }
 
-    private static void Check(Tokenizer tokenizer, string input, string output)
+    internal static void Check(Tokenizer tokenizer, string input, string output)
     {
         string[] texts = File.ReadAllText(input, Encoding.UTF8).Split("\n__ggml_vocab_test__\n");
         string[] lines = File.ReadAllText(output).TrimEnd('\n').Split('\n');

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Sluice.Tokenizers.Bpe;
 
 /// <summary>
@@ -26,6 +28,7 @@ internal sealed class ByteAlphabet : Alphabet
     /// <param name="text">A token's text in UTF-8.</param>
     /// <param name="bytes">As long as the text; written.</param>
     /// <returns>How many bytes, or -1 if the text has characters that stand for no byte.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static int Decode(ReadOnlySpan<byte> text, Span<byte> bytes)
     {
         int count = 0;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Sluice.Tokenizers.Bpe;
 
@@ -55,6 +56,7 @@ internal sealed class MergeTable(int capacity)
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Slot(ulong key)
     {
         int mask = _entries.Length - 1;

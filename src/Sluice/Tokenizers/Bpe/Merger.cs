@@ -10,11 +10,12 @@ internal sealed class Merger(MergeTable merges)
     private const int LongWord = 40;
 
     private int[] _symbols = new int[LongWord];
-    private ulong[] _merges = new ulong[LongWord];
 
-    // Of long words: neighbours of a symbol, -1 at the ends.
-    private int[] _next = [];
-    private int[] _previous = [];
+    // Of short words: the merge of each symbol with the next.
+    private readonly ulong[] _pairs = new ulong[LongWord];
+
+    // Of long words.
+    private Node[] _nodes = [];
     private ulong[] _heap = [];
     private int _heapCount;
 
@@ -36,7 +37,7 @@ internal sealed class Merger(MergeTable merges)
     private ReadOnlySpan<int> MergeShort(int count)
     {
         Span<int> symbols = _symbols.AsSpan(0, count);
-        Span<ulong> pairs = _merges.AsSpan(0, count);
+        Span<ulong> pairs = _pairs.AsSpan(0, count);
         for (int i = 0; i + 1 < count; i++)
             pairs[i] = merges.Find(symbols[i], symbols[i + 1]);
         while (count > 1)
@@ -63,53 +64,59 @@ internal sealed class Merger(MergeTable merges)
 
     private ReadOnlySpan<int> MergeLong(int count)
     {
-        if (_next.Length < count)
-        {
-            int capacity = _symbols.Length;
-            (_merges, _next, _previous) = (new ulong[capacity], new int[capacity], new int[capacity]);
-        }
+        if (_nodes.Length < count)
+            (_nodes, _heap) = (new Node[_symbols.Length], new ulong[_symbols.Length]);
         _heapCount = 0;
         for (int i = 0; i < count; i++)
-            (_previous[i], _next[i]) = (i - 1, i + 1 < count ? i + 1 : -1);
-        for (int i = 0; i < count; i++)
-            FindMerge(i);
+        {
+            int next = i + 1 < count ? i + 1 : -1;
+            ulong merge = next < 0 ? MergeTable.None : merges.Find(_symbols[i], _symbols[next]);
+            _nodes[i] = new() { Symbol = _symbols[i], Previous = i - 1, Next = next, Merge = merge };
+            if (merge != MergeTable.None)
+                _heap[_heapCount++] = Entry(merge, i);
+        }
+        for (int i = (_heapCount / 2) - 1; i >= 0; i--)
+            SiftDown(i, _heap[i]);
         while (_heapCount > 0)
         {
-            ulong top = Pop();
-            int left = (int)top;
+            ulong top = _heap[0];
+            SiftDown(0, _heap[--_heapCount]);
+            int at = (int)top;
+            ref Node left = ref _nodes[at];
             // An entry counts if the pair that begins here has this rank now; else the pair has changed since.
-            if (MergeTable.Rank(_merges[left]) != (uint)(top >> 32) || _merges[left] == MergeTable.None)
+            if (left.Merge == MergeTable.None || MergeTable.Rank(left.Merge) != (uint)(top >> 32))
                 continue;
-            int right = _next[left];
-            _symbols[left] = MergeTable.Result(_merges[left]);
-            _merges[right] = MergeTable.None;
-            int after = _next[right];
-            _next[left] = after;
-            if (after >= 0)
-                _previous[after] = left;
-            FindMerge(left);
-            if (_previous[left] >= 0)
-                FindMerge(_previous[left]);
+            ref Node right = ref _nodes[left.Next];
+            left.Symbol = MergeTable.Result(left.Merge);
+            left.Next = right.Next;
+            right.Merge = MergeTable.None;
+            if (left.Next >= 0)
+                _nodes[left.Next].Previous = at;
+            FindMerge(at);
+            if (left.Previous >= 0)
+                FindMerge(left.Previous);
         }
         int written = 0;
-        for (int i = 0; i >= 0; i = _next[i])
-            _symbols[written++] = _symbols[i];
+        for (int i = 0; i >= 0; i = _nodes[i].Next)
+            _symbols[written++] = _nodes[i].Symbol;
         return _symbols.AsSpan(0, written);
     }
 
-    private void FindMerge(int left)
+    private void FindMerge(int at)
     {
-        int right = _next[left];
-        ulong merge = right < 0 ? MergeTable.None : merges.Find(_symbols[left], _symbols[right]);
-        _merges[left] = merge;
-        if (merge != MergeTable.None)
-            Push(((ulong)MergeTable.Rank(merge) << 32) | (uint)left);
+        ref Node left = ref _nodes[at];
+        left.Merge = left.Next < 0 ? MergeTable.None : merges.Find(left.Symbol, _nodes[left.Next].Symbol);
+        if (left.Merge != MergeTable.None)
+            Push(Entry(left.Merge, at));
     }
+
+    // What the heap holds: first the rank, then the place, so that the leftmost of equals comes first.
+    private static ulong Entry(ulong merge, int at) => ((ulong)MergeTable.Rank(merge) << 32) | (uint)at;
 
     private void Push(ulong entry)
     {
         if (_heapCount == _heap.Length)
-            Array.Resize(ref _heap, Math.Max(2 * _heapCount, 256));
+            Array.Resize(ref _heap, _heapCount * 2);
         int at = _heapCount++;
         while (at > 0 && _heap[(at - 1) / 2] > entry)
         {
@@ -119,22 +126,27 @@ internal sealed class Merger(MergeTable merges)
         _heap[at] = entry;
     }
 
-    private ulong Pop()
+    private void SiftDown(int at, ulong entry)
     {
-        ulong top = _heap[0];
-        ulong last = _heap[--_heapCount];
-        int at = 0;
         while ((2 * at) + 1 < _heapCount)
         {
             int child = (2 * at) + 1;
             if (child + 1 < _heapCount && _heap[child + 1] < _heap[child])
                 child++;
-            if (_heap[child] >= last)
+            if (_heap[child] >= entry)
                 break;
             _heap[at] = _heap[child];
             at = child;
         }
-        _heap[at] = last;
-        return top;
+        _heap[at] = entry;
+    }
+
+    /// <summary>A symbol, its neighbours (-1 at the ends), and its merge with the next.</summary>
+    private struct Node
+    {
+        public int Symbol;
+        public int Previous;
+        public int Next;
+        public ulong Merge;
     }
 }

@@ -5,7 +5,8 @@ namespace Sluice.Tokenizers.Patterns;
 
 /// <summary>
 /// A set of characters, as a pattern's [...], \p{..} or \s writes it: ranges, Unicode categories and other sets joined, perhaps
-/// intersected with another, perhaps inverted. ASCII is looked up in a bitmap, anything else is computed.
+/// intersected with another, perhaps inverted. Characters are looked up in bitmaps: ASCII's is there from the beginning, those of
+/// other blocks of 256 characters are computed when the first of them is asked for.
 /// </summary>
 internal sealed class CharSet
 {
@@ -17,6 +18,7 @@ internal sealed class CharSet
     private bool _spaces;
     private CharSet? _and;
     private bool _inverted;
+    private ulong[]?[]? _blocks; // four words for each 256 characters; threads may compute the same, which does no harm
 
     /// <summary>Which ASCII characters are in the set. Valid after <see cref="Freeze"/>.</summary>
     public UInt128 Ascii { get; private set; }
@@ -80,7 +82,22 @@ internal sealed class CharSet
             length = 1;
             return (Ascii >> first & 1) != 0;
         }
-        return Compute(Utf8Char.CodePointAt(text, position, out length));
+        int codePoint = Utf8Char.CodePointAt(text, position, out length);
+        ulong[] block = _blocks?[codePoint >> 8] ?? MakeBlock(codePoint >> 8);
+        return (block[codePoint >> 6 & 3] >> (codePoint & 63) & 1) != 0;
+    }
+
+    private ulong[] MakeBlock(int index)
+    {
+        ulong[] block = new ulong[4];
+        for (int i = 0; i < 256; i++)
+        {
+            if (Compute((index << 8) | i))
+                block[i >> 6] |= 1UL << (i & 63);
+        }
+        ulong[]?[] blocks = _blocks ?? Interlocked.CompareExchange(ref _blocks, new ulong[]?[(MaxCodePoint >> 8) + 1], null) ?? _blocks!;
+        Volatile.Write(ref blocks[index], block);
+        return block;
     }
 
     private bool Compute(int codePoint) =>

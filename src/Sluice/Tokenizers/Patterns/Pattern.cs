@@ -176,7 +176,7 @@ internal sealed class Pattern
         return before != (position < text.Length && IsWord(text, position));
 
         static bool IsWord(ReadOnlySpan<byte> text, int position) => text[position] == '_'
-            || (Utf8Char.KindsAt(text, position, out _) & (CharKinds.Letter | CharKinds.Mark | CharKinds.Number)) != 0;
+            || (Utf8Char.KindsAt(text, position, out _) & (CharKinds.Letter | CharKinds.Mark | CharKinds.Digit)) != 0;
     }
 
     /// <summary>

@@ -14,11 +14,9 @@ internal sealed class Cl100k(int maxDigits, bool contractions = true, bool marks
     private readonly CharKinds _word = marks ? CharKinds.Letter | CharKinds.Mark : CharKinds.Letter;
 
     public string Pattern => (contractions ? "(?i:'s|'t|'re|'ve|'m|'ll|'d)|" : "")
-        + @"[^\r\n\p{L}\p{N}]?[" + Word + "]+|" + Digits + @"| ?[^\s\p{N}" + Word + @"]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-    private string Word => marks ? @"\p{L}\p{M}" : @"\p{L}";
-
-    private string Digits => maxDigits == int.MaxValue ? @"\p{N}+" : $@"\p{{N}}{{1,{maxDigits}}}";
+        + (marks ? @"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+" : @"[^\r\n\p{L}\p{N}]?\p{L}+")
+        + (maxDigits switch { 1 => @"|\p{N}", int.MaxValue => @"|\p{N}+", _ => $@"|\p{{N}}{{1,{maxDigits}}}" })
+        + (marks ? @"| ?[^\s\p{L}\p{M}\p{N}]+" : @"| ?[^\s\p{L}\p{N}]+") + @"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {

@@ -21,7 +21,8 @@ internal sealed class O200k(int maxDigits, bool contractions) : PreTokenizer
             const string Small = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
             string suffix = contractions ? "(?i:'s|'t|'re|'ve|'m|'ll|'d)?" : "";
             return $@"[^\r\n\p{{L}}\p{{N}}]?{Capital}*{Small}+{suffix}|[^\r\n\p{{L}}\p{{N}}]?{Capital}+{Small}*{suffix}"
-                + $@"|\p{{N}}{{1,{maxDigits}}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+                + (maxDigits == 1 ? @"|\p{N}" : $@"|\p{{N}}{{1,{maxDigits}}}")
+                + @"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Sluice.Tokenizers.Unicode;
 
 namespace Sluice.Tokenizers.PreTokenizers;
 
@@ -39,7 +40,7 @@ internal static class PreTokenizerList
         ["gpt-4o"] = new(() => [new O200k(3, contractions: true)], Aliases: "o200k llama4 kanana2 talkie minimax-m2"),
         ["granite-embed-multi-97m"] = new(() => [new O200k(3, contractions: true)], IgnoreMerges: true),
         ["tekken"] = new(() => [new O200k(1, contractions: false)], IgnoreMerges: true, AddBos: true),
-        ["tiny_aya"] = new(() => [new DigitGroups(wholeWords: true), new O200k(3, contractions: true)], Aliases: "cohere2moe"),
+        ["tiny_aya"] = new(() => [new DigitGroups(CharKinds.Digit, wholeWords: true), new O200k(3, contractions: true)], Aliases: "cohere2moe"),
         ["falcon"] = new(() => [Split(@"[\p{P}$+<=>^~|`]+"), new Gpt2(), Split("[0-9][0-9][0-9]")]),
         ["deepseek-llm"] = new(() =>
             [
@@ -56,11 +57,11 @@ internal static class PreTokenizerList
             Aliases: "hunyuan-dense joyai-llm hy_v4"),
         ["afmoe"] = new(() =>
             [
-                new DigitGroups(),
+                new DigitGroups(CharKinds.Number),
                 Split(@"[\u4E00-\u9FFF\u3400-\u4DBF\uF900-\uFAFF\u3040-\u309F\u30A0-\u30FF\uFF65-\uFF9F\u2F00-\u2FDF\u0E40-\u0E7F\u0E80-\u0EFF\u1780-\u17FF\u1000-\u109F\uAA60-\uAA7F\uA9E0-\uA9FF\uAC00-\uD7AF\u1100-\u11FF]+"),
                 Split(DeepSeekWords),
             ]),
-        ["superbpe"] = new(() => [new DigitGroups()]),
+        ["superbpe"] = new(() => [Split(@"\p{N}+"), new DigitGroups(CharKinds.Digit)]),
         ["bloom"] = new(() => [Split(@" ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+")], Aliases: "poro-chat gpt3-finnish"),
         ["viking"] = new(() => [Split(@" ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+"), Split(Digits)]),
         ["bailingmoe"] = new(() => [Split(

@@ -39,6 +39,9 @@ internal enum CharKinds : ushort
     /// <summary>Carriage return and line feed.</summary>
     Newline = 512,
 
+    /// <summary>\p{Nd}, besides <see cref="Number"/>.</summary>
+    Digit = 1024,
+
     /// <summary>\p{L}</summary>
     Letter = Upper | Lower | Caseless,
 }
@@ -90,6 +93,7 @@ internal static class Utf8Char
             UnicodeCategory.LowercaseLetter => CharKinds.Lower,
             UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => CharKinds.Caseless,
             <= UnicodeCategory.EnclosingMark => CharKinds.Mark,
+            UnicodeCategory.DecimalDigitNumber => CharKinds.Number | CharKinds.Digit,
             <= UnicodeCategory.OtherNumber => CharKinds.Number,
             <= UnicodeCategory.ParagraphSeparator => CharKinds.None,
             <= UnicodeCategory.PrivateUse => CharKinds.Control,
