@@ -1,1 +1,1 @@
-return 0;
+return await Sluice.Cli.CommandLine.RunAsync(args);

@@ -1,0 +1,166 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Sluice.Cache;
+using Sluice.Cli.Arguments;
+using Sluice.Cli.Output;
+using Sluice.Cli.Synthesis;
+using Sluice.Files;
+using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
+using Spectre.Console;
+
+namespace Sluice.Cli.Commands;
+
+/// <summary>
+/// How fast a model reads prompts (pp) and writes tokens one by one (tg), with the names and the defaults of llama-bench. Each test
+/// begins with an empty cache, after a run that does not count.
+/// </summary>
+internal static class BenchCommand
+{
+    public static Command Create()
+    {
+        ModelArguments model = new();
+        Option<string?> shape = Parsing.Choice(
+            "--shape", "Make up weights in the shape of a model, in place of --model: " + string.Join(", ", Shape.All.Select(s => s.Name)) + ".",
+            Shape.All.Select(s => s.Name));
+        Option<string?> type = Parsing.Choice("--type", "The type of made-up weights, as Q8_0, or a mix, as Q4_K_M.", TypeMix.Names, "Q4_K_M");
+        Option<int[]> prompts = Parsing.Integers("--prompt-tokens", "Lengths of prompts to read; 0: none.", 0, [512], "-p");
+        Option<int[]> generations = Parsing.Integers("--generate-tokens", "Numbers of tokens to write; 0: none.", 0, [128], "-n");
+        Option<int> repetitions = Parsing.Integer("--repetitions", "How often each test is run.", 1, 5, "-r");
+        Option<bool> json = new("--json") { Description = "Write JSON." };
+        SluiceCommand command = new(
+            "bench", "Measure the speed of a model.",
+            "sluice bench --model llama.gguf -p 512 -n 128 -t 2",
+            "sluice bench --shape llama-3.2-1b --type Q4_K_M -r 3",
+            "sluice bench --shape qwen2.5-0.5b --type Q8_0 -p 0 -n 32,128 --json")
+        {
+            shape, type, prompts, generations, repetitions, json,
+        };
+        model.AddTo(command, isRequired: false, hasContext: false);
+        command.Validators.Add(result =>
+        {
+            bool hasShape = result.GetResult(shape) is not null;
+            if (hasShape && result.GetResult(model.Model) is not null)
+                result.AddError("Give either a --model or a --shape.");
+            if (!hasShape && result.GetResult(type) is { Implicit: false })
+                result.AddError("--type is for the made-up weights of a --shape.");
+        });
+        command.SetAction((parsed, cancellation) =>
+        {
+            (bool IsPrompt, int Tokens)[] tests =
+            [
+                .. parsed.GetValue(prompts)!.Where(n => n > 0).Select(n => (true, n)),
+                .. parsed.GetValue(generations)!.Where(n => n > 0).Select(n => (false, n)),
+            ];
+            if (tests.Length == 0)
+                throw new UsageException("There is nothing to measure: -p and -n are both 0.");
+            Shape? chosen = Shape.All.FirstOrDefault(s => s.Name == parsed.GetValue(shape));
+            using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, cancellation);
+            string path = made?.Path ?? model.Path(parsed) ?? DefaultModel.Path;
+            long start = Stopwatch.GetTimestamp();
+            using Runner runner = KnownTokens.Load(path, model.Options(parsed), tests.Max(test => test.Tokens));
+            if (!OperatingSystem.IsWindows())
+                made?.Dispose(); // the map stays, and nothing is left even where this process is killed
+            Terminal.Note($"loaded in {Numbers.Figure(Stopwatch.GetElapsedTime(start).TotalSeconds)} s; {Numbers.Bytes(Environment.WorkingSet)} resident");
+
+            List<BenchRow> rows = [];
+            string name = chosen is null ? Name(runner.File) : $"{chosen.Name} {parsed.GetValue(type)}";
+            foreach ((bool isPrompt, int tokens) in tests)
+                rows.Add(Measure(runner, name, isPrompt, tokens, parsed.GetValue(repetitions), cancellation));
+            if (parsed.GetValue(json))
+                Json.Write<IReadOnlyList<BenchRow>>(rows);
+            else
+                Show(rows);
+            return Task.FromResult(CommandLine.Done);
+        });
+        return command;
+    }
+
+    private static BenchRow Measure(
+        Runner runner, string name, bool isPrompt, int tokens, int repetitions, CancellationToken cancellation)
+    {
+        string test = (isPrompt ? "pp" : "tg") + tokens;
+        double[] samples = Terminal.Progress(test, progress =>
+        {
+            Run(runner, isPrompt, isPrompt ? tokens : 1, cancellation); // warms caches and the jit compiler up
+            double[] speeds = new double[repetitions];
+            for (int i = 0; i < repetitions; i++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                Run(runner, isPrompt, tokens, cancellation);
+                speeds[i] = tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                progress.Report((i + 1f) / repetitions);
+            }
+            return speeds;
+        });
+        double mean = samples.Average();
+        double deviation = samples.Length == 1 ? 0 : Math.Sqrt(samples.Sum(x => (x - mean) * (x - mean)) / (samples.Length - 1));
+        return new BenchRow(
+            name, runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), runner.File.Tensors.Values.Sum(tensor => tensor.Count),
+            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test, mean, deviation, isPrompt ? null : mean * BytesPerToken(runner, tokens) / 1e9, samples);
+    }
+
+    /// <summary>Reads a prompt in steps of the engine's size, or writes tokens one by one; which tokens makes no difference.</summary>
+    private static void Run(Runner runner, bool isPrompt, int tokens, CancellationToken cancellation)
+    {
+        using SequenceCache sequence = runner.Cache.CreateSequence();
+        Batch batch = new();
+        int vocabulary = runner.Model.Config.Vocabulary, step = isPrompt ? runner.Options.StepTokens : 1;
+        for (int start = 0; start < tokens; start += step)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int count = Math.Min(step, tokens - start);
+            if (!sequence.TryReserve(count))
+                throw new InvalidOperationException($"The KV cache has no room for {start + count:N0} tokens. Raise --kv-memory.");
+            batch.Clear();
+            sequence.Begin(batch);
+            for (int i = start; i < start + count; i++)
+                batch.Add((int)(i * 7919L % vocabulary), wantOutput: i == tokens - 1 || !isPrompt);
+            using ScratchScope scope = runner.Ops.Scratch();
+            runner.Forward(batch);
+            sequence.Commit(count);
+        }
+    }
+
+    /// <summary>
+    /// What one token reads: every weight but for an embedding table that is only looked up in and experts that are not chosen,
+    /// and on average half of the cache's rows.
+    /// </summary>
+    private static double BytesPerToken(Runner runner, int tokens)
+    {
+        ModelFile file = runner.File;
+        int experts = runner.Model.Config.Experts, used = experts == 0 ? 0 : runner.Model.Config.Int("expert_used_count");
+        double bytes = 0;
+        foreach (TensorInfo tensor in file.Tensors.Values)
+        {
+            bool isLookedUp = tensor.Name == "token_embd.weight" && file.Tensors.ContainsKey("output.weight");
+            if (isLookedUp)
+                bytes += (double)tensor.Bytes / runner.Model.Config.Vocabulary;
+            else
+                bytes += experts > 0 && tensor.Name.Contains("_exps") ? (double)tensor.Bytes * used / experts : tensor.Bytes;
+        }
+        double row = (double)runner.Cache.Plan.Bytes / runner.Context;
+        return bytes + (row * tokens / 2);
+    }
+
+    private static string Name(ModelFile file)
+    {
+        string type = file.Tensors.Values.Where(tensor => tensor.Shape.Length > 1).GroupBy(tensor => tensor.Type)
+            .MaxBy(group => group.Sum(tensor => tensor.Bytes))?.Key.ToString() ?? "";
+        return $"{file.Metadata.GetString("general.name", file.Architecture)} {type}";
+    }
+
+    private static void Show(IReadOnlyList<BenchRow> rows)
+    {
+        BenchRow first = rows[0];
+        Console.Out.WriteLine($"{first.Model}, {Numbers.Count(first.Parameters)} parameters, {Numbers.Bytes(first.Size)}, {first.Threads} threads");
+        Table table = Terminal.Table("test", "tokens/s", "GB/s");
+        foreach (BenchRow row in rows)
+        {
+            table.AddRow(
+                new Text(row.Test), new Text($"{Numbers.Figure(row.TokensPerSecond)} ± {Numbers.Figure(row.Stddev)}"),
+                new Text(row.GigabytesPerSecond is double speed ? Numbers.Figure(speed) : ""));
+        }
+        Terminal.Out.Write(table);
+    }
+}

@@ -1,0 +1,90 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Sluice.Files;
+
+namespace Sluice.Cli.Output;
+
+/// <summary>What <c>--json</c> writes.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DictionaryKeyPolicy = JsonKnownNamingPolicy.Unspecified,
+    Converters = [typeof(MetadataValueConverter)])]
+[JsonSerializable(typeof(IReadOnlyList<BenchRow>))]
+[JsonSerializable(typeof(PerplexityResult))]
+[JsonSerializable(typeof(InspectResult))]
+[JsonSerializable(typeof(TokenizeResult))]
+internal sealed partial class Json : JsonSerializerContext
+{
+    /// <summary>Writes a value to standard output.</summary>
+    public static void Write<T>(T value)
+    {
+        // Nothing here ends up in a web page, so that letters of every script stay readable.
+        JsonWriterOptions options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        using Stream output = Console.OpenStandardOutput();
+        using (Utf8JsonWriter writer = new(output, options))
+            JsonSerializer.Serialize(writer, value, (JsonTypeInfo<T>)Default.GetTypeInfo(typeof(T))!);
+        output.Write("\n"u8);
+    }
+}
+
+/// <summary>The speed of one test.</summary>
+/// <param name="Model">Architecture or shape, and the type of its weights.</param>
+/// <param name="Size">Bytes of all tensors.</param>
+/// <param name="Parameters">Weights.</param>
+/// <param name="Threads">Threads that computed.</param>
+/// <param name="Test"><c>pp512</c>: a prompt of 512 tokens; <c>tg128</c>: 128 tokens one after the other.</param>
+/// <param name="TokensPerSecond">Mean over the repetitions.</param>
+/// <param name="Stddev">Its sample standard deviation.</param>
+/// <param name="GigabytesPerSecond">For tg, the bytes of weights and cache that every token reads, times the speed.</param>
+/// <param name="Samples">Tokens per second of each repetition.</param>
+internal sealed record BenchRow(
+    string Model, long Size, long Parameters, int Threads, string Test, double TokensPerSecond, double Stddev,
+    double? GigabytesPerSecond, IReadOnlyList<double> Samples);
+
+/// <summary>How well a model predicts a text.</summary>
+/// <param name="Perplexity">exp of the mean negative log-likelihood of a token.</param>
+/// <param name="Error">Its standard error.</param>
+/// <param name="Chunks">Chunks of the text.</param>
+/// <param name="Context">Tokens of a chunk.</param>
+/// <param name="Tokens">Tokens that were scored.</param>
+/// <param name="TokensPerSecond">Tokens run in a second.</param>
+internal sealed record PerplexityResult(
+    double Perplexity, double Error, int Chunks, int Context, long Tokens, double TokensPerSecond);
+
+internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
+
+internal sealed record InspectResult(
+    string Path, string? Architecture, long FileBytes, long Parameters, long TensorBytes, string? Unsupported,
+    IReadOnlyList<TypeShare> Types, MemoryFit? Memory, IReadOnlyDictionary<string, MetadataValue> Metadata, IReadOnlyList<TensorRow> Tensors);
+
+internal sealed record TypeShare(string Type, int Tensors, long Bytes);
+
+internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> Shape, long Bytes);
+
+/// <param name="Available">Free memory of the machine, in bytes.</param>
+/// <param name="Weights">What the weights take.</param>
+/// <param name="KvType">How cache rows are packed.</param>
+/// <param name="LargestContext">The longest sequence that fits besides the weights; 0 if none does.</param>
+/// <param name="Contexts">The cache's size at some lengths.</param>
+internal sealed record MemoryFit(
+    long Available, long Weights, string KvType, int LargestContext, IReadOnlyList<ContextFit> Contexts);
+
+internal sealed record ContextFit(int Context, long KvBytes, bool Fits);
+
+/// <summary>Metadata as JSON's own kinds; of an array only what it has and how many.</summary>
+internal sealed class MetadataValueConverter : JsonConverter<MetadataValue>
+{
+    public override MetadataValue Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        throw new NotSupportedException("Metadata is only written.");
+
+    public override void Write(Utf8JsonWriter writer, MetadataValue value, JsonSerializerOptions options)
+    {
+        string text = value.Text ?? value.ToString();
+        // Numbers and truth values are written as JSON writes them, but for NaN and the infinities.
+        if (value.Text is null && value.Array is null && (value.Type == MetadataType.Bool || (text[^1] is >= '0' and <= '9')))
+            writer.WriteRawValue(text);
+        else
+            writer.WriteStringValue(text);
+    }
+}

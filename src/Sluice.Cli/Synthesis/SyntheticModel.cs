@@ -1,0 +1,83 @@
+using Sluice.Cli.Output;
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Cli.Synthesis;
+
+/// <summary>
+/// A GGUF file of random weights in a published model's shape: it says nothing, and runs as fast as the real one. It lies in the
+/// system's folder for temporary files and is deleted with this object.
+/// </summary>
+internal sealed class SyntheticModel : IDisposable
+{
+    private const int Piece = 1 << 20;
+    private const int ContextLength = 131072;
+
+    private SyntheticModel(string path) => Path = path;
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>Writes one.</summary>
+    /// <exception cref="IOException">The disk has too little room.</exception>
+    public static SyntheticModel Create(Shape shape, string type, CancellationToken cancellation)
+    {
+        TypeMix mix = new(type);
+        (string Name, TensorType Type, long[] Shape)[] tensors =
+            [.. shape.Tensors().Select(tensor => (tensor.Name, mix.Of(tensor.Name, tensor.Shape, shape), tensor.Shape))];
+        long total = tensors.Sum(tensor => Bytes(tensor.Type, tensor.Shape));
+        SyntheticModel model = new(System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sluice-bench-{Environment.ProcessId}.gguf"));
+        long room = new DriveInfo(System.IO.Path.GetTempPath()).AvailableFreeSpace;
+        if (total > room)
+            throw new IOException($"A model of {Numbers.Bytes(total)} does not fit in {System.IO.Path.GetTempPath()}, where {Numbers.Bytes(room)} are free. TMPDIR chooses another folder.");
+        Dictionary<TensorType, byte[]> weights = [];
+        Terminal.Progress($"Making up {shape.Name} {type}", progress =>
+        {
+            using GgufWriter writer = GgufWriter.Create(model.Path, Describe(shape, type));
+            foreach ((string name, TensorType tensorType, long[] dimensions) in tensors)
+                writer.Declare(name, tensorType, dimensions);
+            long written = 0;
+            foreach ((string name, TensorType tensorType, long[] dimensions) in tensors)
+            {
+                if (!weights.TryGetValue(tensorType, out byte[]? piece))
+                    weights[tensorType] = piece = RandomWeights.Make(WeightFormats.Get(tensorType), Piece);
+                for (long left = Bytes(tensorType, dimensions); left > 0; left -= piece.Length)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    int count = (int)Math.Min(left, piece.Length);
+                    writer.Write(name, piece.AsSpan(0, count));
+                    progress.Report((float)((written += count) / (double)total));
+                }
+            }
+            writer.Finish();
+            return written;
+        });
+        return model;
+    }
+
+    public void Dispose() => File.Delete(Path);
+
+    private static long Bytes(TensorType type, long[] shape) =>
+        WeightFormats.Get(type).Bytes(shape.Aggregate(1L, (product, dimension) => checked(product * dimension)));
+
+    private static Metadata Describe(Shape shape, string type)
+    {
+        string prefix = shape.Architecture + ".";
+        return new Metadata(shape.Name)
+        {
+            { "general.architecture", shape.Architecture },
+            { "general.name", $"{shape.Name} {type}, random weights" },
+            { prefix + "block_count", (uint)shape.Layers },
+            { prefix + "context_length", (uint)ContextLength },
+            { prefix + "embedding_length", (uint)shape.Embedding },
+            { prefix + "feed_forward_length", (uint)shape.FeedForward },
+            { prefix + "attention.head_count", (uint)shape.Heads },
+            { prefix + "attention.head_count_kv", (uint)shape.KvHeads },
+            { prefix + "attention.key_length", (uint)shape.HeadDimension },
+            { prefix + "attention.value_length", (uint)shape.HeadDimension },
+            { prefix + "attention.layer_norm_rms_epsilon", 1e-5f },
+            { prefix + "rope.freq_base", 500000f },
+            { prefix + "rope.dimension_count", (uint)shape.HeadDimension },
+        };
+    }
+}

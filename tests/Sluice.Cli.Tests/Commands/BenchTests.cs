@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Sluice.Cli.Synthesis;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Cli.Tests.Commands;
+
+public class BenchTests
+{
+    [Fact]
+    public void Measures_a_model()
+    {
+        SluiceProcess.Result table = SluiceProcess.Run("bench", "--model", TestModel.Path, "-p", "16,32", "-n", "4", "-r", "2", "-t", "1").Succeeded();
+        Assert.Contains("pp16", table.Output);
+        Assert.Contains("pp32", table.Output);
+        Assert.Contains("tg4", table.Output);
+    }
+
+    [Fact]
+    public void Measures_made_up_weights_and_leaves_nothing_behind()
+    {
+        using TemporaryFolder temporary = new();
+        SluiceProcess.Result result = SluiceProcess.Run(
+            ["bench", "--shape", "stories-15m", "--type", "Q4_K_M", "-p", "8", "-n", "2", "-r", "2", "--json"], "", null, ("TMPDIR", temporary.Path));
+        using JsonDocument json = JsonDocument.Parse(result.Succeeded().Output);
+        Assert.Equal(["pp8", "tg2"], json.RootElement.EnumerateArray().Select(row => row.GetProperty("test").GetString()!));
+        foreach (JsonElement row in json.RootElement.EnumerateArray())
+        {
+            Assert.True(row.GetProperty("tokensPerSecond").GetDouble() > 0);
+            Assert.True(row.GetProperty("stddev").GetDouble() >= 0);
+            Assert.Equal(2, row.GetProperty("samples").GetArrayLength());
+        }
+        Assert.True(json.RootElement[1].GetProperty("gigabytesPerSecond").GetDouble() > 0);
+        Assert.Empty(Directory.GetFileSystemEntries(temporary.Path, "sluice*"));
+    }
+
+    [Fact]
+    public void Interrupted_it_leaves_nothing_behind()
+    {
+        using TemporaryFolder temporary = new();
+        SluiceProcess.Result result = SluiceProcess.Interrupt(
+            ["bench", "--shape", "stories-15m", "--type", "Q8_0", "-p", "4", "-n", "0", "-r", "100000"], afterError: true, ("TMPDIR", temporary.Path));
+        Assert.Equal(130, result.ExitCode);
+        Assert.Empty(Directory.GetFileSystemEntries(temporary.Path, "sluice*"));
+    }
+
+    // The sizes that llama-bench tells of published files, in MiB.
+    [Theory]
+    [InlineData("llama-3.2-1b", "Q4_K_M", 762.81)]
+    [InlineData("llama-3.2-1b", "Q8_0", 1252.41)]
+    [InlineData("tinyllama-1.1b", "Q4_K_M", 636.18)]
+    [InlineData("llama-3.1-8b", "Q4_K_M", 4.58 * 1024)]
+    [InlineData("llama-2-7b", "Q4_0", 3.56 * 1024)]
+    public void Made_up_models_have_the_published_sizes(string name, string type, double expected)
+    {
+        Shape shape = Shape.All.Single(s => s.Name == name);
+        TypeMix mix = new(type);
+        long bytes = 0;
+        foreach ((string tensor, long[] dimensions) in shape.Tensors())
+            bytes += WeightFormats.Get(mix.Of(tensor, dimensions, shape)).Bytes(dimensions.Aggregate((a, b) => a * b));
+        Assert.Equal(1, bytes / 1048576.0 / expected, 0.002);
+    }
+
+    [Fact]
+    public void Every_type_makes_every_shape()
+    {
+        foreach (Shape shape in Shape.All)
+        {
+            foreach (string type in TypeMix.Names)
+            {
+                TypeMix mix = new(type);
+                foreach ((string tensor, long[] dimensions) in shape.Tensors())
+                    Assert.Equal(0, dimensions[0] % WeightFormats.Get(mix.Of(tensor, dimensions, shape)).BlockSize);
+            }
+        }
+    }
+
+    [Fact]
+    public void Random_weights_are_small_numbers_in_every_format()
+    {
+        foreach (WeightFormat format in WeightFormats.All)
+        {
+            byte[] bytes = RandomWeights.Make(format, 1 << 16);
+            float[] values = new float[bytes.Length / format.BlockBytes * format.BlockSize];
+            format.Dequantize(bytes, values);
+            Assert.All(values, value => Assert.InRange(value, -0.25f, 0.25f));
+            Assert.True(values.Distinct().Count() > 8, format.Name);
+        }
+    }
+}
