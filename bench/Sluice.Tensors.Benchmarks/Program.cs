@@ -14,7 +14,7 @@ int columns = int.Parse(Option("columns", "2048")), rows = int.Parse(Option("row
 double budget = double.Parse(Option("ms", "300")) / 1000;
 double memory = double.Parse(Option("megabytes", "200"));
 string isa = Option("isa", Kernels.All().First().Name);
-using LinearOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
+using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
 using Bandwidth bandwidth = new();
 Console.WriteLine($"{isa}, {ops.Pool.Threads} threads, [{rows}, {columns}]");
 Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth   load GB/s");
@@ -22,7 +22,7 @@ foreach (string name in formats)
 {
     WeightFormat format = WeightFormats.Get(name);
     int copies = (int)Math.Max(1, (long)(memory * 1e6) / format.Bytes((long)rows * columns));
-    using LinearOps own = new(ops.Pool.Threads, Kernels.All().Single(kernels => kernels.Name == isa));
+    using CpuOps own = new(ops.Pool.Threads, Kernels.All().Single(kernels => kernels.Name == isa));
     WeightData data = Data(format);
     Stopwatch loading = Stopwatch.StartNew();
     Weight[] weights = [.. Enumerable.Range(0, copies).Select(_ => own.LoadWeight(data))];

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace Sluice.Tensors.Cpu;
 
-public abstract unsafe partial class CpuOps
+public unsafe partial class CpuOps
 {
     /// <inheritdoc/>
     public override Routing Route(Tensor logits, in Router router)

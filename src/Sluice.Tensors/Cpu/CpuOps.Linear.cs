@@ -1,6 +1,6 @@
 namespace Sluice.Tensors.Cpu;
 
-public abstract unsafe partial class CpuOps
+public unsafe partial class CpuOps
 {
     private readonly Kernels kernels;
     private readonly List<CpuWeight> weights = [];

@@ -1,12 +1,12 @@
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>The operations on this machine's processor: vector code, on several threads. Results do not depend on their number.</summary>
-public abstract unsafe partial class CpuOps : Ops
+public sealed unsafe partial class CpuOps : Ops
 {
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">How many work on an operation; 0 for one on each physical core.</param>
     /// <exception cref="NotSupportedException">The environment variable SLUICE_ISA names no instruction set of this processor.</exception>
-    protected CpuOps(int threads = 0)
+    public CpuOps(int threads = 0)
         : this(threads, Kernels.Best())
     {
     }

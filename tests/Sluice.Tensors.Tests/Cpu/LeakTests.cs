@@ -11,7 +11,7 @@ public class LeakTests
     public void Buffers_come_home()
     {
         long before = NativeBuffer.LiveBytes;
-        using (LinearOps ops = new(2, Kernels.Best()))
+        using (CpuOps ops = new(2, Kernels.Best()))
         {
             Random random = new(7);
             Weight weight = ops.LoadWeight(RandomWeights.Data(WeightFormats.Get("Q4_K"), 256, 20, random));

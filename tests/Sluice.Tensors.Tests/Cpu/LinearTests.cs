@@ -27,7 +27,7 @@ public class LinearTests
     {
         WeightFormat format = WeightFormats.Get(name);
         Random random = new(1);
-        using LinearOps ops = Create(instructions);
+        using CpuOps ops = Create(instructions);
         using ScalarOps scalar = new();
         int[] widths = format.BlockSize == 1 ? [1, 2, 3, 5, 16, 31, 33, 70, 300] : [format.BlockSize, 3 * format.BlockSize, 1280];
         foreach (int columns in widths)
@@ -52,7 +52,7 @@ public class LinearTests
     public void Parts_of_different_formats_stand_side_by_side(string instructions)
     {
         Random random = new(2);
-        using LinearOps ops = Create(instructions);
+        using CpuOps ops = Create(instructions);
         using ScalarOps scalar = new();
         WeightData[] parts =
         [
@@ -69,7 +69,7 @@ public class LinearTests
     {
         Random random = new(3);
         const int Rows = 29, Experts = 5, Used = 2;
-        using LinearOps ops = Create(instructions);
+        using CpuOps ops = Create(instructions);
         using ScalarOps scalar = new();
         foreach (string format in (string[])["Q4_K", "MXFP4", "BF16", "IQ2_XS"])
         {
@@ -99,7 +99,7 @@ public class LinearTests
     public void Extreme_activations(string instructions)
     {
         Random random = new(4);
-        using LinearOps ops = Create(instructions);
+        using CpuOps ops = Create(instructions);
         using ScalarOps scalar = new();
         float[] extremes =
         [
@@ -126,7 +126,7 @@ public class LinearTests
     {
         Random random = new(5);
         using ScalarOps scalar = new();
-        using LinearOps one = new(1, Kernels.Best()), five = new(5, Kernels.Best());
+        using CpuOps one = new(1, Kernels.Best()), five = new(5, Kernels.Best());
         WeightData data = RandomWeights.Data(WeightFormats.Get("Q5_K"), 1024, 333, random);
         Tensor x = RandomTensor(scalar, 700, 1024, random); // more than a segment
         AssertSame(one.Linear(x, one.LoadWeight(data)), five.Linear(x, five.LoadWeight(data)), "threads");
@@ -136,7 +136,7 @@ public class LinearTests
     public void Packed_weights_take_hardly_more_than_stored_ones()
     {
         Random random = new(6);
-        using LinearOps ops = new(1, Kernels.Best());
+        using CpuOps ops = new(1, Kernels.Best());
         foreach (WeightFormat format in WeightFormats.All)
         {
             WeightData data = RandomWeights.Data(format, 2048, 64, random);
@@ -149,7 +149,7 @@ public class LinearTests
     public void A_linear_map_allocates_nothing()
     {
         Random random = new(8);
-        using LinearOps ops = new(2, Kernels.Best());
+        using CpuOps ops = new(2, Kernels.Best());
         Weight weight = ops.LoadWeight(RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 300, random, experts: 4));
         Router router = new(2, Gating.Softmax);
         long Run()
@@ -169,7 +169,7 @@ public class LinearTests
         Assert.Equal(0, Run());
     }
 
-    private static LinearOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
+    private static CpuOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
 
     private static Tensor Rows(Tensor x, int rows)
     {

@@ -1,0 +1,212 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// The two products of attention, a few rows at a time: c = factor * c + a b, with a's rows anywhere (queries, or softmax
+/// weights) and b a tile (keys [dimension][slot], or values [slot][dimension]). Each element is one chain of fused
+/// multiply-adds in the order of b's rows, whichever block computes it, so that a row's result does not depend on the rows
+/// beside it.
+/// </summary>
+internal static unsafe class RowProducts
+{
+    /// <summary>The rows of the largest block: two vectors of sums for each must fit the registers (32, or 16 with AVX2).</summary>
+    public static int MaxRows => Vector512.IsHardwareAccelerated || AdvSimd.Arm64.IsSupported ? 8 : 4;
+
+    /// <summary>The rows of the block that does for so many: 1, 4 or 8; the caller provides that many.</summary>
+    public static int BlockRows(int rows) => rows <= 1 ? 1 : rows <= 4 || MaxRows == 4 ? 4 : 8;
+
+    /// <summary>c = factors * c + a b, or a b where there are no factors.</summary>
+    /// <param name="rows">1, 4 or 8.</param>
+    /// <param name="a">The rows of a, each of <paramref name="depth"/> values.</param>
+    /// <param name="depth">The rows of b.</param>
+    /// <param name="b">[depth, columns].</param>
+    /// <param name="columns">The columns of b and c.</param>
+    /// <param name="c">[rows, columns].</param>
+    /// <param name="factors">[rows], or null.</param>
+    public static void Multiply(int rows, float** a, int depth, float* b, int columns, float* c, float* factors)
+    {
+        int column = 0;
+        if (Vector512.IsHardwareAccelerated)
+            column = Pairs<Simd512, Vector512<float>>(column, rows, a, depth, b, columns, c, factors);
+        if (Vector256.IsHardwareAccelerated)
+            column = Pairs<Simd256, Vector256<float>>(column, rows, a, depth, b, columns, c, factors);
+        if (Vector128.IsHardwareAccelerated)
+            column = Pairs<Simd128, Vector128<float>>(column, rows, a, depth, b, columns, c, factors);
+        column = Pairs<Simd1, float>(column, rows, a, depth, b, columns, c, factors);
+        if (column < columns)
+            Last(rows, a, depth, b + column, columns, c + column, factors);
+    }
+
+    /// <summary>The columns from <paramref name="column"/> on, two vectors at a time.</summary>
+    private static int Pairs<S, V>(int column, int rows, float** a, int depth, float* b, int columns, float* c, float* factors)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        for (; column <= columns - (2 * S.Width); column += 2 * S.Width)
+        {
+            if (rows == 8)
+                Block8<S, V>(a, depth, b + column, columns, c + column, columns, factors);
+            else if (rows == 4)
+                Block4<S, V>(a, depth, b + column, columns, c + column, columns, factors);
+            else
+                Block1<S, V>(a, depth, b + column, columns, c + column, columns, factors);
+        }
+        return column;
+    }
+
+    /// <summary>One column.</summary>
+    private static void Last(int rows, float** a, int depth, float* b, int stride, float* c, float* factors)
+    {
+        for (int row = 0; row < rows; row++)
+        {
+            float sum = factors is null ? 0 : c[row * stride] * factors[row];
+            for (int i = 0; i < depth; i++)
+                sum = Simd1.MultiplyAdd(a[row][i], b[i * stride], sum);
+            c[row * stride] = sum;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block8<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        float* a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7];
+        V c00 = S.Create(0), c01 = c00;
+        V c10 = S.Create(0), c11 = c10;
+        V c20 = S.Create(0), c21 = c20;
+        V c30 = S.Create(0), c31 = c30;
+        V c40 = S.Create(0), c41 = c40;
+        V c50 = S.Create(0), c51 = c50;
+        V c60 = S.Create(0), c61 = c60;
+        V c70 = S.Create(0), c71 = c70;
+        if (factors is not null)
+        {
+            Start<S, V>(c, factors[0], out c00, out c01);
+            Start<S, V>(c + (1 * cStride), factors[1], out c10, out c11);
+            Start<S, V>(c + (2 * cStride), factors[2], out c20, out c21);
+            Start<S, V>(c + (3 * cStride), factors[3], out c30, out c31);
+            Start<S, V>(c + (4 * cStride), factors[4], out c40, out c41);
+            Start<S, V>(c + (5 * cStride), factors[5], out c50, out c51);
+            Start<S, V>(c + (6 * cStride), factors[6], out c60, out c61);
+            Start<S, V>(c + (7 * cStride), factors[7], out c70, out c71);
+        }
+        for (int i = 0; i < depth; i++, b += stride)
+        {
+            V b0 = S.Load(b), b1 = S.Load(b + S.Width), x;
+            x = S.Create(a0[i]);
+            c00 = S.MultiplyAdd(x, b0, c00);
+            c01 = S.MultiplyAdd(x, b1, c01);
+            x = S.Create(a1[i]);
+            c10 = S.MultiplyAdd(x, b0, c10);
+            c11 = S.MultiplyAdd(x, b1, c11);
+            x = S.Create(a2[i]);
+            c20 = S.MultiplyAdd(x, b0, c20);
+            c21 = S.MultiplyAdd(x, b1, c21);
+            x = S.Create(a3[i]);
+            c30 = S.MultiplyAdd(x, b0, c30);
+            c31 = S.MultiplyAdd(x, b1, c31);
+            x = S.Create(a4[i]);
+            c40 = S.MultiplyAdd(x, b0, c40);
+            c41 = S.MultiplyAdd(x, b1, c41);
+            x = S.Create(a5[i]);
+            c50 = S.MultiplyAdd(x, b0, c50);
+            c51 = S.MultiplyAdd(x, b1, c51);
+            x = S.Create(a6[i]);
+            c60 = S.MultiplyAdd(x, b0, c60);
+            c61 = S.MultiplyAdd(x, b1, c61);
+            x = S.Create(a7[i]);
+            c70 = S.MultiplyAdd(x, b0, c70);
+            c71 = S.MultiplyAdd(x, b1, c71);
+        }
+        Finish<S, V>(c, c00, c01);
+        Finish<S, V>(c + (1 * cStride), c10, c11);
+        Finish<S, V>(c + (2 * cStride), c20, c21);
+        Finish<S, V>(c + (3 * cStride), c30, c31);
+        Finish<S, V>(c + (4 * cStride), c40, c41);
+        Finish<S, V>(c + (5 * cStride), c50, c51);
+        Finish<S, V>(c + (6 * cStride), c60, c61);
+        Finish<S, V>(c + (7 * cStride), c70, c71);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block4<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        float* a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+        V c00 = S.Create(0), c01 = c00;
+        V c10 = S.Create(0), c11 = c10;
+        V c20 = S.Create(0), c21 = c20;
+        V c30 = S.Create(0), c31 = c30;
+        if (factors is not null)
+        {
+            Start<S, V>(c, factors[0], out c00, out c01);
+            Start<S, V>(c + (1 * cStride), factors[1], out c10, out c11);
+            Start<S, V>(c + (2 * cStride), factors[2], out c20, out c21);
+            Start<S, V>(c + (3 * cStride), factors[3], out c30, out c31);
+        }
+        for (int i = 0; i < depth; i++, b += stride)
+        {
+            V b0 = S.Load(b), b1 = S.Load(b + S.Width), x;
+            x = S.Create(a0[i]);
+            c00 = S.MultiplyAdd(x, b0, c00);
+            c01 = S.MultiplyAdd(x, b1, c01);
+            x = S.Create(a1[i]);
+            c10 = S.MultiplyAdd(x, b0, c10);
+            c11 = S.MultiplyAdd(x, b1, c11);
+            x = S.Create(a2[i]);
+            c20 = S.MultiplyAdd(x, b0, c20);
+            c21 = S.MultiplyAdd(x, b1, c21);
+            x = S.Create(a3[i]);
+            c30 = S.MultiplyAdd(x, b0, c30);
+            c31 = S.MultiplyAdd(x, b1, c31);
+        }
+        Finish<S, V>(c, c00, c01);
+        Finish<S, V>(c + (1 * cStride), c10, c11);
+        Finish<S, V>(c + (2 * cStride), c20, c21);
+        Finish<S, V>(c + (3 * cStride), c30, c31);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Block1<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        float* a0 = a[0];
+        V c00 = S.Create(0), c01 = c00;
+        if (factors is not null)
+        {
+            Start<S, V>(c, factors[0], out c00, out c01);
+        }
+        for (int i = 0; i < depth; i++, b += stride)
+        {
+            V b0 = S.Load(b), b1 = S.Load(b + S.Width), x;
+            x = S.Create(a0[i]);
+            c00 = S.MultiplyAdd(x, b0, c00);
+            c01 = S.MultiplyAdd(x, b1, c01);
+        }
+        Finish<S, V>(c, c00, c01);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Start<S, V>(float* c, float factor, out V c0, out V c1)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        c0 = S.Multiply(S.Load(c), S.Create(factor));
+        c1 = S.Multiply(S.Load(c + S.Width), S.Create(factor));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish<S, V>(float* c, V c0, V c1)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        S.Store(c, c0);
+        S.Store(c + S.Width, c1);
+    }
+}
