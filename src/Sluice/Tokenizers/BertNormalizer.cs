@@ -13,7 +13,7 @@ namespace Sluice.Tokenizers;
 internal sealed class BertNormalizer(bool lowercase, bool stripAccents)
 {
     /// <summary>Calls back for each word.</summary>
-    public void ForEachWord<TState>(ReadOnlySpan<byte> text, TState state, Action<List<Rune>, TState> onWord)
+    public void ForEachWord(ReadOnlySpan<byte> text, Action<List<Rune>> onWord)
     {
         List<Rune> word = [];
         List<int> parts = [];
@@ -58,7 +58,7 @@ internal sealed class BertNormalizer(bool lowercase, bool stripAccents)
         void End()
         {
             if (word.Count > 0)
-                onWord(word, state);
+                onWord(word);
             word.Clear();
         }
     }

@@ -23,7 +23,8 @@ internal sealed class ByteLevelTokenizer : Tokenizer
     /// <param name="addSpace">Whether a part of a text begins with a space, even if it does not.</param>
     /// <param name="compose">Whether texts are brought to normal form C first.</param>
     public ByteLevelTokenizer(
-        TokenTable table, MergeTable merges, PreTokenizer[] stages, bool ignoreMerges, bool addSpace = false, bool compose = false)
+        TokenTable table, MergeTable merges, PreTokenizer[] stages, bool ignoreMerges,
+        bool addSpace = false, bool compose = false)
         : base(table)
     {
         (_stages, _addSpace, _compose) = (stages, addSpace, compose);

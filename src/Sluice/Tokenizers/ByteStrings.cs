@@ -8,12 +8,12 @@ internal sealed class ByteStrings
     private byte[] _bytes;
     private int[] _ends;
 
-    public ByteStrings(int capacity = 16, int byteCapacity = 256) =>
-        (_bytes, _ends) = (new byte[byteCapacity], new int[Math.Max(capacity, 1)]);
+    public ByteStrings(int capacity = 16) =>
+        (_bytes, _ends) = (new byte[(int)Math.Min(capacity * 8L, Array.MaxLength)], new int[Math.Max(capacity, 1)]);
 
     /// <summary>The UTF-8 bytes of strings.</summary>
     public ByteStrings(IReadOnlyList<string> strings)
-        : this(strings.Count, strings.Count * 8)
+        : this(strings.Count)
     {
         for (int i = 0; i < strings.Count; i++)
             Add(strings[i]);

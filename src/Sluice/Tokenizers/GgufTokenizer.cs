@@ -28,7 +28,8 @@ internal static class GgufTokenizer
     private static SentencePieceTokenizer SentencePiece(Vocabulary vocabulary)
     {
         bool addSpace = vocabulary.Flag("add_space_prefix", true);
-        TokenTable table = Table(vocabulary, PieceStyle.Spaces, addSpace, addBos: true, defaultBos: 1, defaultEos: 2, defaultUnknown: 0);
+        TokenTable table = Table(
+            vocabulary, PieceStyle.Spaces, addSpace, addBos: true, defaultBos: 1, defaultEos: 2, defaultUnknown: 0);
         return SentencePieceTokenizer.FromScores(table, Scores(vocabulary), vocabulary,
             addSpace ? SpacePrefix.Always : SpacePrefix.Never);
     }
@@ -53,7 +54,8 @@ internal static class GgufTokenizer
     private static UnigramTokenizer Unigram(Vocabulary vocabulary)
     {
         bool addSpace = vocabulary.Flag("add_space_prefix", false);
-        TokenTable table = Table(vocabulary, PieceStyle.Spaces, addSpace, addBos: false, addEos: true, defaultEos: 1, defaultUnknown: 2);
+        TokenTable table = Table(
+            vocabulary, PieceStyle.Spaces, addSpace, addBos: false, addEos: true, defaultEos: 1, defaultUnknown: 2);
         if (table.Unknown is null)
             throw vocabulary.Bad("tokenizer.ggml.unknown_token_id", "it is missing");
         PrecompiledCharsMap? charsMap = vocabulary.PrecompiledCharsMap is { Length: > 0 } bytes
@@ -82,7 +84,7 @@ internal static class GgufTokenizer
         int? bos = isBert ? vocabulary.Id("cls", vocabulary.Id("bos", 101)) : vocabulary.Id("bos", defaultBos);
         int? eos = isBert ? vocabulary.Id("seperator", vocabulary.Id("eos", 102)) : vocabulary.Id("eos", defaultEos);
         int?[] ends = [isBert ? null : eos, .. EndNames.Select(name => vocabulary.Id(name))];
-        FrozenSet<int> endOfGeneration = SpecialTokens.Complete(map, types, ends.Where(id => id is not null).Select(id => id!.Value));
+        FrozenSet<int> endOfGeneration = SpecialTokens.Complete(map, types, ends.OfType<int>());
         (FrozenSet<int> left, FrozenSet<int> right) = Strips(vocabulary, map, types);
         return new()
         {
@@ -145,7 +147,7 @@ internal static class GgufTokenizer
             return (FrozenSet<int>.Empty,
                 special.Concat(Named("</s>")).Except(Named("<unk>", "<s>", "<|endoftext|>")).ToFrozenSet());
         }
-        return name.Contains("modern-bert") ? (Named("[MASK]"), FrozenSet<int>.Empty) : (FrozenSet<int>.Empty, FrozenSet<int>.Empty);
+        return (name.Contains("modern-bert") ? Named("[MASK]") : FrozenSet<int>.Empty, FrozenSet<int>.Empty);
 
         FrozenSet<int> Named(params string[] names) =>
             names.Select(text => map.Find(Encoding.UTF8.GetBytes(text))).Where(id => id >= 0).ToFrozenSet();

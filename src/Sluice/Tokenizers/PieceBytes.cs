@@ -24,7 +24,7 @@ internal static class PieceBytes
     /// <param name="bad">Makes the exception for a token that cannot be.</param>
     public static ByteStrings Of(ByteStrings texts, TokenType[] types, PieceStyle style, Func<string, Exception> bad)
     {
-        ByteStrings pieces = new(texts.Count, texts.Count * 8);
+        ByteStrings pieces = new(texts.Count);
         byte[] buffer = new byte[texts.Longest];
         for (int id = 0; id < texts.Count; id++)
         {

@@ -1,11 +1,12 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
 namespace Sluice.Tokenizers;
 
 /// <summary>
-/// SentencePiece's normalization rules (<c>precompiled_charsmap</c>): which byte sequences become which others. A double-array trie
-/// (darts-clone) of 32-bit units, little-endian, after their length in bytes, then the replacements, each closed by a zero.
+/// SentencePiece's normalization rules (<c>precompiled_charsmap</c>): which byte sequences become which others. A double-array
+/// trie (darts-clone) of 32-bit units, little-endian, after their length in bytes, then the replacements, each closed by a zero.
 /// </summary>
 /// <remarks>
 /// A unit holds a label in bits 0-7, whether a value belongs to its node in bit 8, and the offset to its children in bits 10-30,
@@ -30,7 +31,6 @@ internal sealed class PrecompiledCharsMap
             units[i] = BinaryPrimitives.ReadUInt32LittleEndian(bytes[(sizeof(uint) * (i + 1))..]);
         byte[] replacements = bytes[(sizeof(uint) + (int)size)..].ToArray();
         PrecompiledCharsMap map = new(units, replacements);
-        // Every value must lie within the replacements, whose last must be closed and all of which must be UTF-8.
         bool isClosed = replacements.Length == 0 || replacements[^1] == 0;
         if (!isClosed || !System.Text.Unicode.Utf8.IsValid(replacements))
             throw bad("its replacements are no UTF-8 strings, each closed by a zero");
@@ -59,7 +59,8 @@ internal sealed class PrecompiledCharsMap
             }
         }
         // A value that points amid a character would break the text.
-        return consumed > 0 && (replacement.Length == 0 || Rune.DecodeFromUtf8(replacement, out _, out _) == System.Buffers.OperationStatus.Done);
+        return consumed > 0
+            && (replacement.Length == 0 || Rune.DecodeFromUtf8(replacement, out _, out _) is OperationStatus.Done);
     }
 
     private static uint Offset(uint unit) => (unit >> 10) << (int)((unit & 0x200) >> 6);

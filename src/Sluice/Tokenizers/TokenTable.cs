@@ -1,9 +1,8 @@
 using System.Collections.Frozen;
-using System.Text;
 
 namespace Sluice.Tokenizers;
 
-/// <summary>The tokens of a tokenizer, whatever its algorithm: what each is, what it stands for, and which ones are special.</summary>
+/// <summary>The tokens of a tokenizer, whatever its algorithm: what each is and stands for, and which ones are special.</summary>
 internal sealed class TokenTable
 {
     /// <summary>The tokens as the vocabulary writes them.</summary>
@@ -60,7 +59,7 @@ internal sealed class TokenTable
         for (int id = 0; id < texts.Count; id++)
         {
             if (texts[id].Length > 0 && map.Add(id) is var other && other >= 0)
-                throw new InvalidDataException($"{key}: tokens {other} and {id} are both '{Encoding.UTF8.GetString(texts[id])}'.");
+                throw new InvalidDataException($"{key}: tokens {other} and {id} are both '{texts.Text(id)}'.");
         }
         return map;
     }

@@ -5,12 +5,15 @@ namespace Sluice.Tokenizers;
 
 public abstract partial class Tokenizer
 {
-    /// <summary>The tokenizer of a model: from a GGUF file's metadata, or from a Hugging Face folder's <c>tokenizer.json</c>.</summary>
+    /// <summary>
+    /// The tokenizer of a model: from a GGUF file's metadata, or from a Hugging Face folder's <c>tokenizer.json</c>. It does not need
+    /// the model's file once it is made.
+    /// </summary>
     /// <exception cref="IOException">The folder has no such file, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">
     /// The vocabulary is not consistent, or parts of it are missing; the message names the file and the key.
     /// </exception>
-    /// <exception cref="NotSupportedException">It is of a kind that Sluice does not have; the message names key and value.</exception>
+    /// <exception cref="NotSupportedException">Its kind is one that Sluice does not have; the message names it.</exception>
     public static Tokenizer FromModel(ModelFile model) =>
         model.Folder is { } folder ? FromFolder(folder) : GgufTokenizer.Create(VocabularyReader.Read(model.Metadata));
 
@@ -20,7 +23,7 @@ public abstract partial class Tokenizer
     /// </summary>
     /// <exception cref="IOException">There is no <c>tokenizer.json</c>, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">A file is damaged; the message names the file and the key.</exception>
-    /// <exception cref="NotSupportedException">It is of a kind that Sluice does not have; the message names key and value.</exception>
+    /// <exception cref="NotSupportedException">Its kind is one that Sluice does not have; the message names it.</exception>
     public static Tokenizer FromFolder(string folder)
     {
         string path = Path.Combine(folder, "tokenizer.json");
@@ -31,7 +34,7 @@ public abstract partial class Tokenizer
     /// <param name="json">The file's content.</param>
     /// <param name="source">Its name, for messages.</param>
     /// <exception cref="InvalidDataException">It is damaged; the message names the key.</exception>
-    /// <exception cref="NotSupportedException">It is of a kind that Sluice does not have; the message names key and value.</exception>
+    /// <exception cref="NotSupportedException">Its kind is one that Sluice does not have; the message names it.</exception>
     public static Tokenizer FromJson(ReadOnlyMemory<byte> json, string source = "tokenizer.json") =>
         TokenizerJson.Parse(json, source, new JsonSpecialIds());
 }

@@ -56,7 +56,7 @@ internal static class VocabularyReader
     // A copy, so that the tokenizer outlives the file.
     private static ByteStrings Strings(StringArray array)
     {
-        ByteStrings strings = new(array.Count, array.Count * 8);
+        ByteStrings strings = new(array.Count);
         for (int i = 0; i < array.Count; i++)
             strings.Add(array.Utf8(i));
         return strings;

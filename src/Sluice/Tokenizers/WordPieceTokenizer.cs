@@ -10,7 +10,7 @@ internal sealed class WordPieceTokenizer(TokenTable table, BertNormalizer normal
     : Tokenizer(table)
 {
     private protected override void EncodePart(ReadOnlySpan<byte> text, bool isStart, List<int> output) =>
-        normalizer.ForEachWord(text, output, EncodeWord);
+        normalizer.ForEachWord(text, word => EncodeWord(word, output));
 
     private void EncodeWord(List<Rune> characters, List<int> output)
     {

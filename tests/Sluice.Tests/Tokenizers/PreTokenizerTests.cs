@@ -41,11 +41,11 @@ public class PreTokenizerTests
     [MemberData(nameof(All))]
     public void Long_runs_take_linear_time(string name)
     {
-        // Quadratic ones would take hours.
+        // Quadratic ones would take many minutes.
         PreTokenizer[] stages = PreTokenizerList.Find(name, "test").Stages();
         foreach (string unit in (string[])[" ", "\n", "7", "a", "A", "中", "\u0301", "'", "!", " 7", "aA", "\t\u00A0"])
         {
-            string text = string.Concat(Enumerable.Repeat(unit, 200_000)) + "5";
+            string text = string.Concat(Enumerable.Repeat(unit, 100_000)) + "5";
             Pieces pieces = new(Encoding.UTF8.GetBytes(text), stages);
             int length = 0;
             while (pieces.Next(out ReadOnlySpan<byte> piece))

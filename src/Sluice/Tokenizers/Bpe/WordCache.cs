@@ -1,8 +1,8 @@
 namespace Sluice.Tokenizers.Bpe;
 
 /// <summary>
-/// The tokens of words seen lately: a fixed number of places, each for the last word that fell on it. A text's words repeat so much
-/// that most are found here.
+/// The tokens of words seen lately: a fixed number of places, each for the last word that fell on it. A text's words repeat so
+/// much that most are found here.
 /// </summary>
 internal sealed class WordCache
 {

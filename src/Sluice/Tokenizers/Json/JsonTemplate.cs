@@ -56,6 +56,7 @@ internal static class JsonTemplate
 
         int Find(JsonElement text) => map.Find(Encoding.UTF8.GetBytes(text.GetString()!)) is var id && id >= 0
             ? id
-            : throw new InvalidDataException($"{source}: post_processor: the token '{text.GetString()}' is not in the vocabulary.");
+            : throw new InvalidDataException(
+                $"{source}: post_processor: the token '{text.GetString()}' is not in the vocabulary.");
     }
 }

@@ -4,7 +4,8 @@ using Sluice.Tokenizers.PreTokenizers;
 namespace Sluice.Tokenizers.Json;
 
 /// <summary>
-/// What a <c>tokenizer.json</c> does to a text before its model, and to pieces after it: its normalizer, pre_tokenizer and decoder.
+/// What a <c>tokenizer.json</c> does to a text before its model, and to pieces after it: its normalizer, pre_tokenizer and
+/// decoder.
 /// </summary>
 internal sealed class JsonText
 {
@@ -154,7 +155,7 @@ internal sealed class JsonText
         if (_marksSpaces && pattern == " ")
             return; // there are no spaces any more
         if (!isRegex)
-            pattern = string.Concat(pattern.Select(c => char.IsAscii(c) && !char.IsAsciiLetterOrDigit(c) ? $"\\{c}" : c.ToString()));
+            pattern = string.Concat(pattern.Select(c => char.IsAscii(c) && !char.IsAsciiLetterOrDigit(c) ? $"\\{c}" : $"{c}"));
         _stages.Add(PatternStage(pattern, behavior, Is(part, "invert", false)));
     }
 
@@ -206,7 +207,9 @@ internal sealed class JsonText
     }
 
     private static bool Is(JsonElement part, string name, bool fallback) =>
-        part.TryGetProperty(name, out JsonElement value) && value.ValueKind is not JsonValueKind.Null ? value.GetBoolean() : fallback;
+        part.TryGetProperty(name, out JsonElement value) && value.ValueKind is not JsonValueKind.Null
+            ? value.GetBoolean()
+            : fallback;
 
     // {"String": "..."} or {"Regex": "..."}
     private static (string Pattern, bool IsRegex) Content(JsonElement part, string name)

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Sluice.Tokenizers.Bpe;
@@ -11,8 +12,8 @@ namespace Sluice.Tokenizers.Json;
 /// </summary>
 internal sealed class TokenizerJson
 {
-    // Ids above this are taken for damage rather than for a reason to allocate.
-    private const int MaxId = 1 << 24;
+    // How many ids more than tokens there may be; further ones are taken for damage rather than for a reason to allocate.
+    private const int MaxHoles = 1 << 16;
 
     private readonly string _source;
     private readonly JsonElement _root;
@@ -31,7 +32,7 @@ internal sealed class TokenizerJson
     /// <param name="source">The file, for messages.</param>
     /// <param name="ids">What other files say of special tokens.</param>
     /// <exception cref="InvalidDataException">It is damaged; the message names file and key.</exception>
-    /// <exception cref="NotSupportedException">It needs what this does not know; the message names file, key and value.</exception>
+    /// <exception cref="NotSupportedException">It needs more than this knows; the message names file, key and value.</exception>
     public static Tokenizer Parse(ReadOnlyMemory<byte> json, string source, JsonSpecialIds ids)
     {
         try
@@ -132,8 +133,11 @@ internal sealed class TokenizerJson
         if (texts.Count == 0)
             throw Bad("model.vocab", "it is empty");
 
-        int count = texts.Keys.Max() + 1;
-        ByteStrings strings = new(count, count * 8);
+        int last = texts.Keys.Max();
+        if (last - texts.Count > MaxHoles)
+            throw Bad("model.vocab", $"the id {last} is too large for {texts.Count} tokens");
+        int count = last + 1;
+        ByteStrings strings = new(count);
         TokenType[] types = new TokenType[count];
         bool byteFallback = Flag("byte_fallback");
         for (int id = 0; id < count; id++)
@@ -157,7 +161,7 @@ internal sealed class TokenizerJson
 
         (int[] before, int[] after) = JsonTemplate.Read(_root, _source, map);
         int? bos = _ids.Bos is { } bosText ? Find(map, bosText, "bos_token") : before is [int first, ..] ? first : null;
-        int? eos = _ids.Eos is { } eosText ? Find(map, eosText, "eos_token") : after is [.., int last] ? last : null;
+        int? eos = _ids.Eos is { } eosText ? Find(map, eosText, "eos_token") : after is [.., int final] ? final : null;
         IEnumerable<int> ends = _ids.Ends.Where(end => end >= 0 && end < count).Concat(eos is { } end ? [end] : []);
         FrozenSet<int> endOfGeneration = SpecialTokens.Complete(map, types, ends);
         return new()
@@ -208,13 +212,22 @@ internal sealed class TokenizerJson
         foreach (JsonElement merge in merges.EnumerateArray())
         {
             if (merge.ValueKind is JsonValueKind.String)
-                reader.Add(Encoding.UTF8.GetBytes(merge.GetString()!));
+                reader.Add(Utf8(merge));
             else if (merge.GetArrayLength() == 2)
-                reader.Add(Encoding.UTF8.GetBytes(merge[0].GetString()!), Encoding.UTF8.GetBytes(merge[1].GetString()!));
+                reader.Add(Utf8(merge[0]), Utf8(merge[1]));
             else
                 throw Bad("model.merges", $"a merge has {merge.GetArrayLength()} parts");
         }
         return reader.Table;
+    }
+
+    // A string's bytes, mostly without a copy: only those with escapes need one.
+    private static ReadOnlySpan<byte> Utf8(JsonElement text)
+    {
+        if (text.ValueKind is not JsonValueKind.String)
+            throw new FormatException($"{text} is no string");
+        ReadOnlySpan<byte> raw = JsonMarshal.GetRawUtf8Value(text)[1..^1];
+        return raw.Contains((byte)'\\') ? Encoding.UTF8.GetBytes(text.GetString()!) : raw;
     }
 
     private List<AddedToken> AddedTokens()
@@ -249,7 +262,7 @@ internal sealed class TokenizerJson
         : throw Bad(key, $"'{text}' is not in the vocabulary");
 
     private int CheckId(int id, string key) =>
-        id is >= 0 and <= MaxId ? id : throw Bad(key, $"{id} is no id of a vocabulary");
+        id >= 0 ? id : throw Bad(key, $"{id} is no id of a vocabulary");
 
     private bool Flag(string name) => _model.TryGetProperty(name, out JsonElement value) && value.ValueKind is JsonValueKind.True;
 
@@ -271,7 +284,7 @@ internal sealed class TokenizerJson
 /// <param name="Ends">Further tokens that end a generation.</param>
 internal sealed record JsonSpecialIds(string? Bos = null, string? Eos = null, string? Padding = null, params int[] Ends)
 {
-    /// <summary>Reads <c>tokenizer_config.json</c>, <c>generation_config.json</c> and <c>config.json</c>, those that there are.</summary>
+    /// <summary>Reads those that there are of <c>tokenizer_config.json</c>, <c>generation_config.json</c>, <c>config.json</c>.</summary>
     public static JsonSpecialIds Read(string folder)
     {
         JsonElement tokenizer = Load("tokenizer_config.json");

@@ -95,8 +95,9 @@ internal sealed class CharSet
             if (Compute((index << 8) | i))
                 block[i >> 6] |= 1UL << (i & 63);
         }
-        ulong[]?[] blocks = _blocks ?? Interlocked.CompareExchange(ref _blocks, new ulong[]?[(MaxCodePoint >> 8) + 1], null) ?? _blocks!;
-        Volatile.Write(ref blocks[index], block);
+        if (_blocks is null)
+            Interlocked.CompareExchange(ref _blocks, new ulong[]?[(MaxCodePoint >> 8) + 1], null);
+        Volatile.Write(ref _blocks[index], block);
         return block;
     }
 

@@ -6,7 +6,7 @@ internal abstract class Node
     /// <summary>Whether it can match nothing.</summary>
     public abstract bool IsNullable { get; }
 
-    /// <summary>The ASCII characters that a match (other than the empty one) can begin with; all, where that is not known.</summary>
+    /// <summary>The ASCII characters that a match (but the empty one) can begin with; all, where that is not known.</summary>
     public virtual UInt128 First => UInt128.MaxValue;
 
     public abstract void Emit(List<Instruction> program);

@@ -8,7 +8,7 @@ internal static class UnicodeNames
     // Two-letter categories of UAX #44, in the order of UnicodeCategory.
     private const string Categories = "LuLlLtLmLoMnMcMeNdNlNoZsZlZpCcCfCsCoPcPdPsPePiPfPoSmScSkSoCn";
 
-    /// <summary>The set of a category (L, Lu, ...), of Han, Hiragana, Katakana or Hangul, or of word characters; null if unknown.</summary>
+    /// <summary>The set of a category (L, Lu, ...), of a script (Han, ...), or of word characters; null if unknown.</summary>
     public static CharSet? Find(string name) => name switch
     {
         "Word" or "word" => Word(),

@@ -4,8 +4,8 @@ using Sluice.Tokenizers.Unicode;
 namespace Sluice.Tokenizers.PreTokenizers;
 
 /// <summary>
-/// The pre-tokenizers by the names that <c>tokenizer.ggml.pre</c> has, with what else the name says of a vocabulary. The stages are
-/// those of the tokenizers as they were published; a new family is one line here.
+/// The pre-tokenizers by the names that <c>tokenizer.ggml.pre</c> has, with what else the name says of a vocabulary. The stages
+/// are those of the tokenizers as they were published; a new family is one line here.
 /// </summary>
 internal static class PreTokenizerList
 {
@@ -14,6 +14,7 @@ internal static class PreTokenizerList
     private const string ThreeDigits = @"\p{N}{1,3}";
     private const string WideChinese = @"[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+";
     private const string ChineseAndKana = @"[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+";
+    private const string BloomWords = @" ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+";
     private const string Punctuation = @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+";
 
     // A word, with or without the character before it, where a digit stands alone and lines end words (DeepSeek V3).
@@ -40,7 +41,8 @@ internal static class PreTokenizerList
         ["gpt-4o"] = new(() => [new O200k(3, contractions: true)], Aliases: "o200k llama4 kanana2 talkie minimax-m2"),
         ["granite-embed-multi-97m"] = new(() => [new O200k(3, contractions: true)], IgnoreMerges: true),
         ["tekken"] = new(() => [new O200k(1, contractions: false)], IgnoreMerges: true, AddBos: true),
-        ["tiny_aya"] = new(() => [new DigitGroups(CharKinds.Digit, wholeWords: true), new O200k(3, contractions: true)], Aliases: "cohere2moe"),
+        ["tiny_aya"] = new(() => [new DigitGroups(CharKinds.Digit, wholeWords: true), new O200k(3, contractions: true)],
+            Aliases: "cohere2moe"),
         ["falcon"] = new(() => [Split(@"[\p{P}$+<=>^~|`]+"), new Gpt2(), Split("[0-9][0-9][0-9]")]),
         ["deepseek-llm"] = new(() =>
             [
@@ -58,12 +60,13 @@ internal static class PreTokenizerList
         ["afmoe"] = new(() =>
             [
                 new DigitGroups(CharKinds.Number),
-                Split(@"[\u4E00-\u9FFF\u3400-\u4DBF\uF900-\uFAFF\u3040-\u309F\u30A0-\u30FF\uFF65-\uFF9F\u2F00-\u2FDF\u0E40-\u0E7F\u0E80-\u0EFF\u1780-\u17FF\u1000-\u109F\uAA60-\uAA7F\uA9E0-\uA9FF\uAC00-\uD7AF\u1100-\u11FF]+"),
+                Split(@"[\u4E00-\u9FFF\u3400-\u4DBF\uF900-\uFAFF\u3040-\u309F\u30A0-\u30FF\uFF65-\uFF9F\u2F00-\u2FDF"
+                    + @"\u0E40-\u0E7F\u0E80-\u0EFF\u1780-\u17FF\u1000-\u109F\uAA60-\uAA7F\uA9E0-\uA9FF\uAC00-\uD7AF\u1100-\u11FF]+"),
                 Split(DeepSeekWords),
             ]),
         ["superbpe"] = new(() => [Split(@"\p{N}+"), new DigitGroups(CharKinds.Digit)]),
-        ["bloom"] = new(() => [Split(@" ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+")], Aliases: "poro-chat gpt3-finnish"),
-        ["viking"] = new(() => [Split(@" ?[^(\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+"), Split(Digits)]),
+        ["bloom"] = new(() => [Split(BloomWords)], Aliases: "poro-chat gpt3-finnish"),
+        ["viking"] = new(() => [Split(BloomWords), Split(Digits)]),
         ["bailingmoe"] = new(() => [Split(
             @"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+")],
             Aliases: "bailingmoe2 llada-moe"),

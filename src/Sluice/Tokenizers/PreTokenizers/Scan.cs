@@ -49,7 +49,7 @@ internal static class Scan
         return end == text.Length || last == start ? end : last;
     }
 
-    /// <summary>\s*[\r\n]+|\s+(?!\S)|\s+: as <see cref="Spaces"/>, but the run is cut after its last line end, if it has one.</summary>
+    /// <summary>\s*[\r\n]+|\s+(?!\S)|\s+: as <see cref="Spaces"/>, but a run with line ends is cut after the last of them.</summary>
     public static int SpacesAndLines(ReadOnlySpan<byte> text, int start)
     {
         int last = start;
