@@ -1,0 +1,44 @@
+using Sluice.Cache;
+using Sluice.Sampling;
+using Sluice.TestData;
+using Sluice.Tensors;
+
+namespace Sluice.Tests.Engine;
+
+public class AllocationTests
+{
+    /// <summary>A decoded token allocates no managed memory: not its forward pass, not its cache blocks, not its sampling.</summary>
+    [Theory]
+    [InlineData("models/stories260K-w256-hd64-Q4_K_M.gguf", 0)]
+    [InlineData("models/stories260K-w256-hd64-Q8_0.gguf", 0.8f)]
+    [InlineData("models/stories260K-moe8x2-w256-hd64-f32.gguf", 0)]
+    [InlineData("golden/models/mamba.gguf", 0)]
+    [InlineData("golden/models/gpt-oss.gguf", 0)]
+    [InlineData("golden/models/deepseek2-sigmoid.gguf", 0)]
+    [InlineData("golden/models/gemma2.gguf", 0)]
+    public void A_decoded_token_allocates_nothing(string model, float temperature)
+    {
+        using Runner runner = Runner.Load(
+            SharedFiles.Shared(model.Split('/')), new EngineOptions { Threads = 1, Context = 256, Sequences = 1 });
+        Sampler sampler = new(new SamplingOptions { Temperature = temperature, Seed = 1, RepetitionPenalty = 1.1f }, runner.Model.Config.Vocabulary);
+        using SequenceCache sequence = runner.Cache.CreateSequence();
+        Batch batch = new();
+        int token = 1;
+        long allocated = 0;
+        for (int i = 0; i < 200; i++)
+        {
+            if (i == 70) // tables and scratch have grown to what they need
+                allocated = GC.GetAllocatedBytesForCurrentThread();
+            batch.Clear();
+            Assert.True(sequence.TryReserve(1));
+            sequence.Begin(batch);
+            batch.Add(token, wantOutput: true);
+            using ScratchScope scope = runner.Ops.Scratch();
+            Tensor logits = runner.Forward(batch);
+            token = sampler.Sample(logits[0]).Id;
+            sampler.Accept(token);
+            sequence.Commit(1);
+        }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - allocated);
+    }
+}
