@@ -2,6 +2,7 @@ using Sluice.Cache;
 using Sluice.Files;
 using Sluice.Models;
 using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
 using Sluice.Tensors.KvFormats;
 using Sluice.Tensors.Memory;
 
@@ -53,7 +54,7 @@ public sealed class Runner : IDisposable
             long available = SystemMemory.Available();
             if (file.Length > available)
                 throw new InvalidOperationException($"{path} has {file.Length:N0} bytes; only {available:N0} bytes of memory are free.");
-            ops = new ScalarOps();
+            ops = new CpuOps(options.Threads);
             Model model = Model.Load(file, ops, new ModelOptions(options.Context, options.Retention), progress);
             KvPlan plan = Plan(model, options);
             return new Runner(file, ops, model, new KvCache(plan), options);

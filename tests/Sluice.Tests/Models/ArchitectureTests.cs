@@ -2,6 +2,7 @@ using Sluice.Cache;
 using Sluice.Files;
 using Sluice.Models;
 using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
 using Sluice.TestData;
 using Sluice.Tensors.KvFormats;
 
@@ -118,7 +119,7 @@ public class ArchitectureTests(ITestOutputHelper output)
         public LoadedModel(string path)
         {
             _file = ModelFile.Open(path);
-            Ops = new ScalarOps();
+            Ops = new CpuOps(2);
             Model = Model.Load(_file, Ops);
             Cache = new KvCache(KvPlan.Create(Model.Layers, KvFormats.Get("f32"), 64, 4, 64, 1L << 30));
         }
