@@ -6,6 +6,8 @@ using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Formats;
 
 // usage: [--threads N] [--formats Q8_0,Q4_K] [--tokens 1,8,512] [--isa avxvnni] [--columns 2048] [--rows 8192] [--ms 300] [--megabytes 200]
+//        --peaks      what one core can do at most
+//        --kernels    the kernels alone, from the cache
 // For each format and number of tokens: the linear map of enough matrices to not fit in any cache.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string[] formats = Option("formats", "Q8_0,Q4_0,Q4_K,Q5_K,Q6_K,Q2_K,Q3_K,IQ4_XS,MXFP4,IQ2_XXS,F16,BF16,F32").Split(',');
@@ -14,6 +16,16 @@ int columns = int.Parse(Option("columns", "2048")), rows = int.Parse(Option("row
 double budget = double.Parse(Option("ms", "300")) / 1000;
 double memory = double.Parse(Option("megabytes", "200"));
 string isa = Option("isa", Kernels.All().First().Name);
+if (args.Contains("--peaks"))
+{
+    Peaks.Print();
+    return;
+}
+if (args.Contains("--kernels"))
+{
+    Peaks.PrintKernels(Kernels.All().Single(kernels => kernels.Name == isa));
+    return;
+}
 using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
 using Bandwidth bandwidth = new();
 Console.WriteLine($"{isa}, {ops.Pool.Threads} threads, [{rows}, {columns}]");

@@ -74,13 +74,13 @@ internal unsafe struct Activations
                 float* sums = note + (1 + kind.Parts) * tokens;
                 if (kind.Parts == 1)
                 {
-                    starts[0] = -kind.Offset * (lowSum + highSum);
+                    starts[0] = Kernels.Magic - kind.Offset * (lowSum + highSum);
                     if (kind.HasMin)
                         sums[0] = lowSum + highSum;
                     continue;
                 }
-                starts[0] = -kind.Offset * lowSum;
-                starts[tokens] = -kind.Offset * highSum;
+                starts[0] = Kernels.Magic - kind.Offset * lowSum;
+                starts[tokens] = Kernels.Magic - kind.Offset * highSum;
                 if (kind.HasMin)
                 {
                     sums[0] = lowSum;

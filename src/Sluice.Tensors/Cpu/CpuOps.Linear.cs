@@ -44,7 +44,7 @@ public unsafe partial class CpuOps
         for (int i = 0; i <= tiles; i++)
             tileStarts[i] = Math.Min(i * Kernels.MaxTokens, x.Rows);
         // Segments as long as may be, for that is how often a panel is unpacked; but enough of them for all threads.
-        int perSegment = LinearJob.MaxSegment / Kernels.MaxTokens;
+        int perSegment = WorkerScratch.Tokens / Kernels.MaxTokens;
         while (perSegment > 4 && loaded.PanelsPerExpert * ((tiles + perSegment - 1) / perSegment) < 4 * Pool.Threads)
             perSegment /= 2;
         int count = (tiles + perSegment - 1) / perSegment;
@@ -86,7 +86,7 @@ public unsafe partial class CpuOps
             ends[expert] = position;
             while (position < last)
             {
-                int segmentEnd = Math.Min(position + LinearJob.MaxSegment, last), firstTile = tiles;
+                int segmentEnd = Math.Min(position + WorkerScratch.Tokens, last), firstTile = tiles;
                 for (; position < segmentEnd; position = Math.Min(position + Kernels.MaxTokens, segmentEnd))
                     tileStarts[tiles++] = position;
                 segments[count++] = new Segment(expert, firstTile, tiles - firstTile);
@@ -121,9 +121,10 @@ public unsafe partial class CpuOps
             activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
         }
         Pool.For(tiles, new ArrangeJob(activations, weight));
+        bool inPairs = kernels.HasPairs && tiles > 2 * segmentCount;
         Pool.For(
-            checked(weight.PanelsPerExpert * segmentCount),
-            new LinearJob(kernels, weight, activations, segments, outputRows, result, bias, scratch));
+            checked((inPairs ? weight.PairsPerExpert : weight.PanelsPerExpert) * segmentCount),
+            new LinearJob(kernels, weight, activations, segments, outputRows, result, bias, scratch, inPairs));
     }
 
     private int* AllocateInts(int count) => (int*)AllocateBytes((long)count * sizeof(int));

@@ -26,9 +26,10 @@ internal sealed class CpuWeight : Weight, IDisposable
                     kinds.Add(integers.Kind);
                 }
             }
-            Parts[i] = new Part(parts[i], row, PanelsPerExpert, kind);
+            Parts[i] = new Part(parts[i], row, PanelsPerExpert, PairsPerExpert, kind);
             row += parts[i].Rows;
             PanelsPerExpert += parts[i].PanelsPerExpert;
+            PairsPerExpert += (parts[i].PanelsPerExpert + 1) / 2;
         }
         if (kinds.Count > MaxKinds)
             throw new NotSupportedException($"{Name}: more than {MaxKinds} kinds of formats in one weight.");
@@ -45,12 +46,17 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Panels of one expert, of all parts.</summary>
     public int PanelsPerExpert { get; }
 
+    /// <summary>Pairs of panels of one expert; a part's last may be a single one.</summary>
+    public int PairsPerExpert { get; }
+
     public void Dispose()
     {
         foreach (Part part in Parts)
             part.Panels.Dispose();
     }
 
-    /// <summary>A stored tensor, the weight's row and panel where it begins, and which of <see cref="Kinds"/> it is (-1: floats).</summary>
-    internal readonly record struct Part(Panels Panels, int Row, int Panel, int Kind);
+    /// <summary>
+    /// A stored tensor; the weight's row, panel and pair of panels where it begins; which of <see cref="Kinds"/> it is (-1: floats).
+    /// </summary>
+    internal readonly record struct Part(Panels Panels, int Row, int Panel, int Pair, int Kind);
 }

@@ -15,48 +15,118 @@ internal readonly struct ArrangeJob(Activations activations, CpuWeight weight) :
     }
 }
 
-/// <summary>Multiplies: an item is one panel of the weight times one segment of the inputs.</summary>
+/// <summary>Multiplies: an item is one panel, or two, of the weight times one segment of the inputs.</summary>
 internal readonly unsafe struct LinearJob(
     Kernels kernels, CpuWeight weight, Activations activations, Segment* segments, int* outputRows, Tensor output, Tensor bias,
-    WorkerScratch[] scratch) : IParallelJob
+    WorkerScratch[] scratch, bool inPairs) : IParallelJob
 {
-    /// <summary>Tokens of the longest segment, by the room that a worker has for sums.</summary>
-    public const int MaxSegment = 512;
-
     public void Run(int start, int end, int worker)
     {
+        int perExpert = inPairs ? weight.PairsPerExpert : weight.PanelsPerExpert;
         for (int item = start; item < end; item++)
         {
-            (int segment, int panel) = Math.DivRem(item, weight.PanelsPerExpert);
-            int part = 0;
-            while (part + 1 < weight.Parts.Length && weight.Parts[part + 1].Panel <= panel)
-                part++;
-            Multiply(segments[segment], weight.Parts[part], panel - weight.Parts[part].Panel, scratch[worker]);
+            (int segment, int index) = Math.DivRem(item, perExpert);
+            int at = 0;
+            while (at + 1 < weight.Parts.Length && (inPairs ? weight.Parts[at + 1].Pair : weight.Parts[at + 1].Panel) <= index)
+                at++;
+            CpuWeight.Part part = weight.Parts[at];
+            int panel = inPairs ? 2 * (index - part.Pair) : index - part.Panel;
+            if (inPairs && panel + 1 < part.Panels.PanelsPerExpert)
+                MultiplyPair(segments[segment], part, panel, scratch[worker]);
+            else
+                Multiply(segments[segment], part, panel, scratch[worker]);
+        }
+    }
+
+    private (int First, int Last) Positions(Segment segment) =>
+        (activations.Tiles[segment.FirstTile], activations.Tiles[segment.FirstTile + segment.TileCount]);
+
+    private void MultiplyPair(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room)
+    {
+        if (segment.TileCount <= 2)
+        {
+            Multiply(segment, part, panel, room);
+            Multiply(segment, part, panel + 1, room);
+            return;
+        }
+        (int first, int last) = Positions(segment);
+        float* second = (float*)((byte*)room.Sums + WorkerScratch.SumBytes);
+        new Span<float>(room.Sums, (last - first) * Panels.Height).Clear();
+        new Span<float>(second, (last - first) * Panels.Height).Clear();
+        int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
+        for (int column = 0; column < columns; column += WorkerScratch.Columns)
+        {
+            int here = Math.Min(WorkerScratch.Columns, columns - column);
+            if (part.Panels is IntegerPanels integers)
+                MultiplyIntegerPair(integers, part.Kind, absolute, column, here, segment, first, room);
+            else
+                MultiplyFloatPair((FloatPanels)part.Panels, absolute, column, here, segment, first, room);
+        }
+        Write(part, panel, segment.Expert, first, last, room.Sums);
+        Write(part, panel + 1, segment.Expert, first, last, second);
+    }
+
+    private void MultiplyIntegerPair(
+        IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+    {
+        int group = column / IntegerPanels.Group, groups = columns / IntegerPanels.Group, notesPerGroup = panels.Kind.NotesPerGroup;
+        for (int i = 0; i < 2; i++)
+        {
+            byte* to = room.Codes + i * WorkerScratch.CodeBytes;
+            byte* codes = panels.Unpack(panel + i, column, groups, to, (float*)((byte*)room.Scales + i * WorkerScratch.ScaleBytes));
+            if (codes != to)
+                Buffer.MemoryCopy(codes, to, WorkerScratch.CodeBytes, groups * IntegerPanels.GroupCodes);
+        }
+        float* notes = activations.NotesOf(kind);
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.IntegerPair(
+                panels.Kind, tokens, room.Codes, room.Scales,
+                activations.Quants + (long)first * activations.Columns + (long)column * tokens,
+                notes + ((long)first * (activations.Columns / IntegerPanels.Group) + (long)group * tokens) * notesPerGroup,
+                room.Sums + (first - origin) * Panels.Height, groups);
+        }
+    }
+
+    private void MultiplyFloatPair(FloatPanels panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+    {
+        for (int i = 0; i < 2; i++)
+        {
+            float* to = (float*)((byte*)room.Values + i * WorkerScratch.ValueBytes);
+            float* values = panels.Unpack(panel + i, column, columns, to);
+            if (values != to)
+                Buffer.MemoryCopy(values, to, WorkerScratch.ValueBytes, (long)columns * Panels.Height * sizeof(float));
+        }
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.FloatPair(
+                tokens, room.Values, activations.Floats + (long)first * activations.Columns + (long)column * tokens,
+                room.Sums + (first - origin) * Panels.Height, columns);
         }
     }
 
     private void Multiply(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room)
     {
-        int first = activations.Tiles[segment.FirstTile], last = activations.Tiles[segment.FirstTile + segment.TileCount];
+        (int first, int last) = Positions(segment);
         new Span<float>(room.Sums, (last - first) * Panels.Height).Clear();
         int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
-        // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
-        // stretches load and store the sums less often.
         if (part.Panels is PackedIntegers packed && segment.TileCount <= 2 && MultiplyPacked(packed, part.Kind, absolute, segment, first, room))
         {
             Write(part, panel, segment.Expert, first, last, room.Sums);
             return;
         }
+        // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
+        // stretches load and store the sums less often.
         int stretch = segment.TileCount == 1 ? Panels.Stretch : WorkerScratch.Columns;
-        if (part.Panels is IntegerPanels integers)
+        for (int column = 0; column < columns; column += stretch)
         {
-            for (int column = 0; column < columns; column += stretch)
-                MultiplyIntegers(integers, part.Kind, absolute, column, Math.Min(stretch, columns - column), segment, first, room);
-        }
-        else
-        {
-            for (int column = 0; column < columns; column += stretch)
-                MultiplyFloats((FloatPanels)part.Panels, absolute, column, Math.Min(stretch, columns - column), segment, first, room);
+            int here = Math.Min(stretch, columns - column);
+            if (part.Panels is IntegerPanels integers)
+                MultiplyIntegers(integers, part.Kind, absolute, column, here, segment, first, room);
+            else
+                MultiplyFloats((FloatPanels)part.Panels, absolute, column, here, segment, first, room);
         }
         Write(part, panel, segment.Expert, first, last, room.Sums);
     }

@@ -29,6 +29,7 @@ internal sealed class KernelAssembler(int tokens)
         ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8), dot = Zmm.AsSpan(8, 8), part = Zmm.AsSpan(16, 8);
         AssemblerRegisterZMM scale = zmm24;
         Enter(6);
+        LoadMagic();
         for (int t = 0; t < tokens; t++)
             c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
         Label loop = c.CreateLabel();
@@ -41,7 +42,7 @@ internal sealed class KernelAssembler(int tokens)
                 if (kind.Offset != 0)
                     c.vpbroadcastd(dot[t], __dword_ptr[notes + ((1 + p) * tokens + t) * Dword]);
                 else
-                    c.vpxord(dot[t], dot[t], dot[t]);
+                    c.vmovdqa32(dot[t], Magic);
             }
             for (int quad = p * quads; quad < (p + 1) * quads; quad++)
             {
@@ -53,7 +54,7 @@ internal sealed class KernelAssembler(int tokens)
             c.vmovups(scale, __zmmword_ptr[scales + p * Vector]);
             for (int t = 0; t < tokens; t++)
             {
-                c.vcvtdq2ps(dot[t], dot[t]);
+                c.vsubps(dot[t], dot[t], Magic);
                 if (p == 0)
                     c.vmulps(part[t], dot[t], scale);
                 else
@@ -80,6 +81,124 @@ internal sealed class KernelAssembler(int tokens)
     }
 
     /// <summary>
+    /// void (codes, scales, activations, notes, sums, groups) of two panels at once, the second's at fixed distances. Two products
+    /// share each activation that is loaded, so that arithmetic is the limit, not loads; the sums stay in memory.
+    /// </summary>
+    public void IntegerPair(IntegerKind kind)
+    {
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
+        Enter(6);
+        LoadMagic();
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        // The partial results of two parts take registers too: then 4 tokens at a time.
+        int atOnce = kind.Parts == 1 ? 8 : 4;
+        for (int first = 0; first < tokens; first += atOnce)
+            IntegerPairTokens(kind, first, Math.Min(first + atOnce, tokens));
+        c.add(codes, IntegerPanels.GroupCodes);
+        c.add(scales, kind.ScalesPerGroup * sizeof(float));
+        c.add(activations, IntegerPanels.Group * tokens);
+        c.add(notes, kind.NotesPerGroup * tokens * Dword);
+        c.dec(groups);
+        c.jnz(loop);
+        Leave();
+    }
+
+    private void IntegerPairTokens(IntegerKind kind, int first, int end)
+    {
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8;
+        int count = end - first, quads = 8 / kind.Parts;
+        // Registers of token first + t, by panel; with two parts 16 to 31 but for those named here.
+        ReadOnlySpan<AssemblerRegisterZMM> dot = Zmm.AsSpan(0, 2 * count), part = kind.Parts == 1 ? dot : Zmm.AsSpan(8, 2 * count);
+        AssemblerRegisterZMM[] weights = [zmm16, zmm17], scale = [zmm22, zmm23];
+        for (int p = 0; p < kind.Parts; p++)
+        {
+            for (int t = 0; t < count; t++)
+            {
+                if (kind.Offset != 0)
+                {
+                    c.vpbroadcastd(dot[2 * t], __dword_ptr[notes + ((1 + p) * tokens + first + t) * Dword]);
+                    c.vmovdqa32(dot[2 * t + 1], dot[2 * t]);
+                    continue;
+                }
+                c.vmovdqa32(dot[2 * t], Magic);
+                c.vmovdqa32(dot[2 * t + 1], Magic);
+            }
+            for (int quad = p * quads; quad < (p + 1) * quads; quad++)
+            {
+                for (int panel = 0; panel < 2; panel++)
+                    c.vmovdqu32(weights[panel], __zmmword_ptr[codes + panel * WorkerScratch.CodeBytes + quad * Vector]);
+                for (int t = 0; t < count; t++)
+                {
+                    AssemblerRegisterZMM activation = Zmm[18 + t % 4];
+                    c.vpbroadcastd(activation, __dword_ptr[activations + (quad * tokens + first + t) * Dword]);
+                    c.vpdpbusd(dot[2 * t], weights[0], activation);
+                    c.vpdpbusd(dot[2 * t + 1], weights[1], activation);
+                }
+            }
+            for (int panel = 0; panel < 2; panel++)
+                c.vmovups(scale[panel], __zmmword_ptr[scales + panel * WorkerScratch.ScaleBytes + p * Vector]);
+            for (int i = 0; i < 2 * count; i++)
+            {
+                c.vsubps(dot[i], dot[i], Magic);
+                if (p == 0)
+                    c.vmulps(part[i], dot[i], scale[i % 2]);
+                else
+                    c.vfmadd231ps(part[i], dot[i], scale[i % 2]);
+            }
+        }
+        for (int p = 0; p < kind.Parts && kind.HasMin; p++)
+        {
+            for (int panel = 0; panel < 2; panel++)
+                c.vmovups(scale[panel], __zmmword_ptr[scales + panel * WorkerScratch.ScaleBytes + (kind.Parts + p) * Vector]);
+            for (int t = 0; t < count; t++)
+            {
+                c.vbroadcastss(zmm18, __dword_ptr[notes + ((1 + kind.Parts + p) * tokens + first + t) * Dword]);
+                c.vfmadd231ps(part[2 * t], scale[0], zmm18);
+                c.vfmadd231ps(part[2 * t + 1], scale[1], zmm18);
+            }
+        }
+        for (int t = 0; t < count; t++)
+        {
+            c.vbroadcastss(zmm18, __dword_ptr[notes + (first + t) * Dword]);
+            for (int panel = 0; panel < 2; panel++)
+            {
+                AssemblerMemoryOperand sum = __zmmword_ptr[sums + panel * WorkerScratch.SumBytes + (first + t) * Vector];
+                AssemblerRegisterZMM old = Zmm[24 + (2 * t + panel) % 7];
+                c.vmovups(old, sum);
+                c.vfmadd231ps(old, part[2 * t + panel], zmm18);
+                c.vmovups(sum, old);
+            }
+        }
+    }
+
+    /// <summary>void (values, activations, sums, columns) of two panels at once, the second's at fixed distances.</summary>
+    public void FloatPair()
+    {
+        AssemblerRegister64 values = rdi, activations = rsi, sums = rdx, columns = rcx;
+        Enter(4);
+        for (int i = 0; i < 2 * tokens; i++)
+            c.vmovups(Zmm[i], __zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector]);
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        c.vmovups(zmm16, __zmmword_ptr[values]);
+        c.vmovups(zmm17, __zmmword_ptr[values + WorkerScratch.ValueBytes]);
+        for (int t = 0; t < tokens; t++)
+        {
+            c.vbroadcastss(Zmm[18 + t], __dword_ptr[activations + t * Dword]);
+            c.vfmadd231ps(Zmm[2 * t], zmm16, Zmm[18 + t]);
+            c.vfmadd231ps(Zmm[2 * t + 1], zmm17, Zmm[18 + t]);
+        }
+        c.add(values, Vector);
+        c.add(activations, tokens * Dword);
+        c.dec(columns);
+        c.jnz(loop);
+        for (int i = 0; i < 2 * tokens; i++)
+            c.vmovups(__zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector], Zmm[i]);
+        Leave();
+    }
+
+    /// <summary>
     /// void (codes, scales, activations, notes, sums, groups), where codes and scales are packed, in units of the scales' layout:
     /// weights are unpacked in registers, which pays while few tokens share them.
     /// </summary>
@@ -91,6 +210,7 @@ internal sealed class KernelAssembler(int tokens)
         ScaleAssembler scaleCode = new(c, scales);
         int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts;
         Enter(6);
+        LoadMagic();
         if (levels is not null)
             c.vbroadcasti32x4(Levels, __xmmword_ptr[scaleCode.Data(levels)]);
         for (int t = 0; t < tokens; t++)
@@ -108,7 +228,7 @@ internal sealed class KernelAssembler(int tokens)
                     if (kind.Offset != 0)
                         c.vpbroadcastd(dot[t], __dword_ptr[notes + note + ((1 + p) * tokens + t) * Dword]);
                     else
-                        c.vpxord(dot[t], dot[t], dot[t]);
+                        c.vmovdqa32(dot[t], Magic);
                 }
                 for (int quad = p * quads; quad < (p + 1) * quads; quad++)
                 {
@@ -119,7 +239,7 @@ internal sealed class KernelAssembler(int tokens)
                 layout.Scales.AssembleScale(scaleCode, g, p, isMin: false, scale);
                 for (int t = 0; t < tokens; t++)
                 {
-                    c.vcvtdq2ps(dot[t], dot[t]);
+                    c.vsubps(dot[t], dot[t], Magic);
                     if (p == 0)
                         c.vmulps(part[t], dot[t], scale);
                     else
@@ -147,11 +267,13 @@ internal sealed class KernelAssembler(int tokens)
         scaleCode.WriteConstants();
     }
 
+    private static AssemblerRegisterZMM Magic => zmm31;
+
     private static AssemblerRegisterZMM Code => zmm25;
 
     private static AssemblerRegisterZMM Shifted => zmm30;
 
-    private static AssemblerRegisterZMM Levels => zmm31;
+    private static AssemblerRegisterZMM Levels => zmm27; // codes of 4 bits have no second plane, whose register this is
 
     /// <summary>Leaves a quad's codes in <see cref="Code"/>; <see cref="PackedIntegers"/> draws the planes.</summary>
     private void UnpackQuad(ScaleAssembler constants, IntegerLayout layout, AssemblerRegister64 codes, int at, int quad)
@@ -161,12 +283,12 @@ internal sealed class KernelAssembler(int tokens)
             c.vmovdqu32(Code, __zmmword_ptr[codes + at + quad * Vector]);
             return;
         }
-        int plane = 0; // vectors before this plane, and likewise its lowest bit
+        int plane = 0; // vectors before this plane, and likewise its lowest bit; there are at most two planes
         foreach (int width in (ReadOnlySpan<int>)[4, 2, 1])
         {
             if ((layout.Bits & width) == 0)
                 continue;
-            AssemblerRegisterZMM vector = width == 4 ? zmm26 : width == 2 ? zmm27 : zmm31 /* no levels then */;
+            AssemblerRegisterZMM vector = plane == 0 ? zmm26 : zmm27;
             int shared = 8 / width, from = quad % shared * width;
             if (quad % shared == 0)
                 c.vmovdqu32(vector, __zmmword_ptr[codes + at + (plane + quad / shared) * Vector]);
@@ -212,6 +334,14 @@ internal sealed class KernelAssembler(int tokens)
 
     /// <summary>Appends the machine code.</summary>
     public void Write(Stream code) => c.Assemble(new StreamCodeWriter(code), rip: 0);
+
+    // Sums of products start at the bits of 1.5 * 2^23 and so end as that float plus the sum: a subtraction turns them into floats,
+    // on other execution units than the conversion instruction, which competes with the products.
+    private void LoadMagic()
+    {
+        c.mov(eax, Kernels.Magic);
+        c.vpbroadcastd(Magic, eax);
+    }
 
     // Windows passes four arguments in other registers, the rest above the return address and 32 bytes, and wants rdi, rsi
     // and xmm6 to xmm15 back as they were.

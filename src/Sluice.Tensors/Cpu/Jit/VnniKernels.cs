@@ -11,7 +11,8 @@ internal sealed unsafe class VnniKernels : Kernels
     private static readonly Lock Assembling = new();
     private static readonly nint[]?[] IntegerKernels = new nint[]?[8];
     private static readonly nint[]?[] PackedKernels = new nint[]?[64]; // by type
-    private static nint[]? floatKernels;
+    private static readonly nint[]?[] PairKernels = new nint[]?[8];
+    private static nint[]? floatKernels, floatPairKernels;
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
     public static bool IsSupported { get; } =
@@ -22,7 +23,7 @@ internal sealed unsafe class VnniKernels : Kernels
     public override void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        int index = (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
+        int index = Index(kind);
         nint[] kernels = Volatile.Read(ref IntegerKernels[index]) ?? AssembleIntegers(index, kind);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernels[tokens - 1])(
             codes, scales, activations, notes, sums, groups);
@@ -44,6 +45,29 @@ internal sealed unsafe class VnniKernels : Kernels
             codes, scales, activations, notes, sums, groups);
         return true;
     }
+
+    public override bool HasPairs => true;
+
+    public override void IntegerPair(
+        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
+    {
+        int index = Index(kind);
+        nint[] kernels = Volatile.Read(ref PairKernels[index]) ?? AssemblePairs(index, kind);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernels[tokens - 1])(
+            codes, scales, activations, notes, sums, groups);
+    }
+
+    public override void FloatPair(int tokens, float* values, float* activations, float* sums, nint columns)
+    {
+        nint[] kernels = Volatile.Read(ref floatPairKernels) ?? Assemble(ref floatPairKernels, assembler => assembler.FloatPair());
+        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernels[tokens - 1])(
+            values, activations, sums, columns);
+    }
+
+    private static int Index(in IntegerKind kind) => (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
+
+    private static nint[] AssemblePairs(int index, IntegerKind kind) =>
+        Assemble(ref PairKernels[index], assembler => assembler.IntegerPair(kind));
 
     private static nint[] AssembleIntegers(int index, IntegerKind kind) =>
         Assemble(ref IntegerKernels[index], assembler => assembler.Integers(kind));

@@ -29,7 +29,10 @@ internal unsafe interface ILanes<TInt, TFloat>
     /// <summary>The same, for codes below 128.</summary>
     static abstract TInt DotNarrow(TInt sum, TInt codes, int activations);
 
-    static abstract TFloat ToSingle(TInt values);
+    /// <summary>The same bits.</summary>
+    static abstract TFloat BitsToSingle(TInt values);
+
+    static abstract TFloat Subtract(TFloat a, TFloat b);
 
     static abstract TFloat Multiply(TFloat a, TFloat b);
 

@@ -11,10 +11,11 @@ namespace Sluice.Tensors.Cpu;
 /// codes        [groups, 8, 16 rows, 4]             unsigned: q + offset
 /// scales       [groups, h scales, h mins, 16 rows]
 /// activations  [groups, 8, T, 4]                   signed
-/// notes        [groups, T scales, h * T starts (integers: -offset * the part's sum), h * T sums, if there are minimums]
+/// notes        [groups, T scales, h * T starts, h * T sums, if there are minimums]
 /// sums         [T, 16 rows]
 ///
-/// group = ((start + codes * activations) * scale, fused over the parts), then fused minimum * sum of each part;
+/// start = Magic - offset * the part's sum of activations, an integer
+/// group = (start + codes * activations - Magic) * scale, fused over the parts, then minimum * sum of each part, fused
 /// sums  = fma(group, scale of the activations, sums)
 /// </code>
 /// For floats: values [columns, 16 rows], activations [columns, T], sums = fma(value, activation, sums) column by column.
@@ -23,6 +24,11 @@ internal abstract unsafe class Kernels
 {
     /// <summary>Tokens in the largest tile.</summary>
     public const int MaxTokens = 8;
+
+    /// <summary>
+    /// The bits of 1.5 * 2^23. Added to an integer of up to 22 bits it gives the bits of the float 1.5 * 2^23 + that integer.
+    /// </summary>
+    public const int Magic = 0x4B400000;
 
     /// <summary>The name of the instruction set.</summary>
     public abstract string Name { get; }
@@ -37,6 +43,20 @@ internal abstract unsafe class Kernels
 
     /// <summary>Multiplies floats.</summary>
     public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);
+
+    /// <summary>
+    /// Multiplies two panels' integers, unpacked to the two places of a <see cref="WorkerScratch"/>, if <see cref="HasPairs"/>.
+    /// </summary>
+    public virtual void IntegerPair(
+        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups) =>
+        throw new NotSupportedException();
+
+    /// <summary>The same for floats.</summary>
+    public virtual void FloatPair(int tokens, float* values, float* activations, float* sums, nint columns) =>
+        throw new NotSupportedException();
+
+    /// <summary>Whether there are kernels for two panels.</summary>
+    public virtual bool HasPairs => false;
 
     /// <summary>The fastest for this processor; the environment variable SLUICE_ISA can ask for a lesser one.</summary>
     /// <exception cref="NotSupportedException">SLUICE_ISA is unknown, or the processor does not have it.</exception>

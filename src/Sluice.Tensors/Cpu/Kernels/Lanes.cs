@@ -26,7 +26,9 @@ internal readonly unsafe struct ScalarLanes : ILanes<int, float>
 
     public static int DotNarrow(int sum, int codes, int activations) => Dot(sum, codes, activations);
 
-    public static float ToSingle(int values) => values;
+    public static float BitsToSingle(int values) => BitConverter.Int32BitsToSingle(values);
+
+    public static float Subtract(float a, float b) => a - b;
 
     public static float Multiply(float a, float b) => a * b;
 
@@ -67,7 +69,9 @@ internal readonly unsafe struct Avx2Lanes : ILanes<Vector256<int>, Vector256<flo
         return sum + Avx2.MultiplyAddAdjacent(pairs, Vector256<short>.One);
     }
 
-    public static Vector256<float> ToSingle(Vector256<int> values) => Avx.ConvertToVector256Single(values);
+    public static Vector256<float> BitsToSingle(Vector256<int> values) => values.AsSingle();
+
+    public static Vector256<float> Subtract(Vector256<float> a, Vector256<float> b) => a - b;
 
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
 
@@ -94,7 +98,9 @@ internal readonly unsafe struct AvxVnniLanes : ILanes<Vector256<int>, Vector256<
 
     public static Vector256<int> DotNarrow(Vector256<int> sum, Vector256<int> codes, int activations) => Dot(sum, codes, activations);
 
-    public static Vector256<float> ToSingle(Vector256<int> values) => Avx.ConvertToVector256Single(values);
+    public static Vector256<float> BitsToSingle(Vector256<int> values) => values.AsSingle();
+
+    public static Vector256<float> Subtract(Vector256<float> a, Vector256<float> b) => a - b;
 
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
 
@@ -133,7 +139,9 @@ internal readonly unsafe struct Avx512Lanes : ILanes<Vector512<int>, Vector512<f
         return sum + Avx512BW.MultiplyAddAdjacent(pairs, Vector512<short>.One);
     }
 
-    public static Vector512<float> ToSingle(Vector512<int> values) => Avx512F.ConvertToVector512Single(values);
+    public static Vector512<float> BitsToSingle(Vector512<int> values) => values.AsSingle();
+
+    public static Vector512<float> Subtract(Vector512<float> a, Vector512<float> b) => a - b;
 
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
 
@@ -168,7 +176,9 @@ internal readonly unsafe struct ArmLanes : ILanes<Vector128<int>, Vector128<floa
     public static Vector128<int> DotNarrow(Vector128<int> sum, Vector128<int> codes, int activations) =>
         Dp.DotProduct(sum, codes.AsSByte(), Vector128.Create(activations).AsSByte());
 
-    public static Vector128<float> ToSingle(Vector128<int> values) => AdvSimd.ConvertToSingle(values);
+    public static Vector128<float> BitsToSingle(Vector128<int> values) => values.AsSingle();
+
+    public static Vector128<float> Subtract(Vector128<float> a, Vector128<float> b) => a - b;
 
     public static Vector128<float> Multiply(Vector128<float> a, Vector128<float> b) => a * b;
 

@@ -78,39 +78,39 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
             TFloat scale = TLanes.Load(scales);
             if (part == 0)
             {
-                f0 = TLanes.Multiply(TLanes.ToSingle(i0), scale);
+                f0 = TLanes.Multiply(ToSingle(i0), scale);
                 if (tokens > 1)
-                    f1 = TLanes.Multiply(TLanes.ToSingle(i1), scale);
+                    f1 = TLanes.Multiply(ToSingle(i1), scale);
                 if (tokens > 2)
-                    f2 = TLanes.Multiply(TLanes.ToSingle(i2), scale);
+                    f2 = TLanes.Multiply(ToSingle(i2), scale);
                 if (tokens > 3)
-                    f3 = TLanes.Multiply(TLanes.ToSingle(i3), scale);
+                    f3 = TLanes.Multiply(ToSingle(i3), scale);
                 if (tokens > 4)
-                    f4 = TLanes.Multiply(TLanes.ToSingle(i4), scale);
+                    f4 = TLanes.Multiply(ToSingle(i4), scale);
                 if (tokens > 5)
-                    f5 = TLanes.Multiply(TLanes.ToSingle(i5), scale);
+                    f5 = TLanes.Multiply(ToSingle(i5), scale);
                 if (tokens > 6)
-                    f6 = TLanes.Multiply(TLanes.ToSingle(i6), scale);
+                    f6 = TLanes.Multiply(ToSingle(i6), scale);
                 if (tokens > 7)
-                    f7 = TLanes.Multiply(TLanes.ToSingle(i7), scale);
+                    f7 = TLanes.Multiply(ToSingle(i7), scale);
             }
             else
             {
-                f0 = TLanes.MultiplyAdd(TLanes.ToSingle(i0), scale, f0);
+                f0 = TLanes.MultiplyAdd(ToSingle(i0), scale, f0);
                 if (tokens > 1)
-                    f1 = TLanes.MultiplyAdd(TLanes.ToSingle(i1), scale, f1);
+                    f1 = TLanes.MultiplyAdd(ToSingle(i1), scale, f1);
                 if (tokens > 2)
-                    f2 = TLanes.MultiplyAdd(TLanes.ToSingle(i2), scale, f2);
+                    f2 = TLanes.MultiplyAdd(ToSingle(i2), scale, f2);
                 if (tokens > 3)
-                    f3 = TLanes.MultiplyAdd(TLanes.ToSingle(i3), scale, f3);
+                    f3 = TLanes.MultiplyAdd(ToSingle(i3), scale, f3);
                 if (tokens > 4)
-                    f4 = TLanes.MultiplyAdd(TLanes.ToSingle(i4), scale, f4);
+                    f4 = TLanes.MultiplyAdd(ToSingle(i4), scale, f4);
                 if (tokens > 5)
-                    f5 = TLanes.MultiplyAdd(TLanes.ToSingle(i5), scale, f5);
+                    f5 = TLanes.MultiplyAdd(ToSingle(i5), scale, f5);
                 if (tokens > 6)
-                    f6 = TLanes.MultiplyAdd(TLanes.ToSingle(i6), scale, f6);
+                    f6 = TLanes.MultiplyAdd(ToSingle(i6), scale, f6);
                 if (tokens > 7)
-                    f7 = TLanes.MultiplyAdd(TLanes.ToSingle(i7), scale, f7);
+                    f7 = TLanes.MultiplyAdd(ToSingle(i7), scale, f7);
             }
             scales += Panels.Height;
             starts += tokens;
@@ -208,6 +208,11 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
     private static TInt Dot<TKind>(TInt sum, TInt codes, int activations)
         where TKind : struct, IKind =>
         TKind.IsNarrow ? TLanes.DotNarrow(sum, codes, activations) : TLanes.Dot(sum, codes, activations);
+
+    // See Kernels.Magic.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TFloat ToSingle(TInt sum) =>
+        TLanes.Subtract(TLanes.BitsToSingle(sum), TLanes.Broadcast(BitConverter.Int32BitsToSingle(Kernels.Magic)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(TFloat group, float scale, float* sums) =>

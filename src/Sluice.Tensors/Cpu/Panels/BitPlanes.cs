@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>Codes of 1 to 7 bits as planes of bits, as <see cref="PackedIntegers"/> draws them, and codes of 8 as they are.</summary>
+/// <summary>Codes of 1 to 6 bits as planes of bits, as <see cref="PackedIntegers"/> draws them, and codes of 8 as they are.</summary>
 internal static unsafe class BitPlanes
 {
     private const int Quads = 8, Vector = 64;
@@ -23,7 +23,7 @@ internal static unsafe class BitPlanes
         }
     }
 
-    /// <summary>Unpacks groups of [bits, 64] bytes to codes [8, 64]; bits below 8.</summary>
+    /// <summary>Unpacks groups of [bits, 64] bytes to codes [8, 64]; at most 6 bits.</summary>
     public static void Unpack(int bits, byte* packed, int groups, byte* codes)
     {
         switch (bits)
@@ -34,8 +34,7 @@ internal static unsafe class BitPlanes
             case 4: Unpack<Four>(packed, groups, codes); break;
             case 5: Unpack<Five>(packed, groups, codes); break;
             case 6: Unpack<Six>(packed, groups, codes); break;
-            case 7: Unpack<Seven>(packed, groups, codes); break;
-            default: throw new ArgumentOutOfRangeException(nameof(bits), bits, "Codes of 1 to 7 bits are packed.");
+            default: throw new ArgumentOutOfRangeException(nameof(bits), bits, "Codes of 1 to 6 bits are packed.");
         }
     }
 
@@ -169,10 +168,5 @@ internal static unsafe class BitPlanes
     private struct Six : IBits
     {
         public static int Bits => 6;
-    }
-
-    private struct Seven : IBits
-    {
-        public static int Bits => 7;
     }
 }
