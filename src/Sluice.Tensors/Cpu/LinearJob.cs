@@ -112,7 +112,7 @@ internal readonly unsafe struct LinearJob(
         (int first, int last) = Positions(segment);
         new Span<float>(room.Sums, (last - first) * Panels.Height).Clear();
         int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
-        if (part.Panels is PackedIntegers packed && segment.TileCount <= 2 && MultiplyPacked(packed, part.Kind, absolute, segment, first, room))
+        if (segment.TileCount <= 2 && MultiplyPacked(part, absolute, segment, first, room))
         {
             Write(part, panel, segment.Expert, first, last, room.Sums);
             return;
@@ -131,20 +131,27 @@ internal readonly unsafe struct LinearJob(
         Write(part, panel, segment.Expert, first, last, room.Sums);
     }
 
-    private bool MultiplyPacked(PackedIntegers panels, int kind, int panel, Segment segment, int origin, WorkerScratch room)
+    private bool MultiplyPacked(CpuWeight.Part part, int panel, Segment segment, int origin, WorkerScratch room)
     {
         int groups = activations.Columns / IntegerPanels.Group;
-        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        bool can = true;
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount && can; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
-            bool can = kernels.Packed(
-                panels, tokens, panels.Codes(panel), panels.Scales(panel), activations.Quants + (long)first * activations.Columns,
-                activations.NotesOf(kind) + (long)first * groups * panels.Kind.NotesPerGroup,
-                room.Sums + (first - origin) * Panels.Height, groups);
-            if (!can)
-                return false;
+            float* sums = room.Sums + (first - origin) * Panels.Height;
+            can = part.Panels switch
+            {
+                PackedIntegers integers => kernels.Packed(
+                    integers, tokens, integers.Codes(panel), integers.Scales(panel),
+                    activations.Quants + (long)first * activations.Columns,
+                    activations.NotesOf(part.Kind) + (long)first * groups * integers.Kind.NotesPerGroup, sums, groups),
+                PackedFloats floats => kernels.PackedFloats(
+                    floats.Type, tokens, floats.Values(panel), activations.Floats + (long)first * activations.Columns, sums,
+                    activations.Columns),
+                _ => false,
+            };
         }
-        return true;
+        return can;
     }
 
     private void MultiplyIntegers(

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Sluice.Tensors.Formats;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Sluice.Tensors.Cpu;
@@ -310,8 +311,8 @@ internal sealed class KernelAssembler(int tokens)
             c.vpshufb(Code, Levels, Code);
     }
 
-    /// <summary>void (values, activations, sums, columns).</summary>
-    public void Floats()
+    /// <summary>void (values, activations, sums, columns), where values are stored in this type.</summary>
+    public void Floats(TensorType type = TensorType.F32)
     {
         AssemblerRegister64 values = rdi, activations = rsi, sums = rdx, columns = rcx;
         ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8);
@@ -320,16 +321,35 @@ internal sealed class KernelAssembler(int tokens)
             c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
-        c.vmovups(zmm16, __zmmword_ptr[values]);
+        int size = LoadFloats(zmm16, values, type);
         for (int t = 0; t < tokens; t++)
             c.vfmadd231ps(sum[t], zmm16, __dword_bcst[activations + t * Dword]);
-        c.add(values, Vector);
+        c.add(values, size);
         c.add(activations, tokens * Dword);
         c.dec(columns);
         c.jnz(loop);
         for (int t = 0; t < tokens; t++)
             c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
         Leave();
+    }
+
+    /// <summary>Loads 16 numbers as floats.</summary>
+    /// <returns>The bytes that they take.</returns>
+    private int LoadFloats(AssemblerRegisterZMM result, AssemblerRegister64 values, TensorType type)
+    {
+        switch (type)
+        {
+            case TensorType.F16:
+                c.vcvtph2ps(result, __ymmword_ptr[values]);
+                return Vector / 2;
+            case TensorType.BF16:
+                c.vpmovzxwd(result, __ymmword_ptr[values]);
+                c.vpslld(result, result, 16);
+                return Vector / 2;
+            default:
+                c.vmovups(result, __zmmword_ptr[values]);
+                return Vector;
+        }
     }
 
     /// <summary>Appends the machine code.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics.X86;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -43,6 +44,16 @@ internal sealed unsafe class VnniKernels : Kernels
         nint[] kernels = Volatile.Read(ref PackedKernels[index]) ?? AssemblePacked(index, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernels[tokens - 1])(
             codes, scales, activations, notes, sums, groups);
+        return true;
+    }
+
+    public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
+    {
+        int index = (int)type;
+        nint[] kernels = Volatile.Read(ref PackedKernels[index])
+            ?? Assemble(ref PackedKernels[index], assembler => assembler.Floats((TensorType)index));
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernels[tokens - 1])(
+            values, activations, sums, columns);
         return true;
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -40,6 +41,10 @@ internal abstract unsafe class Kernels
     /// <summary>Multiplies integers as they are packed, all columns of a panel at once; false where it cannot.</summary>
     public virtual bool Packed(
         PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups) => false;
+
+    /// <summary>Multiplies floats as they are packed, all columns of a panel at once; false where it cannot.</summary>
+    public virtual bool PackedFloats(
+        TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
     /// <summary>Multiplies floats.</summary>
     public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);

@@ -27,6 +27,11 @@ internal sealed unsafe class PackedFloats : FloatPanels
 
     public override long Bytes => buffer.Length;
 
+    public TensorType Type => type;
+
+    /// <summary>The packed numbers of a panel.</summary>
+    public byte* Values(int panel) => data + panel * panelBytes;
+
     public override void Dispose() => buffer.Dispose();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
