@@ -29,16 +29,20 @@ if (args.Contains("--kernels"))
 using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
 using Bandwidth bandwidth = new();
 Console.WriteLine($"{isa}, {ops.Pool.Threads} threads, [{rows}, {columns}]");
-Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth   load GB/s");
+Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth");
 foreach (string name in formats)
 {
     WeightFormat format = WeightFormats.Get(name);
     int copies = (int)Math.Max(1, (long)(memory * 1e6) / format.Bytes((long)rows * columns));
     using CpuOps own = new(ops.Pool.Threads, Kernels.All().Single(kernels => kernels.Name == isa));
     WeightData data = Data(format);
+    TimeSpan busy = Environment.CpuUsage.UserTime;
     Stopwatch loading = Stopwatch.StartNew();
     Weight[] weights = [.. Enumerable.Range(0, copies).Select(_ => own.LoadWeight(data))];
-    double load = (double)data.RowBytes * rows * copies / loading.Elapsed.TotalSeconds;
+    double gigabytes = (double)data.RowBytes * rows * copies / 1e9;
+    Console.WriteLine(
+        $"{name,-8} packed {gigabytes:F2} GB in {loading.Elapsed.TotalSeconds:F2} s, "
+        + $"{gigabytes / (Environment.CpuUsage.UserTime - busy).TotalSeconds:F2} GB per second of a processor (its user time)");
     foreach (int count in tokens)
     {
         Tensor x = own.Allocate(count, columns);
@@ -61,7 +65,7 @@ foreach (string name in formats)
         while (total.Elapsed.TotalSeconds < budget);
         double bytes = weights[0].Bytes / best;
         Console.WriteLine(
-            $"{name,-8} {count,8} {(double)rows * columns * count / best / 1e9,8:F1} {bytes / 1e9,8:F1} {bytes / read,12:P0} of {read / 1e9,4:F1} {load / 1e9,8:F2}");
+            $"{name,-8} {count,8} {(double)rows * columns * count / best / 1e9,8:F1} {bytes / 1e9,8:F1} {bytes / read,12:P0} of {read / 1e9,4:F1}");
     }
 }
 return;
