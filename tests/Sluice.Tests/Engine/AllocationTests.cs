@@ -1,7 +1,7 @@
 using Sluice.Cache;
 using Sluice.Sampling;
-using Sluice.TestData;
 using Sluice.Tensors;
+using Sluice.TestData;
 
 namespace Sluice.Tests.Engine;
 

@@ -3,8 +3,8 @@ using Sluice.Files;
 using Sluice.Models;
 using Sluice.Tensors;
 using Sluice.Tensors.Cpu;
-using Sluice.TestData;
 using Sluice.Tensors.KvFormats;
+using Sluice.TestData;
 
 namespace Sluice.Tests.Models;
 
