@@ -8,6 +8,7 @@ using Sluice.Tensors.Formats;
 // usage: [--threads N] [--formats Q8_0,Q4_K] [--tokens 1,8,512] [--isa avxvnni] [--columns 2048] [--rows 8192] [--ms 300] [--megabytes 200]
 //        --peaks      what one core can do at most
 //        --kernels    the kernels alone, from the cache
+//    or: attention [--threads N] [--formats f16,f32] [--length 4096] [--ms 300]
 // For each format and number of tokens: the linear map of enough matrices to not fit in any cache.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string[] formats = Option("formats", "Q8_0,Q4_0,Q4_K,Q5_K,Q6_K,Q2_K,Q3_K,IQ4_XS,MXFP4,IQ2_XXS,F16,BF16,F32").Split(',');
@@ -24,6 +25,12 @@ if (args.Contains("--peaks"))
 if (args.Contains("--kernels"))
 {
     Peaks.PrintKernels(Kernels.All().Single(kernels => kernels.Name == isa));
+    return;
+}
+if (args is ["attention", ..])
+{
+    using Bandwidth read = new();
+    AttentionBench.Run(int.Parse(Option("threads", "0")), Option("formats", "f16,f32").Split(','), int.Parse(Option("length", "4096")), budget, read);
     return;
 }
 using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));

@@ -19,17 +19,18 @@ internal static unsafe class Halves
     private readonly struct FromF16(ushort* from, float* to) : IStep
     {
         // Moved to where a single keeps them, a half's exponent and fraction mean 2^-112 times its value, subnormals
-        // included, so one exact multiplication converts both. Infinity and NaN land at 65536 or more, where no half is.
+        // included, so one exact multiplication converts both. Infinity and NaN, of the highest exponent, keep it. The sign, extended
+        // when loaded, stands in the three bits below its place too, and is masked out of them.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Run<S, V>(int i)
             where S : struct, ISimd<V>
             where V : unmanaged
         {
-            V half = S.LoadUInt16(from + i);
-            V size = S.Multiply(S.ShiftLeft(S.And(half, S.CreateBits(0x7FFF)), 13), S.CreateBits(0x7780_0000 /* 2^112 */));
-            V special = S.LessThan(S.CreateBits(0x477F_FFFF /* just below 65536 */), size);
-            size = S.Or(size, S.And(special, S.CreateBits(0x7F80_0000)));
-            S.Store(to + i, S.Or(size, S.ShiftLeft(S.And(half, S.CreateBits(0x8000)), 16)));
+            V moved = S.And(S.ShiftLeft(S.LoadInt16((short*)from + i), 13), S.CreateBits(0x8FFF_E000));
+            V value = S.Multiply(moved, S.CreateBits(0x7780_0000 /* 2^112 */));
+            V exponent = S.CreateBits(0x0F80_0000);
+            V special = S.EqualBits(S.And(moved, exponent), exponent);
+            S.Store(to + i, S.Select(special, S.Or(moved, S.CreateBits(0x7F80_0000)), value));
         }
     }
 
@@ -51,7 +52,7 @@ internal static unsafe class Halves
             half = S.Select(S.LessThan(S.CreateBits(0x477F_FFFF), size), S.CreateBits(0x7C00), half);
             V payload = S.Or(S.And(S.ShiftRight(size, 13), S.CreateBits(0x3FF)), S.CreateBits(0x7E00));
             half = S.Select(S.IsNaN(x), payload, half);
-            S.StoreUInt16(to + i, S.Or(half, S.And(S.ShiftRight(x, 16), S.CreateBits(0x8000))));
+            S.StoreInt16((short*)to + i, S.Or(half, S.And(S.ShiftRight(x, 16), S.CreateBits(0x8000))));
         }
     }
 
@@ -61,7 +62,7 @@ internal static unsafe class Halves
         public void Run<S, V>(int i)
             where S : struct, ISimd<V>
             where V : unmanaged =>
-            S.Store(to + i, S.ShiftLeft(S.LoadUInt16(from + i), 16));
+            S.Store(to + i, S.ShiftLeft(S.LoadInt16((short*)from + i), 16));
     }
 
     private readonly struct ToBF16(float* from, ushort* to) : IStep
@@ -75,7 +76,7 @@ internal static unsafe class Halves
             V odd = S.And(S.ShiftRight(x, 16), S.CreateBits(1));
             V rounded = S.AddBits(S.AddBits(x, S.CreateBits(0x7FFF)), odd);
             V quiet = S.Or(x, S.CreateBits(0x0040_0000)); // rounding might carry a NaN over into infinity or zero
-            S.StoreUInt16(to + i, S.ShiftRight(S.Select(S.IsNaN(x), quiet, rounded), 16));
+            S.StoreInt16((short*)to + i, S.ShiftRight(S.Select(S.IsNaN(x), quiet, rounded), 16));
         }
     }
 }

@@ -130,6 +130,25 @@ public sealed class AttentionTests : IDisposable
     }
 
     [Theory]
+    [InlineData(0, 0)]
+    [InlineData(600, 33)]
+    public void Several_parts_agree_with_the_definition(int window, int sinkTokens)
+    {
+        AttentionScene scene = new()
+        {
+            KvHeads = 1,
+            Group = 2,
+            KeyDimension = 8,
+            ValueDimension = 8,
+            Window = window,
+            SinkTokens = sinkTokens,
+            Lengths = [1100],
+        };
+        using AttentionRun expected = new AttentionRun(scene, scalar).All(600), actual = new AttentionRun(scene, four).All(1000);
+        Assert.True(actual.Difference(expected) < 2e-5f, $"differs by {actual.Difference(expected)}");
+    }
+
+    [Theory]
     [MemberData(nameof(Formats))]
     public void Heads_of_latent_attention(string format)
     {

@@ -62,11 +62,11 @@ internal unsafe interface ISimd<V>
     /// <summary>Shifts zeros in.</summary>
     static abstract V ShiftRight(V a, int count);
 
-    /// <summary>16-bit integers as the bits of each lane.</summary>
-    static abstract V LoadUInt16(ushort* from);
+    /// <summary>16-bit integers, their sign extended, as the bits of each lane.</summary>
+    static abstract V LoadInt16(short* from);
 
     /// <summary>The low 16 bits of each lane.</summary>
-    static abstract void StoreUInt16(ushort* to, V bits);
+    static abstract void StoreInt16(short* to, V bits);
 
     /// <summary>The sum of the lanes, halves first: the same on every machine of this width.</summary>
     static abstract float Sum(V a);

@@ -78,10 +78,10 @@ internal readonly unsafe struct Simd1 : ISimd<float>
 
     // Not CreateBits(*from): .NET 10.0's compiler would read it as one load of 32 bits.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float LoadUInt16(ushort* from) => Vector128.CreateScalar((uint)*from).AsSingle().ToScalar();
+    public static float LoadInt16(short* from) => Vector128.CreateScalar((int)*from).AsSingle().ToScalar();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreUInt16(ushort* to, float bits) => *to = (ushort)SingleToUInt32Bits(bits);
+    public static void StoreInt16(short* to, float bits) => *to = (short)SingleToUInt32Bits(bits);
 
     public static float Sum(float a) => a;
 

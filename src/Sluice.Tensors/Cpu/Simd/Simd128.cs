@@ -74,12 +74,12 @@ internal readonly unsafe struct Simd128 : ISimdPairs<Vector128<float>>
     public static Vector128<float> ShiftRight(Vector128<float> a, int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> LoadUInt16(ushort* from) =>
-        Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()).AsSingle();
+    public static Vector128<float> LoadInt16(short* from) =>
+        Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsInt16()).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreUInt16(ushort* to, Vector128<float> bits) =>
-        *(ulong*)to = Vector128.Narrow(bits.AsUInt32(), bits.AsUInt32()).AsUInt64().ToScalar();
+    public static void StoreInt16(short* to, Vector128<float> bits) =>
+        *(ulong*)to = Vector128.Narrow(bits.AsInt32(), bits.AsInt32()).AsUInt64().ToScalar();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector128<float> a)

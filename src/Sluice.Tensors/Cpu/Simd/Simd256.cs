@@ -75,14 +75,14 @@ internal readonly unsafe struct Simd256 : ISimdPairs<Vector256<float>>
     public static Vector256<float> ShiftRight(Vector256<float> a, int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadUInt16(ushort* from) =>
+    public static Vector256<float> LoadInt16(short* from) =>
         (Avx2.IsSupported
-            ? Avx2.ConvertToVector256Int32(Vector128.Load(from)).AsUInt32()
+            ? Avx2.ConvertToVector256Int32(Vector128.Load(from))
             : Vector256.Create(Vector128.WidenLower(Vector128.Load(from)), Vector128.WidenUpper(Vector128.Load(from)))).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreUInt16(ushort* to, Vector256<float> bits) =>
-        Vector128.Narrow(bits.AsUInt32().GetLower(), bits.AsUInt32().GetUpper()).Store(to);
+    public static void StoreInt16(short* to, Vector256<float> bits) =>
+        Vector128.Narrow(bits.AsInt32().GetLower(), bits.AsInt32().GetUpper()).Store(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> a) => Simd128.Sum(a.GetLower() + a.GetUpper());

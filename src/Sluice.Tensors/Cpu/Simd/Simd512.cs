@@ -75,18 +75,18 @@ internal readonly unsafe struct Simd512 : ISimdPairs<Vector512<float>>
     public static Vector512<float> ShiftRight(Vector512<float> a, int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> LoadUInt16(ushort* from) =>
+    public static Vector512<float> LoadInt16(short* from) =>
         (Avx512F.IsSupported
-            ? Avx512F.ConvertToVector512UInt32(Vector256.Load(from))
+            ? Avx512F.ConvertToVector512Int32(Vector256.Load(from))
             : Vector512.Create(Vector256.WidenLower(Vector256.Load(from)), Vector256.WidenUpper(Vector256.Load(from)))).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreUInt16(ushort* to, Vector512<float> bits)
+    public static void StoreInt16(short* to, Vector512<float> bits)
     {
         if (Avx512F.IsSupported)
-            Avx512F.ConvertToVector256UInt16(bits.AsUInt32()).Store(to);
+            Avx512F.ConvertToVector256Int16(bits.AsInt32()).Store(to);
         else
-            Vector256.Narrow(bits.AsUInt32().GetLower(), bits.AsUInt32().GetUpper()).Store(to);
+            Vector256.Narrow(bits.AsInt32().GetLower(), bits.AsInt32().GetUpper()).Store(to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
