@@ -1,3 +1,4 @@
+using Sluice.TestData;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
@@ -5,23 +6,24 @@ namespace Sluice.Tensors.Cpu;
 /// <summary>Linear maps on every instruction set of this processor, to the bit as <see cref="ScalarOps"/> defines them.</summary>
 public class LinearTests
 {
-    public static TheoryData<string> AllKernels => [.. Kernels.All().Select(kernels => kernels.Name)];
+    public static TheoryData<string> AllKernels => KernelsTests.AllKernels;
 
     public static TheoryData<string, string> FormatsAndKernels
     {
         get
         {
             TheoryData<string, string> all = [];
-            foreach (Kernels kernels in Kernels.All())
+            foreach (string kernels in KernelsTests.Names)
             {
                 foreach (WeightFormat format in WeightFormats.All)
-                    all.Add(format.Name, kernels.Name);
+                    all.Add(format.Name, kernels);
             }
             return all;
         }
     }
 
     [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
     [MemberData(nameof(FormatsAndKernels))]
     public void Equals_the_definition(string name, string instructions)
     {
@@ -38,10 +40,10 @@ public class LinearTests
                     continue;
                 WeightData data = RandomWeights.Data(format, columns, rows, random);
                 using ScratchScope scope = scalar.Scratch(), scope2 = ops.Scratch();
-                Tensor x = RandomTensor(scalar, 17, columns, random);
+                Tensor x = RandomTensor(scalar, 24, columns, random);
                 Tensor expected = scalar.Linear(x, scalar.LoadWeight(data));
                 Weight weight = ops.LoadWeight(data);
-                foreach (int tokens in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 17])
+                foreach (int tokens in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 18, 19, 20, 21, 22, 23, 24])
                     AssertSame(expected, ops.Linear(Rows(x, tokens), weight), $"{tokens} tokens of [{columns}, {rows}]");
             }
         }
@@ -95,6 +97,7 @@ public class LinearTests
     }
 
     [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
     [MemberData(nameof(AllKernels))]
     public void Extreme_activations(string instructions)
     {
@@ -119,6 +122,31 @@ public class LinearTests
             }
             AssertSame(scalar.Linear(x, reference), ops.Linear(x, weight), name);
         }
+    }
+
+    [Fact]
+    public void The_environment_chooses_the_instruction_set()
+    {
+        string[] names = [.. Kernels.All().Select(kernels => kernels.Name)];
+        Assert.Equal(names[0], Kernels.Best(null).Name);
+        Assert.All(names, name => Assert.Equal(name, Kernels.Best(name).Name));
+        Assert.Contains("scalar", names);
+        Assert.Contains("sse9", Assert.Throws<NotSupportedException>(() => Kernels.Best("sse9")).Message);
+    }
+
+    [Fact]
+    public void Assembled_kernels_can_be_switched_off()
+    {
+        if (!VnniKernels.IsSupported)
+            Assert.Skip("needs a processor with AVX-512 VNNI");
+        TestProcess.Run(["-method", $"{typeof(LinearTests).FullName}.{nameof(Without_assembled_kernels)}"], [("SLUICE_JIT", "0")]);
+    }
+
+    [Fact]
+    public void Without_assembled_kernels()
+    {
+        if (Environment.GetEnvironmentVariable("SLUICE_JIT") == "0")
+            Assert.DoesNotContain("vnni", Kernels.All().Select(kernels => kernels.Name));
     }
 
     [Fact]

@@ -12,6 +12,9 @@ public class InstructionSetTests
 
     private const string Expected = "SLUICE_TEST_VECTOR_BITS";
 
+    /// <summary>Whether this is such a run.</summary>
+    public static bool IsSwitchedOff => Environment.GetEnvironmentVariable(Expected) is not null;
+
     [Theory]
     [InlineData("DOTNET_EnableAVX512", 256)]
     [InlineData("DOTNET_EnableAVX2", 128)]
@@ -20,7 +23,7 @@ public class InstructionSetTests
     {
         if (!Avx2.IsSupported)
             Assert.Skip("needs a processor with AVX2 to switch it off");
-        if (Environment.GetEnvironmentVariable(Expected) is not null)
+        if (IsSwitchedOff)
             return; // this is that process
         TestProcess.Run(
             ["-trait", $"{Trait}=all"],

@@ -65,15 +65,14 @@ internal abstract unsafe class Kernels
 
     /// <summary>The fastest for this processor; the environment variable SLUICE_ISA can ask for a lesser one.</summary>
     /// <exception cref="NotSupportedException">SLUICE_ISA is unknown, or the processor does not have it.</exception>
-    public static Kernels Best()
-    {
-        string? asked = Environment.GetEnvironmentVariable("SLUICE_ISA");
-        if (string.IsNullOrEmpty(asked))
-            return All().First();
-        return All().FirstOrDefault(kernels => kernels.Name == asked)
-            ?? throw new NotSupportedException(
-                $"SLUICE_ISA={asked} is not one of {string.Join(", ", All().Select(kernels => kernels.Name))}, which this processor has.");
-    }
+    public static Kernels Best() => Best(Environment.GetEnvironmentVariable("SLUICE_ISA"));
+
+    /// <summary>Those of that name, or the fastest where there is none.</summary>
+    /// <exception cref="NotSupportedException">The name is unknown, or the processor does not have them.</exception>
+    public static Kernels Best(string? name) => string.IsNullOrEmpty(name)
+        ? All().First()
+        : All().FirstOrDefault(kernels => kernels.Name == name) ?? throw new NotSupportedException(
+            $"SLUICE_ISA={name} is not one of {string.Join(", ", All().Select(kernels => kernels.Name))}, which this processor has.");
 
     /// <summary>What this processor has, the fastest first.</summary>
     public static IEnumerable<Kernels> All()

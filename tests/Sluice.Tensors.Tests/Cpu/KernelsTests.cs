@@ -1,0 +1,143 @@
+using System.Runtime.InteropServices;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>Kernels on memory that ends where they may read and write last: one byte more would end the process.</summary>
+public unsafe class KernelsTests
+{
+    /// <summary>All kernels; where an instruction set was switched off, the best that are left.</summary>
+    public static IEnumerable<string> Names => Kernels.All()
+        .Select(kernels => kernels.Name).Take(InstructionSetTests.IsSwitchedOff ? 1 : int.MaxValue);
+
+    public static TheoryData<string> AllKernels => [.. Names];
+
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(AllKernels))]
+    public void Integers_stay_within_their_memory(string name)
+    {
+        Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");
+        Random random = new(1);
+        foreach (int parts in (int[])[1, 2])
+        {
+            foreach ((int offset, bool hasMin, bool isNarrow) in new[] { (128, false, false), (8, false, true), (0, true, true), (16, true, true) })
+            {
+                IntegerKind kind = new(offset, parts, hasMin, isNarrow);
+                for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+                {
+                    foreach (int groups in (int[])[1, 2, 3, 8])
+                    {
+                        using GuardedTensors memory = new();
+                        byte* codes = RandomBytes(memory, groups * IntegerPanels.GroupCodes, random, isNarrow ? 127 : 255);
+                        float* scales = RandomFloats(memory, groups * kind.ScalesPerGroup, random);
+                        sbyte* activations = (sbyte*)RandomBytes(memory, groups * IntegerPanels.Group * tokens, random, 127);
+                        float* notes = RandomNotes(memory, kind, tokens, groups, random);
+                        float* expected = RandomFloats(memory, tokens * Panels.Height, random);
+                        float* sums = (float*)Copy(memory, (byte*)expected, tokens * Panels.Height * sizeof(float));
+                        scalar.Integers(kind, tokens, codes, scales, activations, notes, expected, groups);
+                        kernels.Integers(kind, tokens, codes, scales, activations, notes, sums, groups);
+                        AssertSame(expected, sums, tokens * Panels.Height);
+                    }
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(AllKernels))]
+    public void Floats_stay_within_their_memory(string name)
+    {
+        Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");
+        Random random = new(2);
+        for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+        {
+            foreach (int columns in (int[])[1, 2, 3, 17])
+            {
+                using GuardedTensors memory = new();
+                float* values = RandomFloats(memory, columns * Panels.Height, random);
+                float* activations = RandomFloats(memory, columns * tokens, random);
+                float* expected = RandomFloats(memory, tokens * Panels.Height, random);
+                float* sums = (float*)Copy(memory, (byte*)expected, tokens * Panels.Height * sizeof(float));
+                scalar.Floats(tokens, values, activations, expected, columns);
+                kernels.Floats(tokens, values, activations, sums, columns);
+                AssertSame(expected, sums, tokens * Panels.Height);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Packed_formats_stay_within_their_memory(string name)
+    {
+        Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");
+        Random random = new(3);
+        using WorkerPool pool = new(1);
+        foreach (WeightFormat format in WeightFormats.All)
+        {
+            const int Columns = 512;
+            using Panels loaded = Panels.Load(RandomWeights.Data(format, Columns, Panels.Height, random), pool);
+            if (loaded is not PackedIntegers panels)
+                continue;
+            int groups = Columns / IntegerPanels.Group, codeBytes = groups * panels.Layout.Bits * 64;
+            for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+            {
+                using GuardedTensors memory = new();
+                byte* unpacked = memory.Allocate(Columns * Panels.Height);
+                float* scales = (float*)memory.Allocate(groups * panels.Kind.ScalesPerGroup * sizeof(float));
+                byte* codes = panels.Unpack(0, 0, groups, unpacked, scales);
+                byte* packedCodes = Copy(memory, panels.Codes(0), codeBytes);
+                byte* packedScales = Copy(memory, panels.Scales(0), Columns / Panels.Stretch * panels.Layout.Scales.Bytes(8));
+                sbyte* activations = (sbyte*)RandomBytes(memory, Columns * tokens, random, 127);
+                float* notes = RandomNotes(memory, panels.Kind, tokens, groups, random);
+                float* expected = (float*)memory.Allocate(tokens * Panels.Height * sizeof(float));
+                float* sums = (float*)memory.Allocate(tokens * Panels.Height * sizeof(float));
+                if (!kernels.Packed(panels, tokens, packedCodes, packedScales, activations, notes, sums, groups))
+                    return; // it has none for packed weights
+                scalar.Integers(panels.Kind, tokens, codes, scales, activations, notes, expected, groups);
+                AssertSame(expected, sums, tokens * Panels.Height);
+            }
+        }
+    }
+
+    private static byte* RandomBytes(GuardedTensors memory, int count, Random random, int max)
+    {
+        byte* bytes = memory.Allocate(count);
+        for (int i = 0; i < count; i++)
+            bytes[i] = (byte)random.Next(max + 1);
+        return bytes;
+    }
+
+    private static float* RandomFloats(GuardedTensors memory, int count, Random random)
+    {
+        float* floats = (float*)memory.Allocate(count * sizeof(float));
+        for (int i = 0; i < count; i++)
+            floats[i] = random.NextSingle() - 0.5f;
+        return floats;
+    }
+
+    // Scales and sums are floats; the starts between them are integers near those of a real sum.
+    private static float* RandomNotes(GuardedTensors memory, IntegerKind kind, int tokens, int groups, Random random)
+    {
+        float* notes = RandomFloats(memory, groups * kind.NotesPerGroup * tokens, random);
+        for (int g = 0; g < groups; g++)
+        {
+            int* starts = (int*)notes + (g * kind.NotesPerGroup + 1) * tokens;
+            for (int i = 0; i < kind.Parts * tokens; i++)
+                starts[i] = Kernels.Magic - kind.Offset * random.Next(-500, 500);
+        }
+        return notes;
+    }
+
+    private static byte* Copy(GuardedTensors memory, byte* source, int bytes)
+    {
+        byte* copy = memory.Allocate(bytes);
+        Buffer.MemoryCopy(source, copy, bytes, bytes);
+        return copy;
+    }
+
+    private static void AssertSame(float* expected, float* actual, int count) => Assert.Equal(
+        MemoryMarshal.Cast<float, int>(new ReadOnlySpan<float>(expected, count)),
+        MemoryMarshal.Cast<float, int>(new ReadOnlySpan<float>(actual, count)));
+}
