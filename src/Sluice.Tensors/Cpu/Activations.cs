@@ -60,11 +60,11 @@ internal unsafe struct Activations
         int groups = Columns / Group;
         for (int g = 0; g < groups; g++, x += Group)
         {
-            float scale = QuantizeGroup(x, quants);
+            float scale = QuantizeGroup(x, out Vector256<sbyte> values);
+            values.Store(quants);
             for (int j = 0; j < Group / 4; j++, target += tokens)
                 *target = ((int*)quants)[j];
-            Vector128<sbyte> low = Vector128.Load(quants), high = Vector128.Load(quants + 16);
-            int lowSum = Sum(low), highSum = Sum(high);
+            int lowSum = Sum(values.GetLower()), highSum = Sum(values.GetUpper());
             for (int k = 0; k < kinds.Length; k++)
             {
                 IntegerKind kind = kinds[k];
@@ -90,6 +90,7 @@ internal unsafe struct Activations
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Sum(Vector128<sbyte> values)
     {
         (Vector128<short> low, Vector128<short> high) = Vector128.Widen(values);
@@ -98,8 +99,8 @@ internal unsafe struct Activations
 
     /// <summary>32 values as integers; see <see cref="ScalarOps"/>, which defines this.</summary>
     /// <returns>Their scale.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float QuantizeGroup(float* x, sbyte* quants)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float QuantizeGroup(float* x, out Vector256<sbyte> quants)
     {
         // As integers, the magnitudes of floats are in order, with infinity and then NaN the largest.
         Vector256<int> magnitude = Vector256.Create(int.MaxValue);
@@ -113,17 +114,18 @@ internal unsafe struct Activations
         float scale = largest / 127;
         if (!float.IsNormal(scale))
         {
-            Vector256<sbyte>.Zero.Store(quants);
+            quants = Vector256<sbyte>.Zero;
             return float.IsFinite(scale) ? 0 : float.NaN;
         }
         Vector256<float> inverse = Vector256.Create(1 / scale);
         Vector256<short> low = Vector256.Narrow(Round(x, inverse), Round(x + 8, inverse));
         Vector256<short> high = Vector256.Narrow(Round(x + 16, inverse), Round(x + 24, inverse));
-        Vector256.Narrow(low, high).Store(quants);
+        quants = Vector256.Narrow(low, high);
         return scale;
     }
 
     // Adding 1.5 * 2^23 leaves no bits for a fraction: the sum is rounded to nearest, ties to even, and its low bits are the integer.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Round(float* x, Vector256<float> inverse)
     {
         Vector256<float> magic = Vector256.Create(12582912f);

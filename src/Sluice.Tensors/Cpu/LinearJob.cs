@@ -62,8 +62,7 @@ internal readonly unsafe struct LinearJob(
             else
                 MultiplyFloatPair((FloatPanels)part.Panels, absolute, column, here, segment, first, room);
         }
-        Write(part, panel, segment.Expert, first, last, room.Sums);
-        Write(part, panel + 1, segment.Expert, first, last, second);
+        WritePair(part, panel, segment.Expert, first, last, room.Sums, second);
     }
 
     private void MultiplyIntegerPair(
@@ -180,6 +179,26 @@ internal readonly unsafe struct LinearJob(
             kernels.Floats(
                 tokens, values, activations.Floats + (long)first * activations.Columns + (long)column * tokens,
                 room.Sums + (first - origin) * Panels.Height, columns);
+        }
+    }
+
+    // Both panels' rows of a token are neighbours: writing them together halves the memory pages that are gone through.
+    private void WritePair(CpuWeight.Part part, int panel, int expert, int first, int last, float* sums, float* second)
+    {
+        int row = panel * Panels.Height;
+        if (!bias.IsEmpty || part.Panels.Rows - row < 2 * Panels.Height)
+        {
+            Write(part, panel, expert, first, last, sums);
+            Write(part, panel + 1, expert, first, last, second);
+            return;
+        }
+        for (int position = first; position < last; position++, sums += Panels.Height, second += Panels.Height)
+        {
+            float* target = output.Data + (long)outputRows[position] * output.Stride + part.Row + row;
+            Vector256.Load(sums).Store(target);
+            Vector256.Load(sums + 8).Store(target + 8);
+            Vector256.Load(second).Store(target + 16);
+            Vector256.Load(second + 8).Store(target + 24);
         }
     }
 

@@ -24,15 +24,13 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     private readonly byte* data;
     private readonly long panelBytes, codeBytes;
     private readonly int scaleBytes; // of a full stretch
-    private readonly byte[]? choices; // the 4 bits of each code
 
     public PackedIntegers(WeightData source, IntegerFormat format, IntegerLayout layout, WorkerPool pool)
         : base(source, format)
     {
         this.format = format;
         this.layout = layout;
-        if (layout.HasLevels)
-            (Levels, choices) = FindLevels(format);
+        Levels = layout.HasLevels ? FindLevels(format) : null;
         int groups = Columns / Group, last = Columns % Stretch / Group;
         codeBytes = (long)groups * layout.Bits * 64;
         scaleBytes = layout.Scales.Bytes(Stretch / Group);
@@ -110,11 +108,8 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
                 format.Decompose(
                     new ReadOnlySpan<byte>(blocks + r * source.RowBytes, blockBytes), new Span<sbyte>(quants, columns),
                     new Span<float>(scales + r * groups, groups), new Span<float>(mins + r * groups, format.HasMin ? groups : 0));
-                if (layout.HasLevels)
-                {
-                    for (int i = 0; i < columns; i++)
-                        quants[i] = (sbyte)choices![(byte)quants[i]];
-                }
+                if (Levels is not null)
+                    ToChoices(quants, columns, Levels, format.Lowest);
                 else if (format.Lowest != 0)
                 {
                     // As bytes that wrap around: a code of 8 bits may not fit in an sbyte.
@@ -131,22 +126,33 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
         }
     }
 
-    /// <summary>The levels that the format's codes mean, found by decomposing a block of every code.</summary>
-    private static (byte[] Levels, byte[] Choices) FindLevels(IntegerFormat format)
+    // The reverse of looking up; any of the choices whose levels are equal will do.
+    private static void ToChoices(sbyte* quants, int count, byte[] levels, int lowest)
     {
-        // Whatever its layout, a block of a 4-bit format whose bytes are all (c << 4) | c has only weights of code c.
+        for (int i = 0; i < count; i += 32)
+        {
+            Vector256<byte> codes = (Vector256.Load(quants + i) - Vector256.Create((sbyte)lowest)).AsByte(), choice = Vector256<byte>.Zero;
+            for (int c = 1; c < levels.Length; c++)
+                choice = Vector256.ConditionalSelect(Vector256.Equals(codes, Vector256.Create(levels[c])), Vector256.Create((byte)c), choice);
+            choice.AsSByte().Store(quants + i);
+        }
+    }
+
+    /// <summary>The codes that the 4 bits of a format with levels choose, found by decomposing a block of each.</summary>
+    private static byte[] FindLevels(IntegerFormat format)
+    {
+        // Whatever its layout, a block of a 4-bit format whose bytes are all (c << 4) | c has only weights of choice c.
         Span<byte> block = stackalloc byte[format.BlockBytes];
         Span<sbyte> quants = stackalloc sbyte[format.BlockSize];
         Span<float> scales = stackalloc float[format.BlockSize / format.GroupSize];
-        byte[] levels = new byte[16], choices = new byte[256];
-        for (int c = 15; c >= 0; c--)
+        byte[] levels = new byte[16];
+        for (int c = 0; c < 16; c++)
         {
             block.Fill((byte)(c * 17));
             format.Decompose(block, quants, scales, []);
             levels[c] = (byte)(quants[0] - format.Lowest);
-            choices[(byte)quants[0]] = (byte)c;
         }
-        return (levels, choices);
+        return levels;
     }
 
     private readonly struct PackJob(PackedIntegers panels, WeightData source) : IParallelJob
