@@ -41,7 +41,7 @@ internal static class SluiceProcess
         return End(process, output, error);
     }
 
-    /// <summary>Runs it until its standard output (or error) begins, then interrupts it as Ctrl-C does.</summary>
+    /// <summary>Runs it until its standard output (or error) begins, interrupts it as Ctrl-C does, and checks its exit code.</summary>
     public static Result Interrupt(string[] args, bool afterError = false, (string Name, string Value)? environment = null)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent with kill");
@@ -50,12 +50,22 @@ internal static class SluiceProcess
         char[] first = new char[1];
         int read = (afterError ? process.StandardError : process.StandardOutput).Read(first);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-        using (Process kill = Process.Start("kill", ["-INT", process.Id.ToString()]))
+        (string signal, int code) = IgnoresInterrupts ? ("-TERM", 143) : ("-INT", 130);
+        using (Process kill = Process.Start("kill", [signal, process.Id.ToString()]))
             kill.WaitForExit();
         Result rest = End(process, output, error);
+        Assert.Equal(code, rest.ExitCode);
         string begin = new(first, 0, read);
         return afterError ? rest with { Error = begin + rest.Error } : rest with { Output = begin + rest.Output };
     }
+
+    /// <summary>
+    /// Whether this process was started with SIGINT ignored, as shells start background jobs: children inherit that, and .NET
+    /// respects it.
+    /// </summary>
+    private static bool IgnoresInterrupts { get; } = OperatingSystem.IsLinux()
+        && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is { } line
+        && (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & (1 << (2 - 1))) != 0;
 
     private static Process Start(string[] args, string? folder, (string Name, string Value)? environment)
     {

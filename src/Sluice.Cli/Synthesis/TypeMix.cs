@@ -8,21 +8,25 @@ namespace Sluice.Cli.Synthesis;
 /// </summary>
 internal sealed class TypeMix
 {
-    private static readonly string[] Mixes = ["Q2_K", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "IQ4_XS"];
+    // Each by the type of most of its tensors.
+    private static readonly Dictionary<string, TensorType> Mixes = new()
+    {
+        ["Q2_K"] = TensorType.Q2_K,
+        ["Q3_K_M"] = TensorType.Q3_K,
+        ["Q4_K_S"] = TensorType.Q4_K,
+        ["Q4_K_M"] = TensorType.Q4_K,
+        ["Q5_K_S"] = TensorType.Q5_K,
+        ["Q5_K_M"] = TensorType.Q5_K,
+        ["IQ4_XS"] = TensorType.IQ4_XS,
+    };
 
     private readonly string _name;
     private readonly TensorType _base;
 
-    public TypeMix(string name)
-    {
-        _name = name;
-        _base = WeightFormats.Get(Mixes.Contains(name) && name.EndsWith("_M", StringComparison.Ordinal) || name.EndsWith("_S", StringComparison.Ordinal) && Mixes.Contains(name)
-            ? name[..^2]
-            : name).Type;
-    }
+    public TypeMix(string name) => (_name, _base) = (name, Mixes.TryGetValue(name, out TensorType type) ? type : WeightFormats.Get(name).Type);
 
     /// <summary>What a type may be.</summary>
-    public static IEnumerable<string> Names => WeightFormats.All.Select(format => format.Name).Union(Mixes);
+    public static IEnumerable<string> Names => WeightFormats.All.Select(format => format.Name).Union(Mixes.Keys);
 
     /// <summary>The type of a tensor.</summary>
     public TensorType Of(string name, ReadOnlySpan<long> shape, Shape model)

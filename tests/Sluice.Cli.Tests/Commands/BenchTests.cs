@@ -37,9 +37,8 @@ public class BenchTests
     public void Interrupted_it_leaves_nothing_behind()
     {
         using TemporaryFolder temporary = new();
-        SluiceProcess.Result result = SluiceProcess.Interrupt(
+        SluiceProcess.Interrupt(
             ["bench", "--shape", "stories-15m", "--type", "Q8_0", "-p", "4", "-n", "0", "-r", "100000"], afterError: true, ("TMPDIR", temporary.Path));
-        Assert.Equal(130, result.ExitCode);
         Assert.Empty(Directory.GetFileSystemEntries(temporary.Path, "sluice*"));
     }
 

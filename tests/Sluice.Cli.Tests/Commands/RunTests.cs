@@ -55,7 +55,6 @@ public class RunTests
     {
         SluiceProcess.Result result = SluiceProcess.Interrupt(
             ["run", "--model", TestModel.Path, "--context", "200000", "--max-tokens", "0", "--ignore-end", "Hello"]);
-        Assert.Equal(130, result.ExitCode);
         Assert.Contains("(interrupted)", result.Error);
         Assert.DoesNotContain("sluice:", result.Error);
     }
