@@ -6,7 +6,8 @@ using Sluice.Tensors.KvFormats;
 namespace Sluice.Cli.Arguments;
 
 /// <summary>Which model, and how it runs.</summary>
-internal sealed class ModelArguments
+/// <param name="kvType">How the KV cache is stored unless said otherwise; as the engine does if null.</param>
+internal sealed class ModelArguments(string? kvType = null)
 {
     private static readonly EngineOptions Defaults = new();
 
@@ -14,7 +15,7 @@ internal sealed class ModelArguments
     private readonly Option<int> _context = Parsing.Integer("--context", "The tokens that a sequence may have; the model's own limit if not given.", 1);
     private readonly Option<long> _kvMemory = Parsing.Size("--kv-memory", "The most memory that the KV cache may take; half of what is free if not given.");
     private readonly Option<string?> _kvType = Parsing.Choice(
-        "--kv-type", "How the KV cache is stored.", KvFormats.All.Select(format => format.Name), Defaults.KvFormat);
+        "--kv-type", "How the KV cache is stored.", KvFormats.All.Select(format => format.Name), kvType ?? Defaults.KvFormat);
 
     /// <summary>Which model.</summary>
     public Option<string?> Model { get; } = new("--model", "-m")

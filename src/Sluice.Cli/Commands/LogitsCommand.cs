@@ -11,7 +11,7 @@ internal static class LogitsCommand
 {
     public static Command Create()
     {
-        ModelArguments model = new();
+        ModelArguments model = new(kvType: "f32"); // logits are compared to many digits
         Option<int[]> tokens = Parsing.Integers("--tokens", "The token ids.", 0, null);
         tokens.Required = true;
         Option<string> output = new("--out", "-o")
