@@ -4,16 +4,17 @@ using Sluice.Tensors.Formats;
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// Kernels for AVX-512 with VNNI, which .NET has no intrinsics for: assembled at run time, for each number of tokens, when a kind of
-/// weights first asks.
+/// Kernels for AVX-512 with VNNI, which .NET has no intrinsics for: each is assembled at run time when it is first needed.
 /// </summary>
 internal sealed unsafe class VnniKernels : Kernels
 {
+    // Entry points, 0 where not yet assembled. A process has one set, whatever the number of CpuOps.
+    private static readonly nint[] IntegerKernels = new nint[8 * MaxTokens]; // by kind, then tokens
+    private static readonly nint[] PairKernels = new nint[8 * MaxTokens];
+    private static readonly nint[] PackedKernels = new nint[64 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] FloatKernels = new nint[MaxTokens];
+    private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly Lock Assembling = new();
-    private static readonly nint[]?[] IntegerKernels = new nint[]?[8];
-    private static readonly nint[]?[] PackedKernels = new nint[]?[64]; // by type
-    private static readonly nint[]?[] PairKernels = new nint[]?[8];
-    private static nint[]? floatKernels, floatPairKernels;
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
     public static bool IsSupported { get; } =
@@ -21,93 +22,90 @@ internal sealed unsafe class VnniKernels : Kernels
 
     public override string Name => "vnni";
 
+    public override bool HasPairs => true;
+
     public override void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        int index = Index(kind);
-        nint[] kernels = Volatile.Read(ref IntegerKernels[index]) ?? AssembleIntegers(index, kind);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernels[tokens - 1])(
+        ref nint kernel = ref IntegerKernels[Index(kind) * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleIntegers(ref kernel, tokens, kind);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernel)(
             codes, scales, activations, notes, sums, groups);
     }
 
-    public override void Floats(int tokens, float* values, float* activations, float* sums, nint columns)
+    public override void IntegerPair(
+        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        nint[] kernels = Volatile.Read(ref floatKernels) ?? Assemble(ref floatKernels, assembler => assembler.Floats());
-        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernels[tokens - 1])(
-            values, activations, sums, columns);
+        ref nint kernel = ref PairKernels[Index(kind) * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssemblePair(ref kernel, tokens, kind);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernel)(
+            codes, scales, activations, notes, sums, groups);
     }
 
     public override bool Packed(
         PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        int index = (int)panels.Type;
-        nint[] kernels = Volatile.Read(ref PackedKernels[index]) ?? AssemblePacked(index, panels);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernels[tokens - 1])(
+        ref nint kernel = ref PackedKernels[(int)panels.Type * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssemblePacked(ref kernel, tokens, panels);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernel)(
             codes, scales, activations, notes, sums, groups);
         return true;
     }
 
-    public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
+    public override void Floats(int tokens, float* values, float* activations, float* sums, nint columns)
     {
-        int index = (int)type;
-        nint[] kernels = Volatile.Read(ref PackedKernels[index])
-            ?? Assemble(ref PackedKernels[index], assembler => assembler.Floats((TensorType)index));
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernels[tokens - 1])(
-            values, activations, sums, columns);
-        return true;
-    }
-
-    public override bool HasPairs => true;
-
-    public override void IntegerPair(
-        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
-    {
-        int index = Index(kind);
-        nint[] kernels = Volatile.Read(ref PairKernels[index]) ?? AssemblePairs(index, kind);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernels[tokens - 1])(
-            codes, scales, activations, notes, sums, groups);
+        ref nint kernel = ref FloatKernels[tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            Assemble(ref kernel, tokens, assembler => assembler.Floats());
+        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
     }
 
     public override void FloatPair(int tokens, float* values, float* activations, float* sums, nint columns)
     {
-        nint[] kernels = Volatile.Read(ref floatPairKernels) ?? Assemble(ref floatPairKernels, assembler => assembler.FloatPair());
-        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernels[tokens - 1])(
-            values, activations, sums, columns);
+        ref nint kernel = ref FloatPairKernels[tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            Assemble(ref kernel, tokens, assembler => assembler.FloatPair());
+        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
+    }
+
+    public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
+    {
+        ref nint kernel = ref PackedKernels[(int)type * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleFloats(ref kernel, tokens, type);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
+        return true;
     }
 
     private static int Index(in IntegerKind kind) => (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
 
-    private static nint[] AssemblePairs(int index, IntegerKind kind) =>
-        Assemble(ref PairKernels[index], assembler => assembler.IntegerPair(kind));
+    // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.
+    private static void AssembleIntegers(ref nint kernel, int tokens, IntegerKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.Integers(kind));
 
-    private static nint[] AssembleIntegers(int index, IntegerKind kind) =>
-        Assemble(ref IntegerKernels[index], assembler => assembler.Integers(kind));
+    private static void AssemblePair(ref nint kernel, int tokens, IntegerKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.IntegerPair(kind));
 
-    private static nint[] AssemblePacked(int index, PackedIntegers panels) =>
-        Assemble(ref PackedKernels[index], assembler => assembler.Packed(panels.Kind, panels.Layout, panels.Levels));
+    private static void AssemblePacked(ref nint kernel, int tokens, PackedIntegers panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.Packed(panels.Kind, panels.Layout, panels.Levels));
 
-    private static nint[] Assemble(ref nint[]? kernels, Action<KernelAssembler> write)
+    private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
+        Assemble(ref kernel, tokens, assembler => assembler.Floats(type));
+
+    private static void Assemble(ref nint kernel, int tokens, Action<KernelAssembler> write)
     {
         lock (Assembling)
         {
-            if (kernels is not null)
-                return kernels;
-            nint[] made = new nint[MaxTokens];
+            if (kernel != 0)
+                return;
+            KernelAssembler assembler = new(tokens);
+            write(assembler);
             using MemoryStream code = new();
-            for (int tokens = 1; tokens <= MaxTokens; tokens++)
-            {
-                while (code.Length % 64 != 0)
-                    code.WriteByte(0xCC);
-                made[tokens - 1] = (nint)code.Length;
-                KernelAssembler assembler = new(tokens);
-                write(assembler);
-                assembler.Write(code);
-            }
-            nint start = ExecutableMemory.Load(code.GetBuffer().AsSpan(0, (int)code.Length));
-            for (int i = 0; i < made.Length; i++)
-                made[i] += start;
-            Volatile.Write(ref kernels, made);
-            return made;
+            assembler.Write(code);
+            Volatile.Write(ref kernel, ExecutableMemory.Load(code.GetBuffer().AsSpan(0, (int)code.Length)));
         }
     }
 
