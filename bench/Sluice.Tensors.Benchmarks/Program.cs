@@ -36,7 +36,7 @@ if (args is ["attention", ..])
 using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
 using Bandwidth bandwidth = new();
 Console.WriteLine($"{isa}, {ops.Pool.Threads} threads, [{rows}, {columns}]");
-Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth");
+Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth   first call, ms");
 foreach (string name in formats)
 {
     WeightFormat format = WeightFormats.Get(name);
@@ -59,6 +59,10 @@ foreach (string name in formats)
             foreach (ref float value in x[row])
                 value = random.NextSingle() - 0.5f;
         }
+        long first = Stopwatch.GetTimestamp();
+        using (own.Scratch())
+            own.Linear(x, weights[0]);
+        double firstCall = Stopwatch.GetElapsedTime(first).TotalMilliseconds;
         double best = double.MaxValue, read = bandwidth.Measure(own.Pool);
         Stopwatch total = Stopwatch.StartNew();
         int next = 0;
@@ -72,7 +76,7 @@ foreach (string name in formats)
         while (total.Elapsed.TotalSeconds < budget);
         double bytes = weights[0].Bytes / best;
         Console.WriteLine(
-            $"{name,-8} {count,8} {(double)rows * columns * count / best / 1e9,8:F1} {bytes / 1e9,8:F1} {bytes / read,12:P0} of {read / 1e9,4:F1}");
+            $"{name,-8} {count,8} {(double)rows * columns * count / best / 1e9,8:F1} {bytes / 1e9,8:F1} {bytes / read,12:P0} of {read / 1e9,4:F1} {firstCall,12:F1}");
     }
 }
 return;

@@ -14,6 +14,8 @@ public sealed unsafe partial class CpuOps : Ops
     internal CpuOps(int threads, Kernels kernels)
     {
         this.kernels = kernels;
+        if (kernels is VnniKernels)
+            VnniKernels.WarmUp();
         Pool = new WorkerPool(threads);
         scratch = new WorkerScratch[Pool.Threads];
         for (int i = 0; i < scratch.Length; i++)

@@ -20,6 +20,13 @@ internal sealed unsafe class VnniKernels : Kernels
     public static bool IsSupported { get; } =
         Environment.GetEnvironmentVariable("SLUICE_JIT") != "0" && Avx512BW.IsSupported && HasVnni() && ExecutableMemory.IsSupported;
 
+    /// <summary>
+    /// Assembles a first kernel in the background: nearly all of its tens of milliseconds go into compiling the assembler, and
+    /// that can happen while the weights are loaded.
+    /// </summary>
+    public static void WarmUp() => ThreadPool.UnsafeQueueUserWorkItem(
+        static _ => AssembleIntegers(ref IntegerKernels[MaxTokens - 1], MaxTokens, new IntegerKind(0, 1, false, false)), null);
+
     public override string Name => "vnni";
 
     public override bool HasPairs => true;

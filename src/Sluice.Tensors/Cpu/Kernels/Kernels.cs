@@ -79,10 +79,10 @@ internal abstract unsafe class Kernels
     {
         if (VnniKernels.IsSupported)
             yield return new VnniKernels();
-        if (AvxVnni.IsSupported && Fma.IsSupported)
-            yield return new LaneKernels<AvxVnniLanes, Vector256<int>, Vector256<float>>("avxvnni");
         if (Avx512BW.IsSupported)
             yield return new LaneKernels<Avx512Lanes, Vector512<int>, Vector512<float>>("avx512");
+        if (AvxVnni.IsSupported && Fma.IsSupported)
+            yield return new LaneKernels<AvxVnniLanes, Vector256<int>, Vector256<float>>("avxvnni");
         if (Avx2.IsSupported && Fma.IsSupported)
             yield return new LaneKernels<Avx2Lanes, Vector256<int>, Vector256<float>>("avx2");
         if (Dp.IsSupported)
