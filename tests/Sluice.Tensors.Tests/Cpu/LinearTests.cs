@@ -61,40 +61,20 @@ public class LinearTests
             RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 33, random), RandomWeights.Data(WeightFormats.Get("Q6_K"), 512, 7, random),
             RandomWeights.Data(WeightFormats.Get("F32"), 512, 16, random), RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 20, random),
         ];
-        Tensor x = RandomTensor(scalar, 11, 512, random), bias = RandomTensor(scalar, 1, 76, random);
-        AssertSame(scalar.Linear(x, scalar.LoadWeight(parts), bias), ops.Linear(x, ops.LoadWeight(parts), bias), "joined");
+        Tensor x = RandomTensor(scalar, 37, 512, random), bias = RandomTensor(scalar, 1, 76, random);
+        Tensor expected = scalar.Linear(x, scalar.LoadWeight(parts), bias);
+        Weight weight = ops.LoadWeight(parts);
+        foreach (int tokens in (int[])[1, 11, 37])
+            AssertSame(expected, ops.Linear(Rows(x, tokens), weight, bias), $"{tokens} tokens");
     }
 
     [Theory]
     [MemberData(nameof(AllKernels))]
-    public void Experts_of_each_row(string instructions)
-    {
-        Random random = new(3);
-        const int Rows = 29, Experts = 5, Used = 2;
-        using CpuOps ops = Create(instructions);
-        using ScalarOps scalar = new();
-        foreach (string format in (string[])["Q4_K", "MXFP4", "BF16", "IQ2_XS"])
-        {
-            WeightData data = RandomWeights.Data(WeightFormats.Get(format), 256, 37, random, Experts);
-            Weight weight = ops.LoadWeight(data), reference = scalar.LoadWeight(data);
-            Tensor bias = RandomTensor(scalar, Experts, 37, random);
-            Tensor logits = RandomTensor(scalar, Rows, Experts, random);
-            Router router = new(Used, Gating.Softmax) { Normalize = true };
-            Routing routing = ops.Route(logits, router), expectedRouting = scalar.Route(logits, router);
-            AssertSame(expectedRouting.Weights, routing.Weights, "weights");
-            foreach (int inputs in (int[])[Rows, Rows * Used])
-            {
-                Tensor x = RandomTensor(scalar, inputs, 256, random);
-                Tensor y = ops.ExpertLinear(x, weight, routing, bias);
-                AssertSame(scalar.ExpertLinear(x, reference, expectedRouting, bias), y, $"{format} of {inputs} rows");
-                AssertSame(scalar.Combine(y, expectedRouting), ops.Combine(y, routing), "combined");
-            }
-            Tensor all = RandomTensor(scalar, 3, 256, random);
-            AssertSame(
-                scalar.ExpertLinear(all, reference, scalar.RouteToAll(3, Experts)),
-                ops.ExpertLinear(all, weight, ops.RouteToAll(3, Experts)), "all experts");
-        }
-    }
+    public void Experts_of_few_rows(string instructions) => ExpertsOf(rows: 29, instructions);
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Experts_of_many_rows(string instructions) => ExpertsOf(rows: 130, instructions);
 
     [Theory]
     [Trait(InstructionSetTests.Trait, "all")]
@@ -195,6 +175,35 @@ public class LinearTests
         for (int i = 0; i < 3; i++)
             Run();
         Assert.Equal(0, Run());
+    }
+
+    private static void ExpertsOf(int rows, string instructions)
+    {
+        Random random = new(3);
+        const int Experts = 5, Used = 2;
+        using CpuOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        foreach (string format in (string[])["Q4_K", "MXFP4", "BF16", "IQ2_XS"])
+        {
+            WeightData data = RandomWeights.Data(WeightFormats.Get(format), 256, 37, random, Experts);
+            Weight weight = ops.LoadWeight(data), reference = scalar.LoadWeight(data);
+            Tensor bias = RandomTensor(scalar, Experts, 37, random);
+            Tensor logits = RandomTensor(scalar, rows, Experts, random);
+            Router router = new(Used, Gating.Softmax) { Normalize = true };
+            Routing routing = ops.Route(logits, router), expectedRouting = scalar.Route(logits, router);
+            AssertSame(expectedRouting.Weights, routing.Weights, "weights");
+            foreach (int inputs in (int[])[rows, rows * Used])
+            {
+                Tensor x = RandomTensor(scalar, inputs, 256, random);
+                Tensor y = ops.ExpertLinear(x, weight, routing, bias);
+                AssertSame(scalar.ExpertLinear(x, reference, expectedRouting, bias), y, $"{format} of {inputs} rows");
+                AssertSame(scalar.Combine(y, expectedRouting), ops.Combine(y, routing), "combined");
+            }
+            Tensor all = RandomTensor(scalar, 3, 256, random);
+            AssertSame(
+                scalar.ExpertLinear(all, reference, scalar.RouteToAll(3, Experts)),
+                ops.ExpertLinear(all, weight, ops.RouteToAll(3, Experts)), "all experts");
+        }
     }
 
     private static CpuOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
