@@ -1,5 +1,5 @@
-using Sluice.TestData;
 using Sluice.Tensors.Formats;
+using Sluice.TestData;
 
 namespace Sluice.Tensors.Cpu;
 

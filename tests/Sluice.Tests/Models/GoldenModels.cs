@@ -9,6 +9,13 @@ public sealed record GoldenModel(string Name, int[] Tokens, int Vocabulary, doub
 {
     public static IReadOnlyList<GoldenModel> All { get; } = Read();
 
+    /// <summary>The model of a name; skips the calling test where there are none.</summary>
+    public static GoldenModel Get(string name)
+    {
+        _ = SharedFiles.Shared("golden", "models");
+        return All.Single(golden => golden.Name == name);
+    }
+
     public string Path => SharedFiles.Shared("golden", "models", Name + ".gguf");
 
     /// <summary>The expected logits [tokens, vocabulary].</summary>
