@@ -10,7 +10,6 @@ namespace Sluice.Tensors.Formats;
 internal sealed class CodeBook
 {
     private readonly sbyte[] _points;
-    private readonly int _width;
 
     /// <summary>Unpacks a code book.</summary>
     /// <param name="width">Weights in a point.</param>
@@ -21,7 +20,7 @@ internal sealed class CodeBook
         int bits = BitOperations.Log2((uint)levels.Length - 1) + 1;
         byte[] bytes = new byte[Base64.GetMaxDecodedFromUtf8Length(packed.Length)];
         Base64.DecodeFromUtf8(packed, bytes, out _, out int length);
-        _width = width;
+        Width = width;
         _points = new sbyte[length * 8 / bits];
         uint pending = 0;
         int have = 0, next = 0;
@@ -38,11 +37,31 @@ internal sealed class CodeBook
         }
     }
 
+    private CodeBook(int width, sbyte[] points) => (Width, _points) = (width, points);
+
+    /// <summary>Weights in a point.</summary>
+    public int Width { get; }
+
+    /// <summary>Points: a power of two.</summary>
+    public int Count => _points.Length / Width;
+
     /// <summary>All points, one after the other.</summary>
     public ReadOnlySpan<sbyte> Points => _points;
 
     /// <summary>Writes a point.</summary>
-    public void Copy(int index, Span<sbyte> target) => _points.AsSpan(index * _width, _width).CopyTo(target);
+    public void Copy(int index, Span<sbyte> target) => _points.AsSpan(index * Width, Width).CopyTo(target);
+
+    /// <summary>The book of all points with 1 added to each of their weights, and then of all with 1 taken away.</summary>
+    public CodeBook UpAndDown()
+    {
+        sbyte[] both = new sbyte[2 * _points.Length];
+        for (int i = 0; i < _points.Length; i++)
+        {
+            both[i] = (sbyte)(_points[i] + 1);
+            both[_points.Length + i] = (sbyte)(_points[i] - 1);
+        }
+        return new CodeBook(Width, both);
+    }
 
     /// <summary>
     /// Negates weight j of 8 wherever bit j of <paramref name="signs"/> is set; the weights are not 0 (so that the

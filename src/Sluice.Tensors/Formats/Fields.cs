@@ -21,6 +21,13 @@ internal static class Fields
         return (float)half;
     }
 
+    /// <summary>Writes the low and the high 4 bits of each byte, one after the other.</summary>
+    public static void Nibbles(ReadOnlySpan<byte> source, Span<byte> target)
+    {
+        for (int i = 0; i < target.Length; i++)
+            target[i] = (byte)((source[i / 2] >> (i % 2 * 4)) & 15);
+    }
+
     /// <summary>Writes <c>target[i] = bits [shift, shift + bits) of source[i]</c>.</summary>
     public static void Extract(ReadOnlySpan<byte> source, int shift, int bits, Span<sbyte> target)
     {

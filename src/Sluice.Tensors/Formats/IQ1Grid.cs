@@ -56,4 +56,7 @@ internal static class IQ1Grid
         IaYlpkSmRqZKplKmVaZWplimYKZipoamkKaVppammaahpqSmpqYAqAKoCKgKqCCoIqgoqCqoUahUqFaoWaiAqIKoiKiKqJWooKiiqKioqqgFqRSp
         GakhqSWpQalQqVWpWqlhqWapaamQqZapAKoCqgiqCqogqiKqKKoqqlGqVKpWqoCqgqqIqoqqlaqgqqKqqKqqqg==
         """u8);
+
+    /// <summary>The points shifted up by an eighth, and after them shifted down: bit 11 of an index says which.</summary>
+    public static CodeBook Shifted { get; } = Points.UpAndDown();
 }

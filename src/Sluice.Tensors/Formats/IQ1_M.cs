@@ -13,28 +13,22 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq1_m.
 /// </summary>
 internal sealed class IQ1_M()
-    : IntegerFormat(TensorType.IQ1_M, blockSize: 256, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9)
+    : PointFormat(TensorType.IQ1_M, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9, unit: 0.125f, hasSigns: false)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ1Grid.Shifted;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
+        for (int i = 0; i < 32; i++)
+            indices[i] = (ushort)(block[i] | (((block[32 + i / 2] >> (i % 2 * 4)) & 15) << 8));
         int half = 0;
         for (int i = 0; i < 4; i++)
-            half |= BinaryPrimitives.ReadUInt16LittleEndian(block[(48 + 2 * i)..]) >> 12 << (4 * i);
-        float d = (float)BitConverter.UInt16BitsToHalf((ushort)half);
-        for (int g = 0; g < 16; g++)
         {
-            int scale = (BinaryPrimitives.ReadUInt16LittleEndian(block[(48 + g / 4 * 2)..]) >> (g % 4 * 3)) & 7;
-            scales[g] = d * (2 * scale + 1) * 0.125f;
+            int bits = BinaryPrimitives.ReadUInt16LittleEndian(block[(48 + 2 * i)..]);
+            half |= bits >> 12 << (4 * i);
+            for (int j = 0; j < 4; j++)
+                scales[4 * i + j] = (byte)((bits >> (3 * j)) & 7);
         }
-        for (int i = 0; i < 32; i++)
-        {
-            int qh = block[32 + i / 2] >> (i % 2 * 4);
-            Span<sbyte> q = quants.Slice(8 * i, 8);
-            IQ1Grid.Points.Copy(block[i] | ((qh & 7) << 8), q);
-            sbyte shift = (sbyte)((qh & 8) != 0 ? -1 : 1);
-            foreach (ref sbyte weight in q)
-                weight += shift;
-        }
+        return (float)BitConverter.UInt16BitsToHalf((ushort)half);
     }
 }

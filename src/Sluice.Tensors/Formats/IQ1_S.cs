@@ -14,20 +14,19 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq1_s.
 /// </summary>
 internal sealed class IQ1_S()
-    : IntegerFormat(TensorType.IQ1_S, blockSize: 256, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9)
+    : PointFormat(TensorType.IQ1_S, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9, unit: 0.125f, hasSigns: false)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ1Grid.Shifted;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
-        float d = Fields.Half(block, 0);
         for (int g = 0; g < 8; g++)
         {
             int qh = BinaryPrimitives.ReadUInt16LittleEndian(block[(34 + 2 * g)..]);
-            scales[g] = d * (2 * ((qh >> 12) & 7) + 1) * 0.125f;
-            Span<sbyte> group = quants.Slice(32 * g, 32);
+            scales[g] = (byte)((qh >> 12) & 7);
             for (int i = 0; i < 4; i++)
-                IQ1Grid.Points.Copy(block[2 + 4 * g + i] | (((qh >> (3 * i)) & 7) << 8), group[(8 * i)..]);
-            Fields.Add(group, (sbyte)((qh & 0x8000) != 0 ? -1 : 1));
+                indices[4 * g + i] = (ushort)(block[2 + 4 * g + i] | (((qh >> (3 * i)) & 7) << 8) | ((qh & 0x8000) >> 4));
         }
+        return Fields.Half(block, 0);
     }
 }

@@ -13,20 +13,16 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq2_s.
 /// </summary>
 internal sealed class IQ2_S()
-    : IntegerFormat(TensorType.IQ2_S, blockSize: 256, blockBytes: 82, groupSize: 16, lowest: -43, highest: 43)
+    : PointFormat(TensorType.IQ2_S, blockBytes: 82, groupSize: 16, lowest: -43, highest: 43, unit: 0.125f, hasSigns: true)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ2Grids.S;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
-        float d = Fields.Half(block, 0);
-        for (int g = 0; g < 16; g++)
-            scales[g] = d * (0.5f + ((block[74 + g / 2] >> (g % 2 * 4)) & 15)) * 0.25f;
         for (int i = 0; i < 32; i++)
-        {
-            int high = (block[66 + i / 4] >> (i % 4 * 2)) & 3;
-            Span<sbyte> q = quants.Slice(8 * i, 8);
-            IQ2Grids.S.Copy(block[2 + i] | (high << 8), q);
-            CodeBook.Negate(block[34 + i], q);
-        }
+            indices[i] = (ushort)(block[2 + i] | (((block[66 + i / 4] >> (i % 4 * 2)) & 3) << 8));
+        block.Slice(34, 32).CopyTo(signs);
+        Fields.Nibbles(block[74..], scales);
+        return Fields.Half(block, 0);
     }
 }

@@ -13,20 +13,19 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq2_xs.
 /// </summary>
 internal sealed class IQ2_XS()
-    : IntegerFormat(TensorType.IQ2_XS, blockSize: 256, blockBytes: 74, groupSize: 16, lowest: -43, highest: 43)
+    : PointFormat(TensorType.IQ2_XS, blockBytes: 74, groupSize: 16, lowest: -43, highest: 43, unit: 0.125f, hasSigns: true)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ2Grids.Xs;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
-        float d = Fields.Half(block, 0);
-        for (int g = 0; g < 16; g++)
-            scales[g] = d * (0.5f + ((block[66 + g / 2] >> (g % 2 * 4)) & 15)) * 0.25f;
         for (int i = 0; i < 32; i++)
         {
             uint code = BinaryPrimitives.ReadUInt16LittleEndian(block[(2 + 2 * i)..]);
-            Span<sbyte> q = quants.Slice(8 * i, 8);
-            IQ2Grids.Xs.Copy((int)(code & 511), q);
-            CodeBook.Negate(CodeBook.EvenSigns(code >> 9), q);
+            indices[i] = (ushort)(code & 511);
+            signs[i] = CodeBook.EvenSigns(code >> 9);
         }
+        Fields.Nibbles(block[66..], scales);
+        return Fields.Half(block, 0);
     }
 }

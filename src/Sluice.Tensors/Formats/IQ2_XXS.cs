@@ -14,23 +14,23 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq2_xxs.
 /// </summary>
 internal sealed class IQ2_XXS()
-    : IntegerFormat(TensorType.IQ2_XXS, blockSize: 256, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43)
+    : PointFormat(TensorType.IQ2_XXS, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43, unit: 0.125f, hasSigns: true)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ2Grids.Xxs;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
-        float d = Fields.Half(block, 0);
         for (int g = 0; g < 8; g++)
         {
             ReadOnlySpan<byte> group = block.Slice(2 + 8 * g, 8);
-            uint signs = BinaryPrimitives.ReadUInt32LittleEndian(group[4..]);
-            scales[g] = d * (0.5f + (signs >> 28)) * 0.25f;
+            uint bits = BinaryPrimitives.ReadUInt32LittleEndian(group[4..]);
+            scales[g] = (byte)(bits >> 28);
             for (int i = 0; i < 4; i++)
             {
-                Span<sbyte> q = quants.Slice(32 * g + 8 * i, 8);
-                IQ2Grids.Xxs.Copy(group[i], q);
-                CodeBook.Negate(CodeBook.EvenSigns((signs >> (7 * i)) & 127), q);
+                indices[4 * g + i] = group[i];
+                signs[4 * g + i] = CodeBook.EvenSigns((bits >> (7 * i)) & 127);
             }
         }
+        return Fields.Half(block, 0);
     }
 }

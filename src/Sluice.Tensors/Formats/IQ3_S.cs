@@ -13,20 +13,16 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq3_s.
 /// </summary>
 internal sealed class IQ3_S()
-    : IntegerFormat(TensorType.IQ3_S, blockSize: 256, blockBytes: 110, groupSize: 32, lowest: -15, highest: 15)
+    : PointFormat(TensorType.IQ3_S, blockBytes: 110, groupSize: 32, lowest: -15, highest: 15, unit: 1, hasSigns: true)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ3Grids.S;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
-        float d = Fields.Half(block, 0);
-        for (int g = 0; g < 8; g++)
-            scales[g] = d * (1 + 2 * ((block[106 + g / 2] >> (g % 2 * 4)) & 15));
         for (int i = 0; i < 64; i++)
-        {
-            int high = (block[66 + i / 8] >> (i % 8)) & 1;
-            IQ3Grids.S.Copy(block[2 + i] | (high << 8), quants.Slice(4 * i, 4));
-        }
-        for (int i = 0; i < 32; i++)
-            CodeBook.Negate(block[74 + i], quants.Slice(8 * i, 8));
+            indices[i] = (ushort)(block[2 + i] | (((block[66 + i / 8] >> (i % 8)) & 1) << 8));
+        block.Slice(74, 32).CopyTo(signs);
+        Fields.Nibbles(block[106..], scales);
+        return Fields.Half(block, 0);
     }
 }

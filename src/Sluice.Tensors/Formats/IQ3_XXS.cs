@@ -14,24 +14,21 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq3_xxs.
 /// </summary>
 internal sealed class IQ3_XXS()
-    : IntegerFormat(TensorType.IQ3_XXS, blockSize: 256, blockBytes: 98, groupSize: 32, lowest: -62, highest: 62)
+    : PointFormat(TensorType.IQ3_XXS, blockBytes: 98, groupSize: 32, lowest: -62, highest: 62, unit: 0.25f, hasSigns: true)
 {
-    private protected override void DecomposeBlock(
-        ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
+    public override CodeBook Points => IQ3Grids.Xxs;
+
+    public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
-        float d = Fields.Half(block, 0);
+        for (int i = 0; i < 64; i++)
+            indices[i] = block[2 + i];
         for (int g = 0; g < 8; g++)
         {
-            uint signs = BinaryPrimitives.ReadUInt32LittleEndian(block[(66 + 4 * g)..]);
-            scales[g] = d * (0.5f + (signs >> 28)) * 0.5f;
+            uint bits = BinaryPrimitives.ReadUInt32LittleEndian(block[(66 + 4 * g)..]);
+            scales[g] = (byte)(bits >> 28);
             for (int i = 0; i < 4; i++)
-            {
-                ReadOnlySpan<byte> indices = block.Slice(2 + 8 * g + 2 * i, 2);
-                Span<sbyte> q = quants.Slice(32 * g + 8 * i, 8);
-                IQ3Grids.Xxs.Copy(indices[0], q);
-                IQ3Grids.Xxs.Copy(indices[1], q[4..]);
-                CodeBook.Negate(CodeBook.EvenSigns((signs >> (7 * i)) & 127), q);
-            }
+                signs[4 * g + i] = CodeBook.EvenSigns((bits >> (7 * i)) & 127);
         }
+        return Fields.Half(block, 0);
     }
 }

@@ -101,6 +101,43 @@ public unsafe class KernelsTests
         }
     }
 
+    [Fact]
+    public void Unpacked_points_are_the_decomposed_ones()
+    {
+        const int Columns = 768, Rows = Panels.Height + 3;
+        Random random = new(4);
+        using WorkerPool pool = new(1);
+        sbyte[] quants = new sbyte[Columns];
+        foreach (PointFormat format in WeightFormats.All.OfType<PointFormat>())
+        {
+            WeightData data = RandomWeights.Data(format, Columns, Rows, random, experts: 2);
+            using PackedPoints panels = Assert.IsType<PackedPoints>(Panels.Load(data, pool));
+            float[] scales = new float[Columns / format.GroupSize];
+            for (int panel = 0; panel < 4; panel++)
+            {
+                foreach ((int start, int columns) in ((int, int)[])[(0, Columns), (256, 256), (512, 256)])
+                {
+                    using GuardedTensors memory = new();
+                    int groups = columns / IntegerPanels.Group, parts = panels.Kind.Parts;
+                    byte* room = memory.Allocate(columns * Panels.Height);
+                    float* unpackedScales = (float*)memory.Allocate(groups * panels.Kind.ScalesPerGroup * sizeof(float));
+                    byte* codes = panels.Unpack(panel, start, groups, room, unpackedScales);
+                    for (int r = 0; r < (panel % 2 == 0 ? Panels.Height : Rows - Panels.Height); r++)
+                    {
+                        format.Decompose(data.Row(panel % 2 * Panels.Height + r, panel / 2), quants, scales, []);
+                        for (int c = 0; c < columns; c++)
+                        {
+                            int code = codes[(c / 4 * Panels.Height + r) * 4 + c % 4];
+                            Assert.Equal(quants[start + c], code - panels.Kind.Offset);
+                        }
+                        for (int g = 0; g < groups * parts; g++)
+                            Assert.Equal(scales[start / format.GroupSize + g], unpackedScales[g * Panels.Height + r]);
+                    }
+                }
+            }
+        }
+    }
+
     private static byte* RandomBytes(GuardedTensors memory, int count, Random random, int max)
     {
         byte* bytes = memory.Allocate(count);

@@ -42,6 +42,8 @@ internal abstract class Panels : IDisposable
             throw new NotSupportedException($"{data.Name}: blocks of {data.Format.BlockSize} weights do not divide {Stretch}.");
         if (data.Format.Integer is { } format)
         {
+            if (format is PointFormat points)
+                return new PackedPoints(data, points, pool);
             return IntegerLayout.Find(format) is { } layout
                 ? new PackedIntegers(data, format, layout, pool)
                 : new StoredIntegers(data, format);

@@ -55,7 +55,7 @@ internal abstract unsafe class ScaleLayout(IntegerFormat format)
     public abstract void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    protected static (Vector256<float> Low, Vector256<float> High) BytesToSingles(Vector128<sbyte> bytes)
+    internal static (Vector256<float> Low, Vector256<float> High) BytesToSingles(Vector128<sbyte> bytes)
     {
         (Vector128<short> low, Vector128<short> high) = Vector128.Widen(bytes);
         (Vector256<int> a, _) = Vector256.Widen(Vector256.Create(low, low));
@@ -63,7 +63,7 @@ internal abstract unsafe class ScaleLayout(IntegerFormat format)
         return (Vector256.ConvertToSingle(a), Vector256.ConvertToSingle(b));
     }
 
-    protected static ushort ToHalf(float scale, string name)
+    internal static ushort ToHalf(float scale, string name)
     {
         if (!float.IsFinite(scale))
             throw new InvalidDataException($"{name} has a scale of {scale}.");
