@@ -102,6 +102,7 @@ public unsafe class KernelsTests
     }
 
     [Fact]
+    [Trait(InstructionSetTests.Trait, "all")]
     public void Unpacked_points_are_the_decomposed_ones()
     {
         const int Columns = 768, Rows = Panels.Height + 3;

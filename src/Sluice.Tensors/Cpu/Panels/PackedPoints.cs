@@ -132,18 +132,18 @@ internal sealed unsafe class PackedPoints : IntegerPanels
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void LookUpFours(uint* book, ushort* indices, int points, uint* codes)
     {
-        for (int i = 0; i < points * Height; i += 8)
+        for (int i = 0; i < points * Height; i += 16)
         {
-            codes[i] = book[indices[i]];
-            codes[i + 1] = book[indices[i + 1]];
-            codes[i + 2] = book[indices[i + 2]];
-            codes[i + 3] = book[indices[i + 3]];
-            codes[i + 4] = book[indices[i + 4]];
-            codes[i + 5] = book[indices[i + 5]];
-            codes[i + 6] = book[indices[i + 6]];
-            codes[i + 7] = book[indices[i + 7]];
+            LookUpRows(book, indices + i).Store(codes + i);
+            LookUpRows(book, indices + i + 4).Store(codes + i + 4);
+            LookUpRows(book, indices + i + 8).Store(codes + i + 8);
+            LookUpRows(book, indices + i + 12).Store(codes + i + 12);
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<uint> LookUpRows(uint* book, ushort* indices) =>
+        Vector128.Create(book[indices[0]], book[indices[1]], book[indices[2]], book[indices[3]]);
 
     // A code is q + offset: its negative's is 2 offset - code.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
