@@ -1,0 +1,75 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
+using Sluice.Tokenizers.Templates.Values;
+
+namespace Sluice.Tokenizers.Templates.Functions;
+
+/// <summary>The methods of texts, lists, tuples, dictionaries and numbers. Those that would change a value are refused.</summary>
+internal static class Methods
+{
+    private static readonly FunctionTable Texts = TextMethods.Create();
+    private static readonly FunctionTable Sequences = CreateSequences();
+    private static readonly FunctionTable Dicts = CreateDicts();
+    private static readonly FunctionTable Numbers = CreateNumbers();
+
+    public static bool TryFind(object? value, string name, [NotNullWhen(true)] out BuiltIn? method)
+    {
+        method = value switch
+        {
+            string or Markup => Texts,
+            SequenceValue or RangeValue when name != "copy" || value is ListValue => Sequences,
+            DictValue => Dicts,
+            bool or long or BigInteger or double => Numbers,
+            _ => null,
+        } is { } table ? table.Find(name) : null;
+        return method is not null;
+    }
+
+    /// <summary>Whether a method of this name would change the value.</summary>
+    public static bool Mutates(object? value, string name) => value switch
+    {
+        ListValue => name is "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort",
+        DictValue => name is "clear" or "pop" or "popitem" or "setdefault" or "update",
+        _ => false,
+    };
+
+    private static FunctionTable CreateSequences()
+    {
+        FunctionTable table = new();
+        table.Add("index", (renderer, value, arguments) =>
+        {
+            object?[] items = Value.ToArray(value, renderer.Budget);
+            int index = Array.FindIndex(items, item => Equality.AreEqual(item, arguments[0], renderer.Budget));
+            return index >= 0 ? (long)index : throw new TemplateException($"{ValueWriter.Text(new ListValue([arguments[0]]), renderer.Budget)[1..^1]} is not in list");
+        }, ("value", CallArguments.Required));
+        table.Add("count", (renderer, value, arguments) =>
+            Value.ToArray(value, renderer.Budget).LongCount(item => Equality.AreEqual(item, arguments[0], renderer.Budget)),
+            ("value", CallArguments.Required));
+        table.Add("copy", (_, value, _) => value);
+        return table;
+    }
+
+    private static FunctionTable CreateDicts()
+    {
+        FunctionTable table = new();
+        table.Add("get", (renderer, value, arguments) =>
+            ((DictValue)value!).TryGet(arguments[0], renderer.Budget, out object? found) ? found : arguments[1],
+            ("key", CallArguments.Required), ("default", null));
+        table.Add("keys", (_, value, _) => new DictView("keys", (DictValue)value!));
+        table.Add("values", (_, value, _) => new DictView("values", (DictValue)value!));
+        table.Add("items", (_, value, _) => new DictView("items", (DictValue)value!));
+        table.Add("copy", (_, value, _) => value);
+        return table;
+    }
+
+    private static FunctionTable CreateNumbers()
+    {
+        FunctionTable table = new();
+        table.Add("is_integer", (_, value, _) => value is not double number || Number.TryWhole(number, out BigInteger _));
+        table.Add("bit_length", (_, value, _) => Number.TryInteger(value, out BigInteger integer)
+            ? BigInteger.Abs(integer).GetBitLength()
+            : throw new TemplateException("'float object' has no attribute 'bit_length'"));
+        table.Add("conjugate", (_, value, _) => value);
+        return table;
+    }
+}
