@@ -12,7 +12,7 @@ internal sealed class CallArguments(object?[] positional, (string Name, object? 
 
     public (string Name, object? Value)[] Named { get; } = named;
 
-    /// <summary>The values of some parameters.</summary>
+    /// <summary>The values of some parameters; one without a name cannot be given by name.</summary>
     /// <exception cref="TemplateException">One is missing, or there is one too many.</exception>
     public object?[] Bind(string function, params ReadOnlySpan<(string Name, object? Default)> parameters)
     {
@@ -35,7 +35,7 @@ internal sealed class CallArguments(object?[] positional, (string Name, object? 
         int missing = Array.IndexOf(values, Required);
         return missing < 0
             ? values
-            : throw new TemplateException($"{function}() missing required argument '{parameters[missing].Name}'");
+            : throw new TemplateException($"{function}() misses its {missing + 1}. argument");
     }
 
     /// <summary>A named argument that a function takes beside any number of others.</summary>

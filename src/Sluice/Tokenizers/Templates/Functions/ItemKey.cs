@@ -10,12 +10,15 @@ namespace Sluice.Tokenizers.Templates.Functions;
 /// </summary>
 internal static class ItemKey
 {
-    public static Func<object?, object?> Of(object? attribute, Budget budget)
+    /// <param name="attribute">The argument.</param>
+    /// <param name="budget">Pays.</param>
+    /// <param name="fallback">What stands for a part of the path that is not there; null for what is undefined.</param>
+    public static Func<object?, object?> Of(object? attribute, Budget budget, object? fallback = null)
     {
         if (attribute is null)
             return static item => item;
         object?[] path = Path(attribute);
-        return item => Follow(item, path, budget);
+        return item => Follow(item, path, fallback, budget);
     }
 
     /// <summary>As above, with texts in lower case.</summary>
@@ -44,10 +47,14 @@ internal static class ItemKey
         part.Length > 0 && !part.AsSpan().ContainsAnyExceptInRange('0', '9')
         && long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out long index) ? index : part;
 
-    private static object? Follow(object? item, object?[] path, Budget budget)
+    private static object? Follow(object? item, object?[] path, object? fallback, Budget budget)
     {
         foreach (object? part in path)
+        {
             item = Access.Element(item, part, budget);
+            if (item is Undefined && fallback is not null)
+                item = fallback;
+        }
         return item;
     }
 }

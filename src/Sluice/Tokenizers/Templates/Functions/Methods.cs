@@ -41,10 +41,10 @@ internal static class Methods
             object?[] items = Value.ToArray(value, renderer.Budget);
             int index = Array.FindIndex(items, item => Equality.AreEqual(item, arguments[0], renderer.Budget));
             return index >= 0 ? (long)index : throw new TemplateException($"{ValueWriter.Text(new ListValue([arguments[0]]), renderer.Budget)[1..^1]} is not in list");
-        }, ("value", CallArguments.Required));
+        }, ("", CallArguments.Required));
         table.Add("count", (renderer, value, arguments) =>
             Value.ToArray(value, renderer.Budget).LongCount(item => Equality.AreEqual(item, arguments[0], renderer.Budget)),
-            ("value", CallArguments.Required));
+            ("", CallArguments.Required));
         table.Add("copy", (_, value, _) => value);
         return table;
     }
@@ -54,7 +54,7 @@ internal static class Methods
         FunctionTable table = new();
         table.Add("get", (renderer, value, arguments) =>
             ((DictValue)value!).TryGet(arguments[0], renderer.Budget, out object? found) ? found : arguments[1],
-            ("key", CallArguments.Required), ("default", null));
+            ("", CallArguments.Required), ("", null));
         table.Add("keys", (_, value, _) => new DictView("keys", (DictValue)value!));
         table.Add("values", (_, value, _) => new DictView("values", (DictValue)value!));
         table.Add("items", (_, value, _) => new DictView("items", (DictValue)value!));

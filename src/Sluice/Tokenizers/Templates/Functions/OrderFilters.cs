@@ -70,8 +70,7 @@ internal static class OrderFilters
     {
         Budget budget = renderer.Budget;
         bool caseSensitive = Value.IsTrue(arguments[2]);
-        Func<object?, object?> found = ItemKey.Of(arguments[0], budget);
-        Func<object?, object?> own = item => found(item) is var key && key is Undefined && arguments[1] is not null ? arguments[1] : key;
+        Func<object?, object?> own = ItemKey.Of(arguments[0], budget, fallback: arguments[1]);
         Func<object?, object?> lower = ItemKey.IgnoringCase(null, caseSensitive, budget);
         List<object?> groups = [];
         List<object?> group = [];

@@ -37,11 +37,10 @@ internal static class SelectionFilters
     {
         if (arguments.Positional.Length == 0 && arguments.TryTake("attribute", out object? attribute, out CallArguments rest))
         {
-            bool hasDefault = rest.TryTake("default", out object? fallback, out rest) && fallback is not null;
+            _ = rest.TryTake("default", out object? fallback, out rest);
             if (rest.Named.Length > 0)
                 throw new TemplateException($"Unexpected keyword argument '{rest.Named[0].Name}'");
-            Func<object?, object?> key = ItemKey.Of(attribute, renderer.Budget);
-            return item => key(item) is var found && found is Undefined && hasDefault ? fallback : found;
+            return ItemKey.Of(attribute, renderer.Budget, fallback);
         }
         if (arguments.Positional.Length == 0)
             throw new TemplateException("map requires a filter argument");

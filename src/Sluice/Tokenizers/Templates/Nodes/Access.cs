@@ -16,10 +16,12 @@ internal sealed class Subscript(int line, Expression target, Expression key) : E
         Access.Element(renderer.Evaluate(target), renderer.Evaluate(key), renderer.Budget);
 }
 
-/// <summary><c>start:stop:step</c> between brackets.</summary>
-internal sealed class SliceExpression(int line, Expression? start, Expression? stop, Expression? step) : Expression(line)
+/// <summary><c>target[start:stop:step]</c></summary>
+internal sealed class SliceExpression(int line, Expression target, Expression? start, Expression? stop, Expression? step)
+    : Expression(line)
 {
-    public override object? Evaluate(Renderer renderer) => new Slice(Part(start, renderer), Part(stop, renderer), Part(step, renderer));
+    public override object? Evaluate(Renderer renderer) => Access.Part(
+        renderer.Evaluate(target), new Slice(Part(start, renderer), Part(stop, renderer), Part(step, renderer)), renderer.Budget);
 
     private static object? Part(Expression? part, Renderer renderer) => part is null ? null : renderer.Evaluate(part);
 }

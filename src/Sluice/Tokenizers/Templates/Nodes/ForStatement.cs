@@ -8,21 +8,18 @@ internal sealed class ForStatement(
     int line, Target target, Expression source, Expression? test, bool recursive, Statement[] body, Statement[] otherwise)
     : Statement(line)
 {
-    public override Flow Execute(Renderer renderer)
-    {
+    public override Flow Execute(Renderer renderer) =>
         Run(renderer, renderer.Scope, renderer.Evaluate(source), depth: 0);
-        return Flow.Next;
-    }
 
     /// <summary>What <c>loop(source)</c> in a recursive loop gives: the loop over that, as text.</summary>
     public string Recurse(Renderer renderer, Scope outer, object? elements, int depth)
     {
         if (!recursive)
             throw new TemplateException("The loop must have the 'recursive' marker to be called recursively.");
-        return renderer.Capture(() => Run(renderer, outer, elements, depth));
+        return renderer.Capture(() => _ = Run(renderer, outer, elements, depth));
     }
 
-    private void Run(Renderer renderer, Scope outer, object? elements, int depth)
+    private Flow Run(Renderer renderer, Scope outer, object? elements, int depth)
     {
         LoopValue loop = new(this, outer, elements, Chosen(renderer, outer, elements), test is null, depth, renderer.Budget);
         bool any = false;
@@ -35,8 +32,8 @@ internal sealed class ForStatement(
             if (renderer.RunIn(scope, body) == Flow.Break)
                 break;
         }
-        if (!any)
-            _ = renderer.RunIn(new Scope(outer), otherwise);
+        // A jump in the else part is one of the loop around this.
+        return any ? Flow.Next : renderer.RunIn(new Scope(outer), otherwise);
     }
 
     // The test is made when its element's turn comes: what the body changed before counts.

@@ -24,6 +24,8 @@ internal sealed class LoopValue(
 
     public override string CallName => "loop";
 
+    public override void WriteRepr(ValueWriter writer) => writer.Write($"<LoopContext {_index + 1}/{Length}>");
+
     public object? Current { get; private set; }
 
     public bool MoveNext()

@@ -23,6 +23,17 @@ internal sealed class Print(int line, Expression value) : Statement(line)
     }
 }
 
+/// <summary><c>{% print a, b %}</c></summary>
+internal sealed class PrintAll(int line, Expression[] values) : Statement(line)
+{
+    public override Flow Execute(Renderer renderer)
+    {
+        foreach (Expression value in values)
+            renderer.Output.WriteText(renderer.Evaluate(value));
+        return Flow.Next;
+    }
+}
+
 /// <summary><c>{% break %}</c> and <c>{% continue %}</c></summary>
 internal sealed class Jump(int line, Flow flow) : Statement(line)
 {

@@ -113,6 +113,8 @@ internal sealed class Lexer
             return false;
         _position = end;
         EndTag(_source[_position], mayTrim: false);
+        if (_position == _source.Length)
+            return true; // as Jinja2 has it
         for (int i = _position; (i = _source.IndexOf("{%", i, StringComparison.Ordinal)) >= 0; i++)
         {
             int inside = i + 2;

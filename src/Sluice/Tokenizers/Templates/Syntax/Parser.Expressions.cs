@@ -35,16 +35,14 @@ internal sealed partial class Parser
     private Expression ParseExpression()
     {
         Enter();
-        bool guarded = _guarded;
-        int line = _tokens.Current.Line;
+        int line = _tokens.Current.Line, unknown = _unknown.Count;
         Expression value = ParseOr();
         while (_tokens.TryTakeName("if"))
         {
-            _guarded = true;
             Expression test = ParseOr();
             Expression? otherwise = _tokens.TryTakeName("else") ? ParseExpression() : null;
             value = new Conditional(line, test, value, otherwise);
-            _guarded = guarded;
+            _unknown.RemoveRange(unknown, _unknown.Count - unknown);
         }
         Leave();
         return value;
@@ -258,7 +256,7 @@ internal sealed partial class Parser
             if (_tokens.TryTakeOperator("."))
                 value = ParseAttribute(token.Line, value);
             else if (_tokens.TryTakeOperator("["))
-                value = new Subscript(token.Line, value, ParseSubscript(token.Line));
+                value = ParseSubscript(token.Line, value);
             else if (token.IsOperator("("))
                 value = new CallExpression(token.Line, value, ParseArguments());
             else
@@ -277,55 +275,41 @@ internal sealed partial class Parser
         };
     }
 
-    private Expression ParseSubscript(int line)
+    /// <summary>A key, several keys, or a slice.</summary>
+    private Expression ParseSubscript(int line, Expression target)
     {
         List<Expression> keys = [];
-        bool isTuple = false;
         while (!_tokens.Current.IsOperator("]"))
         {
             if (keys.Count > 0)
                 _tokens.ExpectOperator(",");
-            isTuple |= keys.Count > 0;
-            keys.Add(ParseSubscribed(line));
+            Expression? key = _tokens.Current.IsOperator(":") ? null : ParseExpression();
+            if (_tokens.Current.IsOperator(":"))
+            {
+                return keys.Count == 0
+                    ? ParseSlice(line, target, key)
+                    : throw Fail("a slice cannot stand among other subscripts");
+            }
+            keys.Add(key!);
         }
-        if (keys.Count == 0)
-            throw Fail("expected subscript expression");
         _tokens.Take();
-        return isTuple ? new TupleExpression(line, [.. keys]) : keys[0];
+        return new Subscript(line, target, keys.Count == 1 ? keys[0] : new TupleExpression(line, [.. keys]));
     }
 
-    /// <summary>A key, or a slice.</summary>
-    private Expression ParseSubscribed(int line)
+    private SliceExpression ParseSlice(int line, Expression target, Expression? start)
     {
-        Expression? start = null;
-        if (!_tokens.Current.IsOperator(":"))
-        {
-            start = ParseExpression();
-            if (!_tokens.Current.IsOperator(":"))
-                return start;
-        }
         _tokens.Take();
         Expression? stop = IsSliceEnd() ? null : ParseExpression();
         Expression? step = _tokens.TryTakeOperator(":") && !IsSliceEnd() ? ParseExpression() : null;
-        return new SliceExpression(line, start, stop, step);
+        _tokens.ExpectOperator("]");
+        return new SliceExpression(line, target, start, stop, step);
     }
 
-    private bool IsSliceEnd() => _tokens.Current.Kind == TokenKind.Operator && _tokens.Current.Text is ":" or "]" or ",";
+    private bool IsSliceEnd() => _tokens.Current.Kind == TokenKind.Operator && _tokens.Current.Text is ":" or "]";
 
     /// <summary>Filters, tests, and calls of what they give.</summary>
-    /// <param name="value">What is filtered; null for a block's content.</param>
-    /// <param name="afterPipe">For a block's content: whether a | stands before the first filter.</param>
-    private Expression ParseFilters(Expression? value, bool afterPipe = false)
+    private Expression ParseFilters(Expression value)
     {
-        if (value is null)
-        {
-            if (afterPipe)
-                _tokens.ExpectOperator("|");
-            value = ParseFilter(null);
-            while (_tokens.TryTakeOperator("|"))
-                value = ParseFilter(value);
-            return value;
-        }
         while (true)
         {
             Token token = _tokens.Current;
@@ -346,7 +330,7 @@ internal sealed partial class Parser
         string name = ParseDottedName();
         BuiltIn? filter = Filters.Table.Find(name);
         if (filter is null && !_guarded)
-            throw new TemplateException($"No filter named '{name}'.", line);
+            _unknown.Add(new TemplateException($"No filter named '{name}'.", line));
         return new FilterExpression(line, value, name, filter, _tokens.Current.IsOperator("(") ? ParseArguments() : ArgumentList.Empty);
     }
 
@@ -370,7 +354,7 @@ internal sealed partial class Parser
         }
         BuiltIn? test = Tests.Table.Find(name);
         if (test is null && !_guarded)
-            throw new TemplateException($"No test named '{name}'.", line);
+            _unknown.Add(new TemplateException($"No test named '{name}'.", line));
         Expression result = new TestExpression(line, value, name, test, arguments);
         return negated ? new Not(line, result) : result;
     }

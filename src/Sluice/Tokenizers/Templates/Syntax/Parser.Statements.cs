@@ -76,10 +76,9 @@ internal sealed partial class Parser
             case "with":
                 return ParseWith(line);
             case "print":
-                return new Print(line, ParseTuple());
+                return ParsePrint(line);
             case "filter":
-                Expression filter = ParseFilters(null);
-                return new FilterBlock(line, (FilterExpression)filter, ParseScope("endfilter"));
+                return new FilterBlock(line, ParseBlockFilter(), ParseScope("endfilter"));
             case "generation":
                 return new ScopeBlock(line, ParseSeparate(() => ParseScope("endgeneration")));
             case "block":
@@ -148,8 +147,32 @@ internal sealed partial class Parser
             throw new TemplateException("Can't assign to special loop variable in for-loop", line);
         if (_tokens.TryTakeOperator("="))
             return new SetStatement(line, target, ParseTuple());
-        FilterExpression? filter = _tokens.Current.IsOperator("|") ? (FilterExpression)ParseFilters(null, afterPipe: true) : null;
+        FilterExpression? filter = _tokens.TryTakeOperator("|") ? ParseBlockFilter() : null;
         return new SetBlock(line, target, filter, ParseScope("endset"));
+    }
+
+    private PrintAll ParsePrint(int line)
+    {
+        List<Expression> values = [];
+        while (_tokens.Current.Kind != TokenKind.BlockEnd)
+        {
+            if (values.Count > 0)
+                _tokens.ExpectOperator(",");
+            values.Add(ParseExpression());
+        }
+        return new PrintAll(line, [.. values]);
+    }
+
+    /// <summary>The filters of what a block writes.</summary>
+    private FilterExpression ParseBlockFilter()
+    {
+        bool guarded = _guarded;
+        _guarded = false;
+        FilterExpression filter = ParseFilter(null);
+        while (_tokens.TryTakeOperator("|"))
+            filter = ParseFilter(filter);
+        _guarded = guarded;
+        return filter;
     }
 
     private MacroStatement ParseMacro(int line)

@@ -19,6 +19,7 @@ internal sealed partial class Parser
 
     // Jinja reports a filter or test that does not exist when it reads the template, except directly within an "if", where
     // templates guard against older versions: there it is an error only if it is reached.
+    private readonly List<TemplateException> _unknown = [];
     private bool _guarded;
 
     private Parser(List<Token> tokens) => _tokens = new TokenReader(tokens);
@@ -30,7 +31,8 @@ internal sealed partial class Parser
         if (source.Length > MaxSourceLength)
             throw new TemplateException($"the template is longer than {MaxSourceLength} characters");
         Parser parser = new(Lexer.Read(source));
-        return parser.ParseBody();
+        Statement[] body = parser.ParseBody();
+        return parser._unknown.Count == 0 ? body : throw parser._unknown[0];
     }
 
     private void Enter()

@@ -30,6 +30,16 @@ internal static class Access
             : new Undefined($"{Value.Describe(target)} has no element {repr}");
     }
 
+    /// <summary><c>target[start:stop:step]</c>, where Jinja2 leaves errors to Python.</summary>
+    public static object? Part(object? target, Slice slice, Budget budget)
+    {
+        if (TryElement(target, slice, budget, out object? value))
+            return value;
+        throw (target as Undefined)?.Failure() ?? new TemplateException(target is SequenceValue or RangeValue or string or Markup
+            ? "slice indices must be integers or None"
+            : $"'{Value.TypeName(target)}' object has no slices");
+    }
+
     private static Undefined Missing(object? target, string name)
     {
         if (target is Undefined undefined)

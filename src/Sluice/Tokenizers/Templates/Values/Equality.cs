@@ -29,6 +29,7 @@ internal static class Equality
             (ListValue left, ListValue right) => AreEqual(left.Items, right.Items, budget),
             (TupleValue left, TupleValue right) => AreEqual(left.Items, right.Items, budget),
             (DictValue left, DictValue right) => AreEqual(left, right, budget),
+            (RangeValue left, RangeValue right) => left.Equals(right),
             (Undefined, Undefined) => true,
             _ => false,
         };

@@ -9,7 +9,13 @@ internal sealed class RangeValue(long start, long stop, long step, int count) : 
 
     public override long? Length => count;
 
+    private int Count => count;
+
     public override IEnumerable<object?>? Elements => Enumerable.Range(0, count).Select(i => (object?)At(i));
+
+    /// <summary>Whether both have the same elements.</summary>
+    public bool Equals(RangeValue other) => count == other.Count
+        && (count == 0 || (At(0) == other.At(0) && At(count - 1) == other.At(count - 1)));
 
     public override bool TryGetElement(object? key, Budget budget, out object? value)
     {

@@ -85,7 +85,7 @@ internal sealed record FormatSpec
                 : throw new TemplateException("Unknown format code or flag for object of type 'str'");
         }
         if (value is double or long or BigInteger or bool)
-            return value is bool && Type == '\0' ? FormatText(value is true ? "True" : "False", budget) : FormatNumber(value, budget);
+            return FormatNumber(value, budget);
         throw new TemplateException($"unsupported format string passed to {Value.TypeName(value)}.__format__");
     }
 

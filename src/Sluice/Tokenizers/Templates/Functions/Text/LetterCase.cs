@@ -130,6 +130,10 @@ internal static class LetterCase
 
     private static string TitleLetter(string letter)
     {
+        // The letters that are two have a form of their own for titles.
+        int digraph = letter.Length == 1 ? "ǆǄǉǇǌǊǳǱ".IndexOf(letter[0]) : -1;
+        if (digraph >= 0)
+            return "ǅǈǋǲ".Substring(digraph / 2, 1);
         string upper = Upper(letter);
         return upper.Length > letter.Length && letter.Length == 1 && upper.Length > 1
             ? upper[..1] + Lower(upper[1..])

@@ -6,7 +6,7 @@ namespace Sluice.Tokenizers.Templates.Functions;
 /// <summary>The methods of texts, as Python's <c>str</c> has them.</summary>
 internal static class TextMethods
 {
-    private static readonly (string, object?)[] InPart = [("sub", CallArguments.Required), ("start", null), ("end", null)];
+    private static readonly (string, object?)[] InPart = [("", CallArguments.Required), ("", null), ("", null)];
 
     private delegate object? Body(Budget budget, string text, object?[] arguments);
 
@@ -20,8 +20,8 @@ internal static class TextMethods
         AddSplits(table);
         table.AddFree("format", (renderer, value, arguments) => Made(value, TextFormat.Apply(
             Argument.Text(value), arguments, renderer.Budget)));
-        Add(table, "format_map", (budget, text, a) => TextFormat.Apply(text, Named(a[0]), budget), ("mapping", CallArguments.Required));
-        Add(table, "join", Join, ("iterable", CallArguments.Required));
+        Add(table, "format_map", (budget, text, a) => TextFormat.Apply(text, Named(a[0]), budget), ("", CallArguments.Required));
+        Add(table, "join", Join, ("", CallArguments.Required));
         return table;
     }
 
@@ -54,7 +54,7 @@ internal static class TextMethods
 
     private static void AddPadding(FunctionTable table)
     {
-        (string, object?)[] parameters = [("width", CallArguments.Required), ("fillchar", " ")];
+        (string, object?)[] parameters = [("", CallArguments.Required), ("", " ")];
         Add(table, "center", (budget, text, a) => Padding.Center(text, Argument.Integer(a[0]), Fill(a[1]), budget), parameters);
         Add(table, "ljust", (budget, text, a) => Padding.Right(text, Argument.Integer(a[0]), Fill(a[1]), budget), parameters);
         Add(table, "rjust", (budget, text, a) => Padding.Left(text, Argument.Integer(a[0]), Fill(a[1]), budget), parameters);
@@ -62,7 +62,7 @@ internal static class TextMethods
         {
             int sign = text.Length > 0 && text[0] is '-' or '+' ? 1 : 0;
             return text[..sign] + Padding.Left(text[sign..], Argument.Integer(a[0]) - sign, "0", budget);
-        }, ("width", CallArguments.Required));
+        }, ("", CallArguments.Required));
         Add(table, "expandtabs", (budget, text, a) => ExpandTabs(text, Argument.Integer(a[0]), budget), ("tabsize", 8L));
     }
 
@@ -78,13 +78,13 @@ internal static class TextMethods
         Add(table, "endswith", (budget, text, a) => Affix(text, a, static (s, x) => s.EndsWith(x, StringComparison.Ordinal), budget), InPart);
         Add(table, "replace", (budget, text, a) =>
             TextSearch.Replace(text, Argument.Text(a[0]), Argument.Text(a[1]), Argument.Integer(a[2]), budget),
-            ("old", CallArguments.Required), ("new", CallArguments.Required), ("count", -1L));
+            ("", CallArguments.Required), ("", CallArguments.Required), ("", -1L));
         Add(table, "removeprefix", (_, text, a) =>
             text.StartsWith(Argument.Text(a[0]), StringComparison.Ordinal) ? text[Argument.Text(a[0]).Length..] : text,
-            ("prefix", CallArguments.Required));
+            ("", CallArguments.Required));
         Add(table, "removesuffix", (_, text, a) =>
             text.EndsWith(Argument.Text(a[0]), StringComparison.Ordinal) ? text[..^Argument.Text(a[0]).Length] : text,
-            ("suffix", CallArguments.Required));
+            ("", CallArguments.Required));
     }
 
     private static void AddSplits(FunctionTable table)
@@ -92,11 +92,11 @@ internal static class TextMethods
         (string, object?)[] parameters = [("sep", null), ("maxsplit", -1L)];
         Add(table, "split", (budget, text, a) => TextSearch.Split(text, a[0], Argument.Integer(a[1]), false, budget), parameters);
         Add(table, "rsplit", (budget, text, a) => TextSearch.Split(text, a[0], Argument.Integer(a[1]), true, budget), parameters);
-        Add(table, "partition", (budget, text, a) => TextSearch.Partition(text, a[0], false, budget), ("sep", CallArguments.Required));
-        Add(table, "rpartition", (budget, text, a) => TextSearch.Partition(text, a[0], true, budget), ("sep", CallArguments.Required));
-        Add(table, "strip", (budget, text, a) => Strip.Both(text, a[0], budget), ("chars", null));
-        Add(table, "lstrip", (budget, text, a) => Strip.Left(text, a[0], budget), ("chars", null));
-        Add(table, "rstrip", (budget, text, a) => Strip.Right(text, a[0], budget), ("chars", null));
+        Add(table, "partition", (budget, text, a) => TextSearch.Partition(text, a[0], false, budget), ("", CallArguments.Required));
+        Add(table, "rpartition", (budget, text, a) => TextSearch.Partition(text, a[0], true, budget), ("", CallArguments.Required));
+        Add(table, "strip", (budget, text, a) => Strip.Both(text, a[0], budget), ("", null));
+        Add(table, "lstrip", (budget, text, a) => Strip.Left(text, a[0], budget), ("", null));
+        Add(table, "rstrip", (budget, text, a) => Strip.Right(text, a[0], budget), ("", null));
         Add(table, "splitlines", (budget, text, a) =>
         {
             object?[] lines = [.. Lines.Split(text, Value.IsTrue(a[0]))];
