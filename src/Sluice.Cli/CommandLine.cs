@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Sluice.Cli.Commands;
 using Sluice.Cli.Output;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Cli;
 
@@ -66,6 +67,7 @@ internal static class CommandLine
             PerplexityCommand.Create(),
             LogitsCommand.Create(),
             TokenizeCommand.Create(),
+            TemplateCommand.Create(),
             InspectCommand.Create(),
         };
         HelpOption help = root.Options.OfType<HelpOption>().Single();
@@ -101,7 +103,7 @@ internal static class CommandLine
         if (error is ArgumentException { ParamName: { } name })
             message = message.Replace($" (Parameter '{name}')", "");
         bool isExpected = error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException
-            or ArgumentException or InvalidOperationException or OutOfMemoryException;
+            or TemplateException or ArgumentException or InvalidOperationException or OutOfMemoryException;
         return isExpected ? message : $"internal error: {error.GetType().Name}: {message} (--verbose says where)";
     }
 }

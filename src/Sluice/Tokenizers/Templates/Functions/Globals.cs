@@ -62,6 +62,8 @@ internal static class Globals
             throw new TemplateException($"dict expected at most 1 argument, got {arguments.Positional.Length}");
         DictValue dict = new();
         object? source = arguments.Positional.Length > 0 ? arguments.Positional[0] : null;
+        if (source is Undefined undefined)
+            throw undefined.Failure();
         if (arguments.Positional.Length > 0)
         {
             foreach (object? item in source is DictValue other ? DictView.Pairs(other) : Value.Iterate(source))

@@ -65,7 +65,9 @@ internal static class Methods
     private static FunctionTable CreateNumbers()
     {
         FunctionTable table = new();
-        table.Add("is_integer", (_, value, _) => value is not double number || Number.TryWhole(number, out BigInteger _));
+        table.Add("is_integer", (_, value, _) => value is double number
+            ? Number.TryWhole(number, out BigInteger _)
+            : throw new TemplateException($"'{Value.Describe(value)}' has no attribute 'is_integer'"));
         table.Add("bit_length", (_, value, _) => Number.TryInteger(value, out BigInteger integer)
             ? BigInteger.Abs(integer).GetBitLength()
             : throw new TemplateException("'float object' has no attribute 'bit_length'"));

@@ -24,6 +24,8 @@ internal static class ValueFilters
     private static object? Attribute(Renderer renderer, object? value, object?[] arguments)
     {
         string name = ValueWriter.Text(arguments[0], renderer.Budget);
+        if (value is Undefined undefined)
+            throw undefined.Failure();
         return Access.TryAttribute(value, name, out object? found)
             ? found
             : new Undefined($"'{Value.Describe(value)}' has no attribute '{name}'");

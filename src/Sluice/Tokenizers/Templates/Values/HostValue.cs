@@ -32,7 +32,7 @@ internal static class HostValue
             JsonElement element => FromJson(element, depth),
             JsonNode node => FromJson(JsonElement.Parse(node.ToJsonString()), depth),
             IEnumerable<KeyValuePair<string, object?>> dict => Dictionary(dict, depth),
-            IDictionary dict => Dictionary(dict.Cast<DictionaryEntry>().Select(Named), depth),
+            IDictionary dict => Dictionary(Entries(dict), depth),
             IEnumerable list => new ListValue([.. list.Cast<object?>().Select(item => Convert(item, depth + 1))]),
             _ => throw new ArgumentException(
                 $"A {value.GetType()} is no value for a template: give null, bool, a number, a string, lists and dictionaries "
@@ -48,9 +48,15 @@ internal static class HostValue
         return dict;
     }
 
-    private static KeyValuePair<string, object?> Named(DictionaryEntry entry) => entry.Key is string name
-        ? KeyValuePair.Create(name, entry.Value)
-        : throw new ArgumentException($"A dictionary for a template has a key of {entry.Key.GetType()}, not a string.");
+    private static IEnumerable<KeyValuePair<string, object?>> Entries(IDictionary dict)
+    {
+        foreach (DictionaryEntry entry in dict)
+        {
+            yield return entry.Key is string name
+                ? KeyValuePair.Create(name, entry.Value)
+                : throw new ArgumentException($"A dictionary for a template has a key of {entry.Key.GetType()}, not a string.");
+        }
+    }
 
     private static object? FromJson(JsonElement element, int depth)
     {
