@@ -12,13 +12,13 @@ internal static class Argument
         if (!Number.TryInteger(value, out BigInteger integer))
         {
             throw (value as Undefined)?.Failure()
-                ?? new TemplateException($"'{Value.TypeName(value)}' object cannot be interpreted as an integer");
+                ?? new TemplateException($"'{TemplateValue.TypeName(value)}' object cannot be interpreted as an integer");
         }
         return (int)BigInteger.Clamp(integer, int.MinValue, int.MaxValue);
     }
 
     /// <summary>A text.</summary>
-    public static string Text(object? value) => Value.TryText(value, out string text)
+    public static string Text(object? value) => TemplateValue.TryText(value, out string text)
         ? text
-        : throw (value as Undefined)?.Failure() ?? new TemplateException($"expected str, got {Value.TypeName(value)}");
+        : throw (value as Undefined)?.Failure() ?? new TemplateException($"expected str, got {TemplateValue.TypeName(value)}");
 }

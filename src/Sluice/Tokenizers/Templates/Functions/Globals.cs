@@ -66,9 +66,9 @@ internal static class Globals
             throw undefined.Failure();
         if (arguments.Positional.Length > 0)
         {
-            foreach (object? item in source is DictValue other ? DictView.Pairs(other) : Value.Iterate(source))
+            foreach (object? item in source is DictValue other ? DictView.Pairs(other) : TemplateValue.Iterate(source))
             {
-                object?[] pair = Value.ToArray(item, budget);
+                object?[] pair = TemplateValue.ToArray(item, budget);
                 if (pair.Length != 2)
                     throw new TemplateException($"dictionary update sequence element has length {pair.Length}; 2 is required");
                 dict.Set(pair[0], pair[1], budget);

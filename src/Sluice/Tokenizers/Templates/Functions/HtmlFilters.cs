@@ -44,12 +44,12 @@ internal static class HtmlFilters
     private static object? UrlEncode(Renderer renderer, object? value, object?[] arguments)
     {
         Budget budget = renderer.Budget;
-        if (Value.TryText(value, out string text) || !Value.IsIterable(value))
-            return budget.Text(Quote(Value.TryText(value, out text) ? text : ValueWriter.Text(value, budget), inQuery: false));
+        if (TemplateValue.TryText(value, out string text) || !TemplateValue.IsIterable(value))
+            return budget.Text(Quote(TemplateValue.TryText(value, out text) ? text : ValueWriter.Text(value, budget), inQuery: false));
         List<string> pairs = [];
-        foreach (object? item in value is DictValue dict ? DictView.Pairs(dict) : Value.Iterate(value))
+        foreach (object? item in value is DictValue dict ? DictView.Pairs(dict) : TemplateValue.Iterate(value))
         {
-            object?[] pair = Value.ToArray(item, budget);
+            object?[] pair = TemplateValue.ToArray(item, budget);
             if (pair.Length != 2)
                 throw new TemplateException("urlencode needs pairs");
             pairs.Add($"{Quote(ValueWriter.Text(pair[0], budget), true)}={Quote(ValueWriter.Text(pair[1], budget), true)}");
@@ -76,7 +76,7 @@ internal static class HtmlFilters
     private static object? XmlAttributes(Renderer renderer, object? value, object?[] arguments)
     {
         if (value is not DictValue dict)
-            throw new TemplateException($"xmlattr needs a mapping, not {Value.TypeName(value)}");
+            throw new TemplateException($"xmlattr needs a mapping, not {TemplateValue.TypeName(value)}");
         List<string> attributes = [];
         foreach ((object? key, object? element) in dict.Items)
         {
@@ -88,6 +88,6 @@ internal static class HtmlFilters
             attributes.Add($"{Markup.Escape(name)}=\"{Escape(element, renderer.Budget).Text}\"");
         }
         string text = string.Join(' ', attributes);
-        return renderer.Budget.Text(text.Length > 0 && Value.IsTrue(arguments[0]) ? " " + text : text);
+        return renderer.Budget.Text(text.Length > 0 && TemplateValue.IsTrue(arguments[0]) ? " " + text : text);
     }
 }

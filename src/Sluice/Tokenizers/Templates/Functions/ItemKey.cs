@@ -31,15 +31,15 @@ internal static class ItemKey
     /// <summary>For several attributes with commas between them, the list of all.</summary>
     public static Func<object?, object?> Several(object? attribute, bool caseSensitive, Budget budget)
     {
-        if (!Value.TryText(attribute, out string text) || !text.Contains(','))
+        if (!TemplateValue.TryText(attribute, out string text) || !text.Contains(','))
             return IgnoringCase(attribute, caseSensitive, budget);
         Func<object?, object?>[] keys = [.. text.Split(',').Select(part => IgnoringCase(part, caseSensitive, budget))];
         return item => new ListValue([.. keys.Select(key => key(item))]);
     }
 
-    private static object? Lower(object? value) => Value.TryText(value, out string text) ? LetterCase.Lower(text) : value;
+    private static object? Lower(object? value) => TemplateValue.TryText(value, out string text) ? LetterCase.Lower(text) : value;
 
-    private static object?[] Path(object attribute) => Value.TryText(attribute, out string text)
+    private static object?[] Path(object attribute) => TemplateValue.TryText(attribute, out string text)
         ? [.. text.Split('.').Select(Part)]
         : [attribute];
 

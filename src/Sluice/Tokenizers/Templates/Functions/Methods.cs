@@ -10,7 +10,8 @@ internal static class Methods
     private static readonly FunctionTable Texts = TextMethods.Create();
     private static readonly FunctionTable Sequences = CreateSequences();
     private static readonly FunctionTable Dicts = CreateDicts();
-    private static readonly FunctionTable Numbers = CreateNumbers();
+    private static readonly FunctionTable Integers = CreateIntegers();
+    private static readonly FunctionTable Floats = CreateFloats();
 
     public static bool TryFind(object? value, string name, [NotNullWhen(true)] out BuiltIn? method)
     {
@@ -19,7 +20,8 @@ internal static class Methods
             string or Markup => Texts,
             SequenceValue or RangeValue when name != "copy" || value is ListValue => Sequences,
             DictValue => Dicts,
-            bool or long or BigInteger or double => Numbers,
+            bool or long or BigInteger => Integers,
+            double => Floats,
             _ => null,
         } is { } table ? table.Find(name) : null;
         return method is not null;
@@ -38,12 +40,12 @@ internal static class Methods
         FunctionTable table = new();
         table.Add("index", (renderer, value, arguments) =>
         {
-            object?[] items = Value.ToArray(value, renderer.Budget);
+            object?[] items = TemplateValue.ToArray(value, renderer.Budget);
             int index = Array.FindIndex(items, item => Equality.AreEqual(item, arguments[0], renderer.Budget));
             return index >= 0 ? (long)index : throw new TemplateException($"{ValueWriter.Text(new ListValue([arguments[0]]), renderer.Budget)[1..^1]} is not in list");
         }, ("", CallArguments.Required));
         table.Add("count", (renderer, value, arguments) =>
-            Value.ToArray(value, renderer.Budget).LongCount(item => Equality.AreEqual(item, arguments[0], renderer.Budget)),
+            TemplateValue.ToArray(value, renderer.Budget).LongCount(item => Equality.AreEqual(item, arguments[0], renderer.Budget)),
             ("", CallArguments.Required));
         table.Add("copy", (_, value, _) => value);
         return table;
@@ -62,16 +64,17 @@ internal static class Methods
         return table;
     }
 
-    private static FunctionTable CreateNumbers()
+    private static FunctionTable CreateIntegers()
     {
         FunctionTable table = new();
-        table.Add("is_integer", (_, value, _) => value is double number
-            ? Number.TryWhole(number, out BigInteger _)
-            : throw new TemplateException($"'{Value.Describe(value)}' has no attribute 'is_integer'"));
-        table.Add("bit_length", (_, value, _) => Number.TryInteger(value, out BigInteger integer)
-            ? BigInteger.Abs(integer).GetBitLength()
-            : throw new TemplateException("'float object' has no attribute 'bit_length'"));
-        table.Add("conjugate", (_, value, _) => value);
+        table.Add("bit_length", (_, value, _) => Number.TryInteger(value, out BigInteger integer) ? BigInteger.Abs(integer).GetBitLength() : 0L);
+        return table;
+    }
+
+    private static FunctionTable CreateFloats()
+    {
+        FunctionTable table = new();
+        table.Add("is_integer", (_, value, _) => Number.TryWhole((double)value!, out BigInteger _));
         return table;
     }
 }

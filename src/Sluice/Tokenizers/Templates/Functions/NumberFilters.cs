@@ -24,11 +24,11 @@ internal static class NumberFilters
             throw undefined.Failure();
         if (Number.TryInteger(value, out BigInteger integer))
             return Number.Of(integer);
-        if (Value.TryText(value, out string text) && NumberText.TryInteger(text, Argument.Integer(arguments[1]), out integer))
+        if (TemplateValue.TryText(value, out string text) && NumberText.TryInteger(text, Argument.Integer(arguments[1]), out integer))
             return Number.Of(integer);
         if (value is double.PositiveInfinity or double.NegativeInfinity)
             throw new TemplateException("cannot convert float infinity to integer");
-        bool isFloat = value is double || (Value.TryText(value, out text) && NumberText.TryFloat(text, out _));
+        bool isFloat = value is double || (TemplateValue.TryText(value, out text) && NumberText.TryFloat(text, out _));
         double number = value is double already ? already : isFloat && NumberText.TryFloat(text, out double read) ? read : double.NaN;
         return double.IsFinite(number) ? Number.Of(new BigInteger(number)) : arguments[0];
     }
@@ -39,7 +39,7 @@ internal static class NumberFilters
             throw undefined.Failure();
         if (Number.IsNumber(value))
             return Number.ToDouble(value);
-        return Value.TryText(value, out string text) && NumberText.TryFloat(text, out double number) ? number : arguments[0];
+        return TemplateValue.TryText(value, out string text) && NumberText.TryFloat(text, out double number) ? number : arguments[0];
     }
 
     private static object Absolute(object? value)
@@ -48,7 +48,7 @@ internal static class NumberFilters
             return Number.Of(BigInteger.Abs(integer));
         if (value is double number)
             return Math.Abs(number);
-        throw (value as Undefined)?.Failure() ?? new TemplateException($"bad operand type for abs(): '{Value.TypeName(value)}'");
+        throw (value as Undefined)?.Failure() ?? new TemplateException($"bad operand type for abs(): '{TemplateValue.TypeName(value)}'");
     }
 
     private static object? Round(Renderer renderer, object? value, object?[] arguments)
@@ -60,7 +60,7 @@ internal static class NumberFilters
         if (value is Undefined undefined)
             throw undefined.Failure();
         if (!Number.IsNumber(value))
-            throw new TemplateException($"type {Value.TypeName(value)} doesn't define __round__ method");
+            throw new TemplateException($"type {TemplateValue.TypeName(value)} doesn't define __round__ method");
         if (method == "common" && Number.TryInteger(value, out BigInteger integer))
             return Number.Of(RoundInteger(integer, precision));
         double number = Number.ToDouble(value);
@@ -87,10 +87,10 @@ internal static class NumberFilters
     private static object? Sum(Renderer renderer, object? value, object?[] arguments)
     {
         object? sum = arguments[1];
-        if (Value.TryText(sum, out _))
+        if (TemplateValue.TryText(sum, out _))
             throw new TemplateException("sum() can't sum strings [use ''.join(seq) instead]");
         Func<object?, object?> part = ItemKey.Of(arguments[0], renderer.Budget);
-        foreach (object? item in Value.Iterate(value))
+        foreach (object? item in TemplateValue.Iterate(value))
         {
             renderer.Budget.Charge(1);
             sum = Arithmetic.Apply("+", sum, part(item), renderer.Budget);
@@ -100,8 +100,8 @@ internal static class NumberFilters
 
     private static object? FileSize(Renderer renderer, object? value, object?[] arguments)
     {
-        bool binary = Value.IsTrue(arguments[0]);
-        double bytes = Value.TryText(value, out string text) && NumberText.TryFloat(text, out double read) ? read : Number.ToDouble(value);
+        bool binary = TemplateValue.IsTrue(arguments[0]);
+        double bytes = TemplateValue.TryText(value, out string text) && NumberText.TryFloat(text, out double read) ? read : Number.ToDouble(value);
         double unit = binary ? 1024 : 1000;
         if (bytes == 1)
             return "1 Byte";

@@ -18,8 +18,8 @@ internal static class OrderFilters
 
     private static object? Sort(Renderer renderer, object? value, object?[] arguments)
     {
-        Func<object?, object?> key = ItemKey.Several(arguments[2], Value.IsTrue(arguments[1]), renderer.Budget);
-        return new ListValue(Sorted(Value.ToArray(value, renderer.Budget), key, Value.IsTrue(arguments[0]), renderer.Budget));
+        Func<object?, object?> key = ItemKey.Several(arguments[2], TemplateValue.IsTrue(arguments[1]), renderer.Budget);
+        return new ListValue(Sorted(TemplateValue.ToArray(value, renderer.Budget), key, TemplateValue.IsTrue(arguments[0]), renderer.Budget));
     }
 
     private static object?[] Sorted(object?[] items, Func<object?, object?> key, bool reverse, Budget budget)
@@ -36,28 +36,28 @@ internal static class OrderFilters
     private static object? DictSort(Renderer renderer, object? value, object?[] arguments)
     {
         if (value is not DictValue dict)
-            throw new TemplateException($"'{Value.Describe(value)}' has no attribute 'items'");
+            throw new TemplateException($"'{TemplateValue.Describe(value)}' has no attribute 'items'");
         int index = arguments[1] switch
         {
             "key" => 0,
             "value" => 1,
             _ => throw new TemplateException("You can only sort by either \"key\" or \"value\""),
         };
-        Func<object?, object?> key = ItemKey.IgnoringCase((long)index, Value.IsTrue(arguments[0]), renderer.Budget);
+        Func<object?, object?> key = ItemKey.IgnoringCase((long)index, TemplateValue.IsTrue(arguments[0]), renderer.Budget);
         object?[] pairs = [.. DictView.Pairs(dict)];
         renderer.Budget.ChargeList(pairs.Length);
-        return new ListValue(Sorted(pairs, key, Value.IsTrue(arguments[2]), renderer.Budget));
+        return new ListValue(Sorted(pairs, key, TemplateValue.IsTrue(arguments[2]), renderer.Budget));
     }
 
     private static object? Unique(Renderer renderer, object? value, object?[] arguments)
     {
-        Func<object?, object?> key = ItemKey.IgnoringCase(arguments[1], Value.IsTrue(arguments[0]), renderer.Budget);
+        Func<object?, object?> key = ItemKey.IgnoringCase(arguments[1], TemplateValue.IsTrue(arguments[0]), renderer.Budget);
         return new Generator(Distinct());
 
         IEnumerable<object?> Distinct()
         {
             HashSet<DictKey> seen = [];
-            foreach (object? item in Value.Iterate(value))
+            foreach (object? item in TemplateValue.Iterate(value))
             {
                 renderer.Budget.Charge(1);
                 if (seen.Add(DictKey.Of(key(item), renderer.Budget)))
@@ -69,13 +69,13 @@ internal static class OrderFilters
     private static object? GroupBy(Renderer renderer, object? value, object?[] arguments)
     {
         Budget budget = renderer.Budget;
-        bool caseSensitive = Value.IsTrue(arguments[2]);
+        bool caseSensitive = TemplateValue.IsTrue(arguments[2]);
         Func<object?, object?> own = ItemKey.Of(arguments[0], budget, fallback: arguments[1]);
         Func<object?, object?> lower = ItemKey.IgnoringCase(null, caseSensitive, budget);
         List<object?> groups = [];
         List<object?> group = [];
         object? last = null;
-        foreach (object? item in Sorted(Value.ToArray(value, budget), item => lower(own(item)), reverse: false, budget))
+        foreach (object? item in Sorted(TemplateValue.ToArray(value, budget), item => lower(own(item)), reverse: false, budget))
         {
             object? key = lower(own(item));
             if (group.Count > 0 && !Equality.AreEqual(last, key, budget))
@@ -96,10 +96,10 @@ internal static class OrderFilters
 
     private static object? Extreme(Renderer renderer, object? value, object?[] arguments, int sign)
     {
-        Func<object?, object?> key = ItemKey.IgnoringCase(arguments[1], Value.IsTrue(arguments[0]), renderer.Budget);
+        Func<object?, object?> key = ItemKey.IgnoringCase(arguments[1], TemplateValue.IsTrue(arguments[0]), renderer.Budget);
         object? best = null, bestKey = null;
         bool any = false;
-        foreach (object? item in Value.Iterate(value))
+        foreach (object? item in TemplateValue.Iterate(value))
         {
             renderer.Budget.Charge(1);
             object? itemKey = key(item);

@@ -22,10 +22,10 @@ internal static class SelectionFilters
         IEnumerable<object?> Mapped()
         {
             // As for Jinja2, mistakes in the arguments show when there is something to map.
-            if (!Value.IsTrue(value))
+            if (!TemplateValue.IsTrue(value))
                 yield break;
             Func<object?, object?> map = Mapping(renderer, arguments);
-            foreach (object? item in Value.Iterate(value))
+            foreach (object? item in TemplateValue.Iterate(value))
             {
                 renderer.Budget.Charge(1);
                 yield return map(item);
@@ -56,10 +56,10 @@ internal static class SelectionFilters
 
         IEnumerable<object?> Selected()
         {
-            if (!Value.IsTrue(value))
+            if (!TemplateValue.IsTrue(value))
                 yield break;
             Func<object?, bool> holds = Condition(renderer, arguments, byAttribute);
-            foreach (object? item in Value.Iterate(value))
+            foreach (object? item in TemplateValue.Iterate(value))
             {
                 renderer.Budget.Charge(1);
                 if (holds(item) == wanted)
@@ -79,10 +79,10 @@ internal static class SelectionFilters
             arguments = arguments.Skip(1);
         }
         if (arguments.Positional.Length == 0)
-            return item => Value.IsTrue(key(item));
+            return item => TemplateValue.IsTrue(key(item));
         string name = Argument.Text(arguments.Positional[0]);
         BuiltIn test = Tests.Table.Find(name) ?? throw new TemplateException($"No test named '{name}'.");
         CallArguments others = arguments.Skip(1);
-        return item => Value.IsTrue(test.Call(renderer, key(item), others));
+        return item => TemplateValue.IsTrue(test.Call(renderer, key(item), others));
     }
 }

@@ -8,7 +8,7 @@ internal static class SequenceFilters
 {
     public static void AddTo(FunctionTable table)
     {
-        table.Add("list", (renderer, value, _) => new ListValue(Value.ToArray(value, renderer.Budget)));
+        table.Add("list", (renderer, value, _) => new ListValue(TemplateValue.ToArray(value, renderer.Budget)));
         table.Add("first", (_, value, _) => First(value));
         table.Add("last", Last);
         table.Add("join", Join, ("d", ""), ("attribute", null));
@@ -20,7 +20,7 @@ internal static class SequenceFilters
 
     private static object? First(object? value)
     {
-        foreach (object? item in Value.Iterate(value))
+        foreach (object? item in TemplateValue.Iterate(value))
             return item;
         return new Undefined("No first item, sequence was empty.");
     }
@@ -28,10 +28,10 @@ internal static class SequenceFilters
     private static object? Last(Renderer renderer, object? value, object?[] arguments)
     {
         if (value is Generator)
-            throw new TemplateException($"'{Value.TypeName(value)}' object is not reversible");
+            throw new TemplateException($"'{TemplateValue.TypeName(value)}' object is not reversible");
         if (value is Undefined)
             return new Undefined("No last item, sequence was empty.");
-        object?[] items = Value.ToArray(value, renderer.Budget);
+        object?[] items = TemplateValue.ToArray(value, renderer.Budget);
         return items.Length > 0 ? items[^1] : new Undefined("No last item, sequence was empty.");
     }
 
@@ -41,7 +41,7 @@ internal static class SequenceFilters
         Func<object?, object?> part = ItemKey.Of(arguments[1], renderer.Budget);
         ValueWriter text = new(renderer.Budget);
         bool first = true;
-        foreach (object? item in Value.Iterate(value))
+        foreach (object? item in TemplateValue.Iterate(value))
         {
             if (!first)
                 text.Write(separator);
@@ -53,16 +53,16 @@ internal static class SequenceFilters
 
     private static object? Reverse(Renderer renderer, object? value, object?[] arguments)
     {
-        if (Value.TryText(value, out string text))
+        if (TemplateValue.TryText(value, out string text))
         {
             object?[] characters = [.. CodePoints.Split(text)];
             Array.Reverse(characters);
             string reversed = renderer.Budget.Text(string.Concat(characters));
             return value is Markup ? new Markup(reversed) : reversed;
         }
-        if (value is not Undefined && !Value.IsIterable(value))
+        if (value is not Undefined && !TemplateValue.IsIterable(value))
             throw new TemplateException("argument must be iterable");
-        object?[] items = Value.ToArray(value, renderer.Budget);
+        object?[] items = TemplateValue.ToArray(value, renderer.Budget);
         Array.Reverse(items);
         return value is Generator ? new ListValue(items) : new Generator(items, "list_reverseiterator");
     }
@@ -90,7 +90,7 @@ internal static class SequenceFilters
         IEnumerable<object?> Groups()
         {
             List<object?> group = [];
-            foreach (object? item in Value.Iterate(value))
+            foreach (object? item in TemplateValue.Iterate(value))
             {
                 renderer.Budget.Charge(1);
                 if (group.Count == size)
@@ -119,7 +119,7 @@ internal static class SequenceFilters
 
         IEnumerable<object?> Parts()
         {
-            object?[] items = Value.ToArray(value, renderer.Budget);
+            object?[] items = TemplateValue.ToArray(value, renderer.Budget);
             if (count == 0)
                 throw new TemplateException("integer division or modulo by zero");
             int each = (int)Math.Floor(items.Length / (double)count), longer = items.Length - (each * count);

@@ -29,12 +29,12 @@ internal static class Tests
         Add(table, "integer", value => value is long or BigInteger);
         Add(table, "float", value => value is double);
         Add(table, "number", Number.IsNumber);
-        Add(table, "string", value => Value.TryText(value, out _));
+        Add(table, "string", value => TemplateValue.TryText(value, out _));
         Add(table, "escaped", value => value is Markup);
         Add(table, "mapping", value => value is DictValue);
-        Add(table, "iterable", Value.IsIterable);
+        Add(table, "iterable", TemplateValue.IsIterable);
         Add(table, "sequence", value =>
-            Value.TryText(value, out _) || value is SequenceValue or DictValue or RangeValue or Undefined);
+            TemplateValue.TryText(value, out _) || value is SequenceValue or DictValue or RangeValue or Undefined);
         // As in Python, even what is undefined has a method that is called when it is called, and that fails.
         Add(table, "callable", value => value is Callable or Undefined);
     }

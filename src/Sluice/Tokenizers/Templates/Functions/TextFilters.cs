@@ -57,18 +57,18 @@ internal static class TextFilters
 
     private static object? Indent(Budget budget, string text, object?[] arguments)
     {
-        string indent = Value.TryText(arguments[0], out string given)
+        string indent = TemplateValue.TryText(arguments[0], out string given)
             ? given
             : Padding.Right("", Argument.Integer(arguments[0]), " ", budget);
         List<string> lines = Lines.Split(text + "\n", keepEnds: false);
-        bool indentsBlank = Value.IsTrue(arguments[2]);
+        bool indentsBlank = TemplateValue.IsTrue(arguments[2]);
         budget.ChargeText(text.Length + ((long)lines.Count * indent.Length));
         StringBuilder result = new();
         for (int i = 0; i < lines.Count; i++)
         {
             if (i > 0)
                 result.Append('\n');
-            if (i > 0 ? indentsBlank || lines[i].Length > 0 : Value.IsTrue(arguments[1]))
+            if (i > 0 ? indentsBlank || lines[i].Length > 0 : TemplateValue.IsTrue(arguments[1]))
                 result.Append(indent);
             result.Append(lines[i]);
         }
@@ -88,7 +88,7 @@ internal static class TextFilters
             return text;
         string start = text[..CodePoints.Offset(text, room)];
         int space = start.LastIndexOf(' ');
-        return (Value.IsTrue(arguments[1]) || space < 0 ? start : start[..space]) + end;
+        return (TemplateValue.IsTrue(arguments[1]) || space < 0 ? start : start[..space]) + end;
     }
 
     private static object WordCount(string text)

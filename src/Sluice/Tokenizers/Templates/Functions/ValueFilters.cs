@@ -11,15 +11,15 @@ internal static class ValueFilters
         table.Add("default", Default, ("default_value", ""), ("boolean", false));
         table.AddAlias("d", "default");
         table.Add("string", (renderer, value, _) => value is Markup ? value : ValueWriter.Text(value, renderer.Budget));
-        table.Add("length", (_, value, _) => Value.Length(value)
-            ?? throw new TemplateException($"object of type '{Value.TypeName(value)}' has no len()"));
+        table.Add("length", (_, value, _) => TemplateValue.Length(value)
+            ?? throw new TemplateException($"object of type '{TemplateValue.TypeName(value)}' has no len()"));
         table.AddAlias("count", "length");
         table.Add("attr", Attribute, ("name", CallArguments.Required));
         table.Add("tojson", ToJson, ("ensure_ascii", false), ("indent", null), ("separators", null), ("sort_keys", false));
     }
 
     private static object? Default(Renderer renderer, object? value, object?[] arguments) =>
-        value is Undefined || (Value.IsTrue(arguments[1]) && !Value.IsTrue(value)) ? arguments[0] : value;
+        value is Undefined || (TemplateValue.IsTrue(arguments[1]) && !TemplateValue.IsTrue(value)) ? arguments[0] : value;
 
     private static object? Attribute(Renderer renderer, object? value, object?[] arguments)
     {
@@ -28,7 +28,7 @@ internal static class ValueFilters
             throw undefined.Failure();
         return Access.TryAttribute(value, name, out object? found)
             ? found
-            : new Undefined($"'{Value.Describe(value)}' has no attribute '{name}'");
+            : new Undefined($"'{TemplateValue.Describe(value)}' has no attribute '{name}'");
     }
 
     // Hugging Face replaces Jinja2's tojson, which escapes for HTML, by json.dumps without escaping what is not ASCII.
@@ -43,13 +43,13 @@ internal static class ValueFilters
         string item = indent is null ? ", " : ",", key = ": ";
         if (arguments[2] is not null)
         {
-            object?[] separators = Value.ToArray(arguments[2], renderer.Budget);
+            object?[] separators = TemplateValue.ToArray(arguments[2], renderer.Budget);
             if (separators.Length != 2)
                 throw new TemplateException("tojson() needs two separators");
             (item, key) = (Argument.Text(separators[0]), Argument.Text(separators[1]));
         }
         return JsonText.Of(
-            value, new JsonStyle(indent, item, key, Value.IsTrue(arguments[0]), Value.IsTrue(arguments[3])), renderer.Budget);
+            value, new JsonStyle(indent, item, key, TemplateValue.IsTrue(arguments[0]), TemplateValue.IsTrue(arguments[3])), renderer.Budget);
     }
 
     private static string Spaces(int count, Budget budget)

@@ -19,7 +19,7 @@ internal sealed class ArgumentList(
         foreach ((string name, Expression value) in named ?? [])
             namedValues.Add((name, renderer.Evaluate(value)));
         if (more is not null)
-            values.AddRange(Value.ToArray(renderer.Evaluate(more), renderer.Budget));
+            values.AddRange(TemplateValue.ToArray(renderer.Evaluate(more), renderer.Budget));
         if (moreNamed is not null)
             AddNamed(renderer.Evaluate(moreNamed), namedValues);
         return new CallArguments([.. values], [.. namedValues]);
@@ -28,7 +28,7 @@ internal sealed class ArgumentList(
     private static void AddNamed(object? value, List<(string Name, object? Value)> named)
     {
         if (value is not DictValue dict)
-            throw new TemplateException($"argument after ** must be a mapping, not {Value.TypeName(value)}");
+            throw new TemplateException($"argument after ** must be a mapping, not {TemplateValue.TypeName(value)}");
         foreach ((object? key, object? element) in dict.Items)
         {
             if (key is not string name)
@@ -55,7 +55,7 @@ internal sealed class CallExpression(int line, Expression target, ArgumentList a
         {
             Callable callable => callable.Call(renderer, values),
             Undefined undefined => throw undefined.Failure(),
-            _ => throw new TemplateException($"'{Value.TypeName(function)}' object is not callable"),
+            _ => throw new TemplateException($"'{TemplateValue.TypeName(function)}' object is not callable"),
         };
     }
 }

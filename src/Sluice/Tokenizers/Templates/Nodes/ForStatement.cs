@@ -39,7 +39,7 @@ internal sealed class ForStatement(
     // The test is made when its element's turn comes: what the body changed before counts.
     private IEnumerable<object?> Chosen(Renderer renderer, Scope outer, object? elements)
     {
-        foreach (object? element in Value.Iterate(elements))
+        foreach (object? element in TemplateValue.Iterate(elements))
         {
             renderer.Budget.Charge(1);
             if (test is not null)
@@ -47,7 +47,7 @@ internal sealed class ForStatement(
                 Scope scope = new(outer);
                 scope.Set("loop", new Undefined("'loop' is undefined"));
                 target.Assign(renderer, scope, element);
-                if (!Value.IsTrue(renderer.EvaluateIn(scope, test)))
+                if (!TemplateValue.IsTrue(renderer.EvaluateIn(scope, test)))
                     continue;
             }
             yield return element;

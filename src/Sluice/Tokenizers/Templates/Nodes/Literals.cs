@@ -10,7 +10,7 @@ internal sealed class Constant(int line, object? value) : Expression(line)
     public override object? Evaluate(Renderer renderer) => Value;
 }
 
-internal sealed class Name(int line, string name) : Expression(line)
+internal sealed class Variable(int line, string name) : Expression(line)
 {
     public override object? Evaluate(Renderer renderer) => renderer.Lookup(name);
 }

@@ -82,7 +82,7 @@ internal sealed class LoopValue(
 
     private long Count()
     {
-        if (isWhole && Value.Length(source) is { } length)
+        if (isWhole && TemplateValue.Length(source) is { } length)
             return length;
         while (_elements.MoveNext())
             _ahead.Enqueue(_elements.Current);

@@ -7,7 +7,7 @@ internal sealed class Conditional(int line, Expression test, Expression then, Ex
 {
     public override object? Evaluate(Renderer renderer)
     {
-        if (Value.IsTrue(renderer.Evaluate(test)))
+        if (TemplateValue.IsTrue(renderer.Evaluate(test)))
             return renderer.Evaluate(then);
         return otherwise is not null
             ? renderer.Evaluate(otherwise)
@@ -20,7 +20,7 @@ internal sealed class Or(int line, Expression left, Expression right) : Expressi
     public override object? Evaluate(Renderer renderer)
     {
         object? value = renderer.Evaluate(left);
-        return Value.IsTrue(value) ? value : renderer.Evaluate(right);
+        return TemplateValue.IsTrue(value) ? value : renderer.Evaluate(right);
     }
 }
 
@@ -29,13 +29,13 @@ internal sealed class And(int line, Expression left, Expression right) : Express
     public override object? Evaluate(Renderer renderer)
     {
         object? value = renderer.Evaluate(left);
-        return Value.IsTrue(value) ? renderer.Evaluate(right) : value;
+        return TemplateValue.IsTrue(value) ? renderer.Evaluate(right) : value;
     }
 }
 
 internal sealed class Not(int line, Expression operand) : Expression(line)
 {
-    public override object? Evaluate(Renderer renderer) => !Value.IsTrue(renderer.Evaluate(operand));
+    public override object? Evaluate(Renderer renderer) => !TemplateValue.IsTrue(renderer.Evaluate(operand));
 }
 
 /// <summary><c>a &lt; b &lt;= c</c>: every operand is computed once, and none after the first that fails.</summary>

@@ -4,7 +4,7 @@ using Sluice.Tokenizers.Templates.Values;
 namespace Sluice.Tokenizers.Templates.Nodes;
 
 /// <summary>Text outside of tags.</summary>
-internal sealed class Text(int line, string text) : Statement(line)
+internal sealed class PlainText(int line, string text) : Statement(line)
 {
     public override Flow Execute(Renderer renderer)
     {
@@ -46,7 +46,7 @@ internal sealed class IfStatement(int line, (Expression Test, Statement[] Body)[
     {
         foreach ((Expression test, Statement[] body) in branches)
         {
-            if (Value.IsTrue(renderer.Evaluate(test)))
+            if (TemplateValue.IsTrue(renderer.Evaluate(test)))
                 return renderer.Run(body);
         }
         return renderer.Run(otherwise);

@@ -36,9 +36,9 @@ internal sealed class TupleTarget(Target[] targets) : Target
 {
     public override void Assign(Renderer renderer, Scope scope, object? value)
     {
-        if (!Value.IsIterable(value))
-            throw new TemplateException($"cannot unpack non-iterable {Value.TypeName(value)} object");
-        object?[] values = Value.ToArray(value, renderer.Budget);
+        if (!TemplateValue.IsIterable(value))
+            throw new TemplateException($"cannot unpack non-iterable {TemplateValue.TypeName(value)} object");
+        object?[] values = TemplateValue.ToArray(value, renderer.Budget);
         if (values.Length != targets.Length)
         {
             throw new TemplateException(values.Length < targets.Length

@@ -205,7 +205,7 @@ internal sealed partial class Parser
             uses.Keywords |= token.Text == "kwargs";
             uses.Positional |= token.Text == "varargs";
         }
-        return new Name(token.Line, token.Text);
+        return new Variable(token.Line, token.Text);
     }
 
     private Expression ParseParentheses()

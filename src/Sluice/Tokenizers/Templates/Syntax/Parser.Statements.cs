@@ -16,7 +16,7 @@ internal sealed partial class Parser
             switch (token.Kind)
             {
                 case TokenKind.Data:
-                    body.Add(new Text(token.Line, token.Text));
+                    body.Add(new PlainText(token.Line, token.Text));
                     break;
                 case TokenKind.VariableBegin:
                     body.Add(new Print(token.Line, ParseTuple()));

@@ -22,12 +22,12 @@ internal static class Access
     {
         if (TryElement(target, key, budget, out object? value))
             return value;
-        if (Value.TryText(key, out string name))
+        if (TemplateValue.TryText(key, out string name))
             return TryAttribute(target, name, out value) ? value : Missing(target, name);
         string repr = ValueWriter.Text(new ListValue([key]), budget)[1..^1];
         return target is Undefined undefined
             ? throw undefined.Failure()
-            : new Undefined($"{Value.Describe(target)} has no element {repr}");
+            : new Undefined($"{TemplateValue.Describe(target)} has no element {repr}");
     }
 
     /// <summary><c>target[start:stop:step]</c>, where Jinja2 leaves errors to Python.</summary>
@@ -37,14 +37,14 @@ internal static class Access
             return value;
         throw (target as Undefined)?.Failure() ?? new TemplateException(target is SequenceValue or RangeValue or string or Markup
             ? "slice indices must be integers or None"
-            : $"'{Value.TypeName(target)}' object has no slices");
+            : $"'{TemplateValue.TypeName(target)}' object has no slices");
     }
 
     private static Undefined Missing(object? target, string name)
     {
         if (target is Undefined undefined)
             throw undefined.Failure();
-        return new Undefined($"'{Value.Describe(target)}' has no attribute '{name}'");
+        return new Undefined($"'{TemplateValue.Describe(target)}' has no attribute '{name}'");
     }
 
     public static bool TryAttribute(object? target, string name, out object? value)
@@ -56,7 +56,7 @@ internal static class Access
         }
         if (name.StartsWith("__", StringComparison.Ordinal) || Methods.Mutates(target, name))
         {
-            value = new Undefined($"access to attribute '{name}' of '{Value.TypeName(target)}' object is unsafe.");
+            value = new Undefined($"access to attribute '{name}' of '{TemplateValue.TypeName(target)}' object is unsafe.");
             return name[0] != '_' || !HasElement(target, name);
         }
         if (Methods.TryFind(target, name, out BuiltIn? method))
@@ -75,12 +75,12 @@ internal static class Access
         value = null;
         if (target is TemplateObject other)
             return other.TryGetElement(key, budget, out value);
-        if (!Value.TryText(target, out string text))
+        if (!TemplateValue.TryText(target, out string text))
             return false;
         budget.ChargeText(text.Length);
         if (key is Slice slice)
         {
-            if (!slice.TryIndices(CodePoints.Count(text), out Span span))
+            if (!slice.TryIndices(CodePoints.Count(text), out SliceSpan span))
                 return false;
             value = CodePoints.Slice(text, span);
         }
@@ -88,7 +88,7 @@ internal static class Access
         {
             if (!Slice.TryIndex(key, CodePoints.Count(text), out int index))
                 return false;
-            value = CodePoints.Slice(text, new Span(index, 1, 1));
+            value = CodePoints.Slice(text, new SliceSpan(index, 1, 1));
         }
         if (target is Markup)
             value = new Markup((string)value);

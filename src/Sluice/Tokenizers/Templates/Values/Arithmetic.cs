@@ -15,7 +15,7 @@ internal static class Arithmetic
             return Integers(name, a, b, budget);
         if (Number.IsNumber(x) && Number.IsNumber(y))
             return Floats(name, Number.ToDouble(x), Number.ToDouble(y));
-        if (name == "%" && Value.TryText(x, out string format))
+        if (name == "%" && TemplateValue.TryText(x, out string format))
             return PercentFormat.Apply(x, format, y, budget);
         if ((x as Undefined ?? y as Undefined) is { } undefined)
             throw undefined.Failure();
@@ -35,7 +35,7 @@ internal static class Arithmetic
         if (value is double number)
             return sign == "-" ? -number : number;
         throw (value as Undefined)?.Failure()
-            ?? new TemplateException($"bad operand type for unary {sign}: '{Value.TypeName(value)}'");
+            ?? new TemplateException($"bad operand type for unary {sign}: '{TemplateValue.TypeName(value)}'");
     }
 
     private static object Integers(string name, BigInteger x, BigInteger y, Budget budget)
@@ -116,7 +116,7 @@ internal static class Arithmetic
 
     private static object Concatenate(object? x, object? y, Budget budget)
     {
-        if (Value.TryText(x, out string left) && Value.TryText(y, out string right))
+        if (TemplateValue.TryText(x, out string left) && TemplateValue.TryText(y, out string right))
         {
             budget.ChargeText((long)left.Length + right.Length);
             if (x is not Markup && y is not Markup)
@@ -130,17 +130,17 @@ internal static class Arithmetic
         }
         if (IsSequence(x))
         {
-            string type = Value.TypeName(x);
-            throw new TemplateException($"can only concatenate {type} (not \"{Value.TypeName(y)}\") to {type}");
+            string type = TemplateValue.TypeName(x);
+            throw new TemplateException($"can only concatenate {type} (not \"{TemplateValue.TypeName(y)}\") to {type}");
         }
         throw Unsupported("+", x, y);
     }
 
-    private static bool IsSequence(object? value) => value is SequenceValue || Value.TryText(value, out _);
+    private static bool IsSequence(object? value) => value is SequenceValue || TemplateValue.TryText(value, out _);
 
     private static object Repeat(object? value, BigInteger times, Budget budget)
     {
-        long length = Value.TryText(value, out string text) ? text.Length : ((SequenceValue)value!).Items.Length;
+        long length = TemplateValue.TryText(value, out string text) ? text.Length : ((SequenceValue)value!).Items.Length;
         int count = length == 0 ? 0 : (int)BigInteger.Clamp(times, 0, int.MaxValue);
         if (value is SequenceValue sequence)
         {
@@ -158,5 +158,5 @@ internal static class Arithmetic
     private static TemplateException ByZero(string reason) => new(reason);
 
     private static TemplateException Unsupported(string name, object? x, object? y) =>
-        new($"unsupported operand type(s) for {name}: '{Value.TypeName(x)}' and '{Value.TypeName(y)}'");
+        new($"unsupported operand type(s) for {name}: '{TemplateValue.TypeName(x)}' and '{TemplateValue.TypeName(y)}'");
 }

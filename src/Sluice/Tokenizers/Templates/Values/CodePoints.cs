@@ -54,7 +54,7 @@ internal static class CodePoints
     /// <summary>Which character begins at an offset.</summary>
     public static int Index(string text, int offset) => Count(text[..offset]);
 
-    public static string Slice(string text, Span span)
+    public static string Slice(string text, SliceSpan span)
     {
         if (Count(text) == text.Length)
         {

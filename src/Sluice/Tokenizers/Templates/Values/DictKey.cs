@@ -19,7 +19,7 @@ internal readonly struct DictKey : IEquatable<DictKey>
     /// <exception cref="TemplateException">The value cannot be a key.</exception>
     public static DictKey Of(object? value, Budget budget) => TryOf(value, budget, out DictKey key)
         ? key
-        : throw new TemplateException($"unhashable type: '{Values.Value.TypeName(value)}'");
+        : throw new TemplateException($"unhashable type: '{TemplateValue.TypeName(value)}'");
 
     public static bool TryOf(object? value, Budget budget, out DictKey key)
     {

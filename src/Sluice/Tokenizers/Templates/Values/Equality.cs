@@ -16,10 +16,10 @@ internal static class Equality
             return false;
         if (x is long a && y is long b)
             return a == b;
-        if (Value.TryText(x, out string text))
+        if (TemplateValue.TryText(x, out string text))
         {
             budget?.ChargeText(text.Length);
-            return Value.TryText(y, out string other) && text == other;
+            return TemplateValue.TryText(y, out string other) && text == other;
         }
         if (Number.IsNumber(x) && Number.IsNumber(y))
             return Number.TryCompare(x, y, out int order) && order == 0;

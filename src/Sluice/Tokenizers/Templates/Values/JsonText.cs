@@ -44,7 +44,7 @@ internal sealed class JsonText(JsonStyle style, Budget budget)
                 WriteItems('{', items, '}', WriteProperty);
                 break;
             default:
-                throw new TemplateException($"Object of type {Value.TypeName(value)} is not JSON serializable");
+                throw new TemplateException($"Object of type {TemplateValue.TypeName(value)} is not JSON serializable");
         }
     }
 
@@ -73,12 +73,12 @@ internal sealed class JsonText(JsonStyle style, Budget budget)
 
     private void WriteProperty(KeyValuePair<object?, object?> item)
     {
-        if (Value.TryText(item.Key, out string name))
+        if (TemplateValue.TryText(item.Key, out string name))
             WriteString(name);
         else if (item.Key is null or bool or long or BigInteger or double)
             WriteString(Scalar(item.Key));
         else
-            throw new TemplateException($"keys must be str, int, float, bool or None, not {Value.TypeName(item.Key)}");
+            throw new TemplateException($"keys must be str, int, float, bool or None, not {TemplateValue.TypeName(item.Key)}");
         _writer.Write(style.KeySeparator);
         Write(item.Value);
     }

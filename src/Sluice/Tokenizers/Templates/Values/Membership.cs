@@ -7,12 +7,12 @@ internal static class Membership
 {
     public static bool Contains(object? container, object? value, Budget budget)
     {
-        if (Value.TryText(container, out string text))
+        if (TemplateValue.TryText(container, out string text))
         {
-            if (!Value.TryText(value, out string part))
+            if (!TemplateValue.TryText(value, out string part))
             {
                 throw (value as Undefined)?.Failure()
-                    ?? new TemplateException($"'in <string>' requires string as left operand, not {Value.TypeName(value)}");
+                    ?? new TemplateException($"'in <string>' requires string as left operand, not {TemplateValue.TypeName(value)}");
             }
             budget.ChargeSearch(text.Length, part.Length);
             return text.Contains(part, StringComparison.Ordinal);
@@ -21,9 +21,9 @@ internal static class Membership
             return dict.Contains(value, budget);
         if (container is DictView view && view.TryContains(value, budget, out bool contains))
             return contains;
-        if (!Value.IsIterable(container))
-            throw new TemplateException($"argument of type '{Value.TypeName(container)}' is not iterable");
-        foreach (object? element in Value.Iterate(container))
+        if (!TemplateValue.IsIterable(container))
+            throw new TemplateException($"argument of type '{TemplateValue.TypeName(container)}' is not iterable");
+        foreach (object? element in TemplateValue.Iterate(container))
         {
             budget.Charge(1);
             if (Equality.AreEqual(element, value, budget))

@@ -41,7 +41,7 @@ internal static class Number
         bool truth => truth ? 1 : 0,
         BigInteger big when (double)big is var number && double.IsFinite(number) => number,
         BigInteger => throw new TemplateException("int too large to convert to float"),
-        _ => throw new TemplateException($"must be real number, not {Value.TypeName(value)}"),
+        _ => throw new TemplateException($"must be real number, not {TemplateValue.TypeName(value)}"),
     };
 
     /// <summary>A float that is an integer.</summary>

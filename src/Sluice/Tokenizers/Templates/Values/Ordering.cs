@@ -26,7 +26,7 @@ internal static class Ordering
     {
         if (Number.IsNumber(x) && Number.IsNumber(y))
             return Number.TryCompare(x!, y!, out order);
-        if (Value.TryText(x, out string text) && Value.TryText(y, out string other))
+        if (TemplateValue.TryText(x, out string text) && TemplateValue.TryText(y, out string other))
         {
             budget.ChargeText(Math.Min(text.Length, other.Length));
             order = CodePoints.Compare(text, other);
@@ -40,7 +40,7 @@ internal static class Ordering
             return can;
         }
         throw (x as Undefined ?? y as Undefined)?.Failure() ?? new TemplateException(
-            $"'{name}' not supported between instances of '{Value.TypeName(x)}' and '{Value.TypeName(y)}'");
+            $"'{name}' not supported between instances of '{TemplateValue.TypeName(x)}' and '{TemplateValue.TypeName(y)}'");
     }
 
     private static bool TryCompare(object?[] x, object?[] y, Budget budget, string name, out int order)

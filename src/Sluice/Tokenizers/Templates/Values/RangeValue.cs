@@ -19,7 +19,7 @@ internal sealed class RangeValue(long start, long stop, long step, int count) : 
 
     public override bool TryGetElement(object? key, Budget budget, out object? value)
     {
-        if (key is Slice slice && slice.TryIndices(count, out Span span))
+        if (key is Slice slice && slice.TryIndices(count, out SliceSpan span))
         {
             long from = start + (step * span.Start), by = step * span.Step;
             value = new RangeValue(from, from + (by * span.Count), by, span.Count);

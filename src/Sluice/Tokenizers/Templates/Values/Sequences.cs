@@ -18,7 +18,7 @@ internal abstract class SequenceValue(object?[] items) : TemplateObject
     {
         if (key is Slice slice)
         {
-            if (!slice.TryIndices(Items.Length, out Span span))
+            if (!slice.TryIndices(Items.Length, out SliceSpan span))
                 return base.TryGetElement(key, budget, out value);
             budget.ChargeList(span.Count);
             object?[] part = new object?[span.Count];

@@ -3,7 +3,7 @@ using System.Numerics;
 namespace Sluice.Tokenizers.Templates.Values;
 
 /// <summary>What a slice takes from a sequence: elements from a start, some apart.</summary>
-internal readonly record struct Span(int Start, int Step, int Count)
+internal readonly record struct SliceSpan(int Start, int Step, int Count)
 {
     public int At(int i) => Start + (i * Step);
 }
@@ -23,7 +23,7 @@ internal sealed class Slice(object? start, object? stop, object? step) : Templat
 
     /// <summary>The elements that it takes of a sequence; false if its parts are no integers.</summary>
     /// <exception cref="TemplateException">The step is 0.</exception>
-    public bool TryIndices(int length, out Span span)
+    public bool TryIndices(int length, out SliceSpan span)
     {
         span = default;
         BigInteger by = 1;
@@ -38,7 +38,7 @@ internal sealed class Slice(object? start, object? stop, object? step) : Templat
             return false;
         int stride = (int)BigInteger.Clamp(by, -length - 1, length + 1);
         int count = down ? (first - last - stride - 1) / -stride : (last - first + stride - 1) / stride;
-        span = new Span(first, stride, Math.Max(count, 0));
+        span = new SliceSpan(first, stride, Math.Max(count, 0));
         return true;
 
         bool TryEnd(object? part, int none, out int end)

@@ -13,7 +13,7 @@ internal sealed class ValueWriter(Budget budget)
     /// <summary>A value's text: what <c>str</c> gives.</summary>
     public static string Text(object? value, Budget budget)
     {
-        if (Value.TryText(value, out string text))
+        if (TemplateValue.TryText(value, out string text))
             return text;
         ValueWriter writer = new(budget);
         writer.WriteText(value);
@@ -29,7 +29,7 @@ internal sealed class ValueWriter(Budget budget)
     /// <summary>Writes a value as <c>str</c>: texts as they are, what is undefined as nothing.</summary>
     public void WriteText(object? value)
     {
-        if (Value.TryText(value, out string text))
+        if (TemplateValue.TryText(value, out string text))
             Write(text);
         else if (value is not Undefined)
             WriteRepr(value);

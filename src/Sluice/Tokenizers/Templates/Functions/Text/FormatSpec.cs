@@ -78,7 +78,7 @@ internal sealed record FormatSpec
     /// <summary>Lays a value out, as Python's <c>format</c>.</summary>
     public string Format(object? value, Budget budget)
     {
-        if (Value.TryText(value, out string text) || value is Undefined)
+        if (TemplateValue.TryText(value, out string text) || value is Undefined)
         {
             return Type is '\0' or 's' && Align != '=' && Sign == '-'
                 ? FormatText(text, budget)
@@ -86,7 +86,7 @@ internal sealed record FormatSpec
         }
         if (value is double or long or BigInteger or bool)
             return FormatNumber(value, budget);
-        throw new TemplateException($"unsupported format string passed to {Value.TypeName(value)}.__format__");
+        throw new TemplateException($"unsupported format string passed to {TemplateValue.TypeName(value)}.__format__");
     }
 
     public string FormatText(string text, Budget budget)

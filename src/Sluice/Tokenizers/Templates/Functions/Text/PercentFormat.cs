@@ -89,7 +89,7 @@ internal sealed class PercentFormat
                 return Right(spec).FormatText(Escaped(value), _budget);
             case 'r' or 'a':
                 return Right(spec).FormatText(ValueWriter.Text(new ListValue([value]), _budget)[1..^1], _budget);
-            case 'c' when Value.TryText(value, out string character) && CodePoints.Count(character) == 1:
+            case 'c' when TemplateValue.TryText(value, out string character) && CodePoints.Count(character) == 1:
                 return Right(spec).FormatText(character, _budget);
             case 'c':
                 return (Right(spec) with { Precision = null, Type = 'c' }).FormatNumber((long)Argument.Integer(value), _budget);
@@ -114,7 +114,7 @@ internal sealed class PercentFormat
         if (!Values.Number.TryInteger(value, out BigInteger integer))
         {
             throw new TemplateException(
-                $"%{type} format: {(type == 'd' ? "a real number" : "an integer")} is required, not {Value.TypeName(value)}");
+                $"%{type} format: {(type == 'd' ? "a real number" : "an integer")} is required, not {TemplateValue.TypeName(value)}");
         }
         if (spec.Precision is not { } least)
             return (spec with { Type = type }).FormatNumber(Values.Number.Of(integer), _budget);

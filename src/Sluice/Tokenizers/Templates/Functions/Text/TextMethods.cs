@@ -99,7 +99,7 @@ internal static class TextMethods
         Add(table, "rstrip", (budget, text, a) => Strip.Right(text, a[0], budget), ("", null));
         Add(table, "splitlines", (budget, text, a) =>
         {
-            object?[] lines = [.. Lines.Split(text, Value.IsTrue(a[0]))];
+            object?[] lines = [.. Lines.Split(text, TemplateValue.IsTrue(a[0]))];
             budget.ChargeList(lines.Length);
             return new ListValue(lines);
         }, ("keepends", false));
@@ -157,12 +157,12 @@ internal static class TextMethods
     {
         ValueWriter result = new(budget);
         int index = 0;
-        foreach (object? item in Value.Iterate(arguments[0]))
+        foreach (object? item in TemplateValue.Iterate(arguments[0]))
         {
             if (index > 0)
                 result.Write(text);
-            if (!Value.TryText(item, out string part))
-                throw new TemplateException($"sequence item {index}: expected str instance, {Value.TypeName(item)} found");
+            if (!TemplateValue.TryText(item, out string part))
+                throw new TemplateException($"sequence item {index}: expected str instance, {TemplateValue.TypeName(item)} found");
             result.Write(part);
             index++;
         }

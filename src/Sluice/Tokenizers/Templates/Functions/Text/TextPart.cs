@@ -15,7 +15,7 @@ internal sealed record TextPart(string Text, int Start)
         int count = CodePoints.Count(text);
         if (start is not null && Argument.Integer(start) > count)
             return null;
-        if (!new Slice(start, end, null).TryIndices(count, out Span span))
+        if (!new Slice(start, end, null).TryIndices(count, out SliceSpan span))
             throw new TemplateException("slice indices must be integers or None");
         return span.Count == 0 && end is not null && Negative(end, count) < span.Start
             ? null

@@ -4,7 +4,7 @@ using Sluice.Tokenizers.Templates.Rendering;
 namespace Sluice.Tokenizers.Templates.Values;
 
 /// <summary>What every value can be asked.</summary>
-internal static class Value
+internal static class TemplateValue
 {
     public static bool IsTrue(object? value) => value switch
     {
