@@ -27,6 +27,7 @@ internal static class BenchCommand
         Option<int[]> prompts = Parsing.Integers("--prompt-tokens", "Lengths of prompts to read; 0: none.", 0, [512], "-p");
         Option<int[]> generations = Parsing.Integers("--generate-tokens", "Numbers of tokens to write; 0: none.", 0, [128], "-n");
         Option<int> repetitions = Parsing.Integer("--repetitions", "How often each test is run.", 1, 5, "-r");
+        Option<string?> save = new("--save") { Description = "Keep the file of a --shape here, as for another engine to run the same one.", HelpName = "PATH" };
         Option<bool> json = new("--json") { Description = "Write JSON." };
         SluiceCommand command = new(
             "bench", "Measure the speed of a model.",
@@ -34,7 +35,7 @@ internal static class BenchCommand
             "sluice bench --shape llama-3.2-1b --type Q4_K_M -r 3",
             "sluice bench --shape qwen2.5-0.5b --type Q8_0 -p 0 -n 32,128 --json")
         {
-            shape, type, prompts, generations, repetitions, json,
+            shape, type, save, prompts, generations, repetitions, json,
         };
         model.AddTo(command, isRequired: false, hasContext: false);
         command.Validators.Add(result =>
@@ -44,6 +45,8 @@ internal static class BenchCommand
                 result.AddError("Give either a --model or a --shape.");
             if (!hasShape && result.GetResult(type) is { Implicit: false })
                 result.AddError("--type is for the made-up weights of a --shape.");
+            if (!hasShape && result.GetResult(save) is not null)
+                result.AddError("--save is for the made-up weights of a --shape.");
         });
         command.SetAction((parsed, cancellation) =>
         {
@@ -55,7 +58,7 @@ internal static class BenchCommand
             if (tests.Length == 0)
                 throw new UsageException("There is nothing to measure: -p and -n are both 0.");
             Shape? chosen = Shape.All.FirstOrDefault(s => s.Name == parsed.GetValue(shape));
-            using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, cancellation);
+            using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, parsed.GetValue(save), cancellation);
             string path = made?.Path ?? model.Path(parsed) ?? DefaultModel.Path;
             long start = Stopwatch.GetTimestamp();
             using Runner runner = KnownTokens.Load(path, model.Options(parsed), tests.Max(test => test.Tokens));

@@ -6,30 +6,39 @@ namespace Sluice.Cli.Synthesis;
 
 /// <summary>
 /// A GGUF file of random weights in a published model's shape: it says nothing, and runs as fast as the real one. It lies in the
-/// system's folder for temporary files and is deleted with this object.
+/// system's folder for temporary files and is deleted with this object, unless the caller says where to keep it.
 /// </summary>
 internal sealed class SyntheticModel : IDisposable
 {
     private const int Piece = 1 << 20;
     private const int ContextLength = 131072;
 
-    private SyntheticModel(string path) => Path = path;
+    private readonly bool _isKept;
+
+    private SyntheticModel(string path, bool isKept) => (Path, _isKept) = (path, isKept);
 
     /// <summary>The file.</summary>
     public string Path { get; }
 
     /// <summary>Writes one.</summary>
+    /// <param name="shape">The published model's shape.</param>
+    /// <param name="type">A weight format, or a mix of them.</param>
+    /// <param name="keepAt">Where to keep it, as for another engine to run the same file; null for a temporary file.</param>
+    /// <param name="cancellation">Stops the writing.</param>
     /// <exception cref="IOException">The disk has too little room.</exception>
-    public static SyntheticModel Create(Shape shape, string type, CancellationToken cancellation)
+    public static SyntheticModel Create(Shape shape, string type, string? keepAt, CancellationToken cancellation)
     {
         TypeMix mix = new(type);
         (string Name, TensorType Type, long[] Shape)[] tensors =
             [.. shape.Tensors().Select(tensor => (tensor.Name, mix.Of(tensor.Name, tensor.Shape, shape), tensor.Shape))];
         long total = tensors.Sum(tensor => Bytes(tensor.Type, tensor.Shape));
-        SyntheticModel model = new(System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sluice-bench-{Environment.ProcessId}.gguf"));
-        long room = new DriveInfo(System.IO.Path.GetTempPath()).AvailableFreeSpace;
+        string path = System.IO.Path.GetFullPath(
+            keepAt ?? System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sluice-bench-{Environment.ProcessId}.gguf"));
+        string folder = System.IO.Path.GetDirectoryName(path)!;
+        SyntheticModel model = new(path, keepAt is not null);
+        long room = new DriveInfo(folder).AvailableFreeSpace;
         if (total > room)
-            throw new IOException($"A model of {Numbers.Bytes(total)} does not fit in {System.IO.Path.GetTempPath()}, where {Numbers.Bytes(room)} are free. TMPDIR chooses another folder.");
+            throw new IOException($"A model of {Numbers.Bytes(total)} does not fit in {folder}, where {Numbers.Bytes(room)} are free. TMPDIR chooses another folder.");
         Dictionary<TensorType, byte[]> weights = [];
         Terminal.Progress($"Making up {shape.Name} {type}", progress =>
         {
@@ -55,7 +64,11 @@ internal sealed class SyntheticModel : IDisposable
         return model;
     }
 
-    public void Dispose() => File.Delete(Path);
+    public void Dispose()
+    {
+        if (!_isKept)
+            File.Delete(Path);
+    }
 
     private static long Bytes(TensorType type, long[] shape) =>
         WeightFormats.Get(type).Bytes(shape.Aggregate(1L, (product, dimension) => checked(product * dimension)));
@@ -66,6 +79,8 @@ internal sealed class SyntheticModel : IDisposable
         return new Metadata(shape.Name)
         {
             { "general.architecture", shape.Architecture },
+            { "tokenizer.ggml.model", "no_vocab" }, // what llama.cpp calls a model of token ids alone
+            { prefix + "vocab_size", (uint)shape.Vocabulary },
             { "general.name", $"{shape.Name} {type}, random weights" },
             { prefix + "block_count", (uint)shape.Layers },
             { prefix + "context_length", (uint)ContextLength },

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Sluice.Files;
 using Sluice.Tensors;
 using Sluice.Tokenizers;
 
@@ -55,7 +56,7 @@ public sealed class Engine : IDisposable
         Runner runner = Runner.Load(path, options, progress);
         try
         {
-            return new Engine(runner, runner.File.Metadata.Contains("tokenizer.ggml.model") ? Tokenizer.FromModel(runner.File) : null);
+            return new Engine(runner, HasVocabulary(runner.File) ? Tokenizer.FromModel(runner.File) : null);
         }
         catch
         {
@@ -141,6 +142,10 @@ public sealed class Engine : IDisposable
             sequence.Finish(error);
         }
     }
+
+    /// <summary>Whether a file has a vocabulary: llama.cpp writes <c>no_vocab</c> for models of token ids alone.</summary>
+    private static bool HasVocabulary(ModelFile file) =>
+        file.Metadata.TryGetString("tokenizer.ggml.model", out string? model) && model != "no_vocab";
 
     private static async IAsyncEnumerable<GeneratedToken> Read(
         Sequence sequence, CancellationTokenSource abandoned, [EnumeratorCancellation] CancellationToken cancellation = default)
