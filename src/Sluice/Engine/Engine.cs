@@ -145,7 +145,7 @@ public sealed class Engine : IDisposable
 
     /// <summary>Whether a file has a vocabulary: llama.cpp writes <c>no_vocab</c> for models of token ids alone.</summary>
     private static bool HasVocabulary(ModelFile file) =>
-        file.Metadata.TryGetString("tokenizer.ggml.model", out string? model) && model != "no_vocab";
+        file.Folder is not null || (file.Metadata.TryGetString("tokenizer.ggml.model", out string? model) && model != "no_vocab");
 
     private static async IAsyncEnumerable<GeneratedToken> Read(
         Sequence sequence, CancellationTokenSource abandoned, [EnumeratorCancellation] CancellationToken cancellation = default)
