@@ -12,6 +12,10 @@ internal sealed class KernelAssembler(int tokens)
 {
     private const int Vector = 64, Dword = 4;
 
+    // Unpacking fills the reorder buffer before enough loads are under way to cover the memory's latency. With hints this far
+    // ahead of Q6_K's codes one token reads 44 GB/s in place of 31 (Zen 5, two cores); 2 to 16 KiB are all about as good.
+    private const int PrefetchDistance = 4096;
+
     private static readonly AssemblerRegisterZMM[] Zmm =
     [
         zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7, zmm8, zmm9, zmm10, zmm11, zmm12, zmm13, zmm14, zmm15,
@@ -221,6 +225,8 @@ internal sealed class KernelAssembler(int tokens)
         layout.Scales.AssembleUnit(scaleCode);
         for (int g = 0; g < unit; g++)
         {
+            for (int vector = 0; vector < layout.Bits; vector++)
+                c.prefetcht0(__byte_ptr[codes + (g * layout.Bits + vector) * Vector + PrefetchDistance]);
             int note = g * kind.NotesPerGroup * tokens * Dword;
             for (int p = 0; p < kind.Parts; p++)
             {
