@@ -34,6 +34,16 @@ public class BenchTests
     }
 
     [Fact]
+    public void Keeps_made_up_weights_where_it_is_told()
+    {
+        using TemporaryFolder temporary = new();
+        string file = Path.Combine(temporary.Path, "kept.gguf");
+        SluiceProcess.Run("bench", "--shape", "stories-15m", "--type", "Q4_0", "-p", "4", "-n", "0", "-r", "1", "--save", file).Succeeded();
+        SluiceProcess.Run("bench", "--model", file, "-p", "4", "-n", "2", "-r", "1").Succeeded();
+        Assert.Equal(2, SluiceProcess.Run("bench", "--model", file, "--save", file).ExitCode);
+    }
+
+    [Fact]
     public void Interrupted_it_leaves_nothing_behind()
     {
         using TemporaryFolder temporary = new();
