@@ -7,7 +7,7 @@ namespace Sluice.Tensors.Benchmarks;
 /// <summary>Attention of a prompt (multiplications of the visible half a second) and of one token (bytes of cache read a second).</summary>
 internal static class AttentionBench
 {
-    public static void Run(int threads, string[] formats, int length, double budget, Bandwidth bandwidth)
+    public static void Run(int threads, string[] formats, int length, double budget, ReadBandwidth bandwidth)
     {
         using CpuOps ops = new(threads);
         Console.WriteLine($"{ops.Pool.Threads} threads, {length} tokens");

@@ -8,24 +8,25 @@ namespace Sluice.Tensors.Benchmarks;
 /// <summary>What one core can do at most: loops of nothing but the instructions that the kernels are made of.</summary>
 internal static unsafe class Peaks
 {
-    private const int Iterations = 20_000;
+    private const int Iterations = 40_000;
 
     public static void Print()
     {
-        Print("vpdpbusd, registers (int8)", 64, (c, i) => c.vpdpbusd(Zmm(i), zmm24, zmm25));
-        Print("vpdpbusd, broadcast operand", 64, (c, i) => c.vpdpbusd(Zmm(i), zmm24, __dword_bcst[rdi + i * 4]));
+        Print("vpdpbusd, registers (int8)", 64, PeakLoop.Integers);
+        Print("vpdpbusd, broadcast operand", 64, (c, i) => c.vpdpbusd(PeakLoop.Sum(i), PeakLoop.X, __dword_bcst[PeakLoop.Data + i * 4]));
         Print("vpdpbusd, 2 of 3 from memory", 64, (c, i) =>
         {
             if (i % 3 == 0)
-                c.vpdpbusd(Zmm(i), zmm24, zmm25);
+                c.vpdpbusd(PeakLoop.Sum(i), PeakLoop.X, PeakLoop.Y);
             else
-                c.vpdpbusd(Zmm(i), zmm24, __dword_bcst[rdi + i * 4]);
+                c.vpdpbusd(PeakLoop.Sum(i), PeakLoop.X, __dword_bcst[PeakLoop.Data + i * 4]);
         });
-        Print("vdpbf16ps, registers", 32, (c, i) => c.vdpbf16ps(Zmm(i), zmm24, zmm25));
-        Print("vfmadd231ps, registers", 16, (c, i) => c.vfmadd231ps(Zmm(i), zmm24, zmm25));
-        Print("vfmadd231ps, broadcast operand", 16, (c, i) => c.vfmadd231ps(Zmm(i), zmm24, __dword_bcst[rdi + i * 4]));
-        Print("vpbroadcastd from memory", 16, (c, i) => c.vpbroadcastd(Zmm(i), __dword_ptr[rdi + i * 4]));
-        Print("vmovups from memory", 16, (c, i) => c.vmovups(Zmm(i), __zmmword_ptr[rdi + i * 64]));
+        if (PeakLoop.HasBfloat16)
+            Print("vdpbf16ps, registers", 32, PeakLoop.Bfloat16s);
+        Print("vfmadd231ps, registers", 16, PeakLoop.Floats);
+        Print("vfmadd231ps, broadcast operand", 16, (c, i) => c.vfmadd231ps(PeakLoop.Sum(i), PeakLoop.X, __dword_bcst[PeakLoop.Data + i * 4]));
+        Print("vpbroadcastd from memory", 16, (c, i) => c.vpbroadcastd(PeakLoop.Sum(i), __dword_ptr[PeakLoop.Data + i * 4]));
+        Print("vmovups from memory", 16, (c, i) => c.vmovups(PeakLoop.Sum(i), __zmmword_ptr[PeakLoop.Data + i * 64]));
     }
 
     /// <summary>The kernels alone, on data in the nearest caches.</summary>
@@ -74,40 +75,17 @@ internal static unsafe class Peaks
         return best;
     }
 
-    private static void Print(string what, int perInstruction, Action<Assembler, int> write)
+    private static void Print(string what, int products, Action<Assembler, int> write) =>
+        Print(what, products, new PeakLoop(products, write));
+
+    private static void Print(string what, int products, PeakLoop loop)
     {
-        Assembler c = new(64);
-        for (int i = 0; i < 26; i++)
-            c.vpxord(Zmm(i), Zmm(i), Zmm(i));
-        Label loop = c.CreateLabel();
-        c.Label(ref loop);
-        for (int i = 0; i < 24; i++)
-            write(c, i);
-        c.dec(rsi);
-        c.jnz(loop);
-        c.vzeroupper();
-        c.ret();
-        using MemoryStream code = new();
-        c.Assemble(new StreamCodeWriter(code), 0);
-        var run = (delegate* unmanaged[SuppressGCTransition]<byte*, nint, void>)ExecutableMemory.Load(code.ToArray());
-        byte* data = stackalloc byte[24 * 64 + 64];
-        data = (byte*)(((nint)data + 63) & ~63);
-        double best = double.MaxValue;
+        double best = 0;
         for (int i = 0; i < 50; i++)
         {
             long start = Stopwatch.GetTimestamp();
-            run(data, Iterations);
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            best = Math.Max(best, loop.Run(Iterations) / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
-        double perSecond = 24.0 * Iterations / best;
-        Console.WriteLine($"{what,-32} {perSecond / 1e9,6:F2} G/s {perSecond * perInstruction / 1e9,8:F0} G products or lanes/s");
+        Console.WriteLine($"{what,-32} {best / products / 1e9,6:F2} G/s {best / 1e9,8:F0} G products or lanes/s");
     }
-
-    private static AssemblerRegisterZMM Zmm(int i) => Registers[i];
-
-    private static readonly AssemblerRegisterZMM[] Registers =
-    [
-        zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7, zmm8, zmm9, zmm10, zmm11, zmm12, zmm13, zmm14, zmm15,
-        zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25,
-    ];
 }

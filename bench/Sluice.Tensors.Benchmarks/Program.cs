@@ -29,12 +29,12 @@ if (args.Contains("--kernels"))
 }
 if (args is ["attention", ..])
 {
-    using Bandwidth read = new();
+    using ReadBandwidth read = new();
     AttentionBench.Run(int.Parse(Option("threads", "0")), Option("formats", "f16,f32").Split(','), int.Parse(Option("length", "4096")), budget, read);
     return;
 }
 using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));
-using Bandwidth bandwidth = new();
+using ReadBandwidth bandwidth = new();
 Console.WriteLine($"{isa}, {ops.Pool.Threads} threads, [{rows}, {columns}]");
 Console.WriteLine("format     tokens   GMAC/s     GB/s   of read bandwidth   first call, ms");
 foreach (string name in formats)

@@ -13,8 +13,14 @@ namespace Sluice.Tensors;
 /// </remarks>
 public abstract unsafe class Ops : IDisposable
 {
-    private readonly Workspace workspace = new();
+    private readonly Workspace workspace;
     private readonly List<NativeBuffer> loaded = [];
+
+    /// <summary>With scratch memory of its own.</summary>
+    protected Ops() => workspace = new Workspace();
+
+    /// <summary>Around others: with their scratch memory, so that scopes of either hold the results of both.</summary>
+    private protected Ops(Ops inner) => workspace = inner.workspace;
 
     // Weights and memory
 

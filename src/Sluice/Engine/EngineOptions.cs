@@ -1,4 +1,5 @@
 using Sluice.Cache;
+using Sluice.Tensors;
 
 namespace Sluice;
 
@@ -25,6 +26,9 @@ public sealed record EngineOptions
 
     /// <summary>Keeps full-attention layers to a window and sinks, which is not what the model was made for; off by default.</summary>
     public Retention Retention { get; init; }
+
+    /// <summary>Puts something around the operations that run the model, as <see cref="ProfilingOps"/>; it owns what it is given.</summary>
+    public Func<Ops, Ops>? Wrap { get; init; }
 
     /// <summary>Whether every step checks the cache's books: for tests.</summary>
     public bool CheckIntegrity { get; init; }

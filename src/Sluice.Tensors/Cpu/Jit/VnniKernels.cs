@@ -87,6 +87,10 @@ internal sealed unsafe class VnniKernels : Kernels
         return true;
     }
 
+    public override long IntegerPeak(int rounds) => PeakLoop.Integers.Run(rounds);
+
+    public override long FloatPeak(int rounds) => PeakLoop.Floats.Run(rounds);
+
     private static int Index(in IntegerKind kind) => (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
 
     // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.

@@ -63,6 +63,13 @@ internal abstract unsafe class Kernels
     /// <summary>Whether there are kernels for two panels.</summary>
     public virtual bool HasPairs => false;
 
+    /// <summary>Multiplies and adds bytes in registers alone: the most that this instruction set can do.</summary>
+    /// <returns>The number of products.</returns>
+    public abstract long IntegerPeak(int rounds);
+
+    /// <summary>The same for floats.</summary>
+    public abstract long FloatPeak(int rounds);
+
     /// <summary>The fastest for this processor; the environment variable SLUICE_ISA can ask for a lesser one.</summary>
     /// <exception cref="NotSupportedException">SLUICE_ISA is unknown, or the processor does not have it.</exception>
     public static Kernels Best() => Best(Environment.GetEnvironmentVariable("SLUICE_ISA"));

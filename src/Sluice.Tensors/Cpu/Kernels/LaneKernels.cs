@@ -44,6 +44,10 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
     public override void Floats(int tokens, float* values, float* activations, float* sums, nint columns) =>
         ((delegate*<float*, float*, float*, nint, void>)FloatKernels[tokens - 1])(values, activations, sums, columns);
 
+    public override long IntegerPeak(int rounds) => LanePeak<TLanes, TInt, TFloat>.Integers(rounds);
+
+    public override long FloatPeak(int rounds) => LanePeak<TLanes, TInt, TFloat>.Floats(rounds);
+
     private static nint[] OfKind<TKind>()
         where TKind : struct, IKind =>
     [

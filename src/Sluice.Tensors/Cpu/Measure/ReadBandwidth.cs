@@ -1,23 +1,27 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics;
-using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Memory;
 
-namespace Sluice.Tensors.Benchmarks;
+namespace Sluice.Tensors.Cpu;
 
-/// <summary>How fast all threads together read memory: the limit of decoding.</summary>
-internal sealed unsafe class Bandwidth : IDisposable
+/// <summary>How fast memory is read, on huge pages where the system gives them: the limit of decoding.</summary>
+internal sealed unsafe class ReadBandwidth : IDisposable
 {
     private const int Piece = 1 << 20;
-    private readonly NativeBuffer buffer = new(512L << 20);
+    private readonly NativeBuffer buffer;
 
-    public Bandwidth() => new Span<byte>(buffer.Pointer, int.MaxValue / 4).Fill(1);
+    /// <summary>Takes memory that no cache holds: 512 MiB, or a quarter of what is free if that is less.</summary>
+    public ReadBandwidth()
+    {
+        buffer = new NativeBuffer(Math.Clamp(SystemMemory.Available() / 4 / Piece, 1, 512) * Piece);
+        buffer.Span(0, (int)buffer.Length).Fill(1); // a page that was never written may be the one page of zeros
+    }
 
-    /// <summary>Bytes per second, the best of a few passes.</summary>
-    public double Measure(WorkerPool pool)
+    /// <summary>Bytes per second of all the pool's threads together, the best of a few passes.</summary>
+    public double Measure(WorkerPool pool, int passes = 4)
     {
         double best = 0;
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < passes; i++)
         {
             long start = Stopwatch.GetTimestamp();
             pool.For((int)(buffer.Length / Piece), new ReadJob(buffer.Pointer), chunkSize: 4);

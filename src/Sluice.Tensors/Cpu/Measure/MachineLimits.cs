@@ -1,0 +1,90 @@
+using System.Diagnostics;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>What this machine can do at most, measured: the roofline (Williams, Waterman and Patterson 2009) of its operations.</summary>
+/// <param name="Threads">The threads of <see cref="Rate.AllThreads"/>.</param>
+/// <param name="InstructionSet">The kernels' instruction set.</param>
+/// <param name="ReadBytes">Bytes read from memory in a second.</param>
+/// <param name="Int8">Products of bytes, each with its addition, in a second, by that instruction set.</param>
+/// <param name="Float32">The same of single precision.</param>
+/// <param name="BFloat16">The same of bfloat16, where the processor has such instructions (AVX-512 BF16); no kernel needs them.</param>
+public sealed record MachineLimits(int Threads, string InstructionSet, Rate ReadBytes, Rate Int8, Rate Float32, Rate? BFloat16)
+{
+    private const double Seconds = 0.15; // of a measurement: enough that some stretch of it is not disturbed
+
+    /// <summary>Measures for about a second; anything else that runs meanwhile makes the machine look slower than it is.</summary>
+    /// <param name="threads">How many threads; 0 for one on each physical core.</param>
+    public static MachineLimits Measure(int threads = 0)
+    {
+        Kernels kernels = Kernels.Best();
+        using WorkerPool one = new(1), all = new(threads);
+        return new MachineLimits(
+            all.Threads, kernels.Name, Bandwidth(one, all), Peak(kernels.IntegerPeak, one, all), Peak(kernels.FloatPeak, one, all),
+            PeakLoop.HasBfloat16 ? Peak(PeakLoop.Bfloat16s.Run, one, all) : null);
+    }
+
+    /// <summary>The seconds that an operation takes at least.</summary>
+    /// <param name="bytes">What it must read and write once.</param>
+    /// <param name="int8">Its products of bytes.</param>
+    /// <param name="float32">Its products in single precision.</param>
+    /// <returns>The time, and what it is spent on.</returns>
+    public (double Seconds, Bound Bound) LeastTime(double bytes, double int8, double float32)
+    {
+        double memory = bytes / ReadBytes.AllThreads, integers = int8 / Int8.AllThreads, floats = float32 / Float32.AllThreads;
+        return memory >= integers + floats
+            ? (memory, Bound.Memory)
+            : (integers + floats, integers >= floats ? Bound.Int8 : Bound.Float32);
+    }
+
+    private static Rate Bandwidth(WorkerPool one, WorkerPool all)
+    {
+        using ReadBandwidth memory = new();
+        return new Rate(memory.Measure(one), memory.Measure(all, passes: 8));
+    }
+
+    private static Rate Peak(Func<int, long> loop, WorkerPool one, WorkerPool all) => new(Peak(loop, one), Peak(loop, all));
+
+    private static double Peak(Func<int, long> loop, WorkerPool pool)
+    {
+        const int Rounds = 50_000;
+        int items = pool.Threads * 8;
+        double best = 0;
+        long begin = Stopwatch.GetTimestamp(), perItem = loop(Rounds);
+        do
+        {
+            long start = Stopwatch.GetTimestamp();
+            pool.For(items, new PeakJob(loop, Rounds), chunkSize: 1);
+            best = Math.Max(best, items * perItem / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        while (Stopwatch.GetElapsedTime(begin).TotalSeconds < Seconds);
+        return best;
+    }
+
+    private readonly struct PeakJob(Func<int, long> loop, int rounds) : IParallelJob
+    {
+        public void Run(int start, int end, int worker)
+        {
+            for (int i = start; i < end; i++)
+                loop(rounds);
+        }
+    }
+}
+
+/// <summary>How much a second.</summary>
+/// <param name="OneThread">By one thread alone.</param>
+/// <param name="AllThreads">By all together.</param>
+public readonly record struct Rate(double OneThread, double AllThreads);
+
+/// <summary>What keeps an operation from being faster.</summary>
+public enum Bound
+{
+    /// <summary>Reading weights, cache and activations.</summary>
+    Memory,
+
+    /// <summary>Products of bytes.</summary>
+    Int8,
+
+    /// <summary>Products in single precision.</summary>
+    Float32,
+}

@@ -1,0 +1,42 @@
+using System.Diagnostics;
+
+namespace Sluice.Tensors;
+
+/// <summary>What all calls of one operation took together; see <see cref="ProfilingOps"/>.</summary>
+/// <param name="name">The operation and, for a linear map, the weight.</param>
+public sealed class OperationProfile(string name)
+{
+    private long ticks;
+
+    /// <summary>The operation; of a linear map with the weight, without the layer: <c>Linear ffn_down</c>.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Calls.</summary>
+    public long Calls { get; private set; }
+
+    /// <summary>The time from call to return.</summary>
+    public TimeSpan Time => Stopwatch.GetElapsedTime(0, ticks);
+
+    /// <summary>
+    /// What must be read or written at least once: weights, cache rows, inputs and results. The smaller of these may be in a
+    /// cache of the processor.
+    /// </summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Multiply-adds of quantized weights by activations: products of bytes.</summary>
+    public long IntegerProducts { get; private set; }
+
+    /// <summary>Multiply-adds of plain floats: of unquantized weights, queries, keys and values, states.</summary>
+    public long FloatProducts { get; private set; }
+
+    internal void Add(long start, long bytes, long integerProducts = 0, long floatProducts = 0)
+    {
+        ticks += Stopwatch.GetTimestamp() - start;
+        Calls++;
+        Bytes += bytes;
+        IntegerProducts += integerProducts;
+        FloatProducts += floatProducts;
+    }
+
+    internal void Reset() => (ticks, Calls, Bytes, IntegerProducts, FloatProducts) = (0, 0, 0, 0, 0);
+}

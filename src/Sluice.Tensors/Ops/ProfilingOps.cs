@@ -1,0 +1,314 @@
+using System.Diagnostics;
+using Sluice.Tensors.KvFormats;
+
+namespace Sluice.Tensors;
+
+/// <summary>
+/// Operations that count: each is done by another <see cref="Ops"/>, and its time, its bytes and its products are added up, so
+/// that any model is measured with no code of its own. What is computed is the same.
+/// </summary>
+public sealed class ProfilingOps : Ops
+{
+    private readonly Ops inner;
+    private readonly List<OperationProfile> operations = [];
+    private readonly Dictionary<Weight, LoadedWeight> weights = [];
+    private readonly OperationProfile embed, gather, rmsNorm, layerNorm, add, scale, softCap, activate, gate, route, combine,
+        ropeAngles, rope, attend, causalConv, selectiveScan;
+    private bool[] isUsed = []; // by expert, of one call
+
+    /// <summary>Around other operations, which it owns from now on.</summary>
+    public ProfilingOps(Ops inner)
+        : base(inner)
+    {
+        this.inner = inner;
+        embed = New(nameof(Embed));
+        gather = New(nameof(Gather));
+        rmsNorm = New(nameof(RmsNorm));
+        layerNorm = New(nameof(LayerNorm));
+        add = New(nameof(Add));
+        scale = New(nameof(Scale));
+        softCap = New(nameof(SoftCap));
+        activate = New(nameof(Activate));
+        gate = New(nameof(Gate));
+        route = New(nameof(Route));
+        combine = New(nameof(Combine));
+        ropeAngles = New(nameof(RopeAngles));
+        rope = New(nameof(Rope));
+        attend = New(nameof(Attention));
+        causalConv = New(nameof(CausalConv));
+        selectiveScan = New(nameof(SelectiveScan));
+    }
+
+    /// <summary>The operations that were called since the last <see cref="Reset"/>.</summary>
+    public IEnumerable<OperationProfile> Operations => operations.Where(operation => operation.Calls > 0);
+
+    /// <summary>Counts from zero again.</summary>
+    public void Reset()
+    {
+        foreach (OperationProfile operation in operations)
+            operation.Reset();
+    }
+
+    /// <inheritdoc/>
+    public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts)
+    {
+        Weight weight = inner.LoadWeight(parts);
+        int integerRows = 0;
+        foreach (WeightData part in parts)
+            integerRows += part.Format.Integer is null ? 0 : part.Rows;
+        string name = (parts[0].Experts > 1 ? "ExpertLinear " : "Linear ") + ShortName(parts);
+        weights[weight] = new LoadedWeight(operations.Find(operation => operation.Name == name) ?? New(name), integerRows);
+        if (isUsed.Length < weight.Experts)
+            isUsed = new bool[weight.Experts];
+        return weight;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.Embed(table, ids);
+        embed.Add(start, ids.Length * table.RowBytes + Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Gather(Tensor x, ReadOnlySpan<int> rows)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.Gather(x, rows);
+        gather.Add(start, 2 * Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor RmsNorm(Tensor x, Tensor weight, float epsilon)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.RmsNorm(x, weight, epsilon);
+        rmsNorm.Add(start, Bytes(x) + Bytes(weight) + Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor LayerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.LayerNorm(x, weight, bias, epsilon);
+        layerNorm.Add(start, Bytes(x) + Bytes(weight) + Bytes(bias) + Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override void Add(Tensor x, Tensor y)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.Add(x, y);
+        add.Add(start, 2 * Bytes(x) + Bytes(y));
+    }
+
+    /// <inheritdoc/>
+    public override void Scale(Tensor x, float factor)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.Scale(x, factor);
+        scale.Add(start, 2 * Bytes(x));
+    }
+
+    /// <inheritdoc/>
+    public override void SoftCap(Tensor x, float cap)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.SoftCap(x, cap);
+        softCap.Add(start, 2 * Bytes(x));
+    }
+
+    /// <inheritdoc/>
+    public override void Activate(Activation activation, Tensor x)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.Activate(activation, x);
+        activate.Add(start, 2 * Bytes(x));
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Gate(Activation activation, Tensor gate, Tensor up)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.Gate(activation, gate, up);
+        this.gate.Add(start, Bytes(gate) + Bytes(up) + Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.Linear(x, weight, bias);
+        long bytes = x.Rows == 0 ? 0 : weight.Bytes + Bytes(bias) + Bytes(x) + Bytes(result);
+        AddProducts(weight, start, bytes, x.Rows);
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor ExpertLinear(Tensor x, Weight weight, in Routing routing, Tensor bias = default)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.ExpertLinear(x, weight, routing, bias);
+        long weightBytes = (weight.Bytes + Bytes(bias)) / weight.Experts * CountUsed(routing);
+        AddProducts(weight, start, weightBytes + Bytes(x) + Bytes(result), result.Rows);
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Routing Route(Tensor logits, in Router router)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Routing routing = inner.Route(logits, router);
+        route.Add(start, Bytes(logits) + 2 * Bytes(routing.Weights));
+        return routing;
+    }
+
+    /// <inheritdoc/>
+    public override Routing RouteToAll(int rows, int experts)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Routing routing = inner.RouteToAll(rows, experts);
+        route.Add(start, 2 * Bytes(routing.Weights));
+        return routing;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Combine(Tensor y, in Routing routing)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.Combine(y, routing);
+        combine.Add(start, Bytes(y) + Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor RopeAngles(ReadOnlySpan<int> positions, Tensor frequencies, float magnitude)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.RopeAngles(positions, frequencies, magnitude);
+        ropeAngles.Add(start, Bytes(frequencies) + Bytes(result));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override void Rope(Tensor x, Tensor angles, int headDimension, RopePairing pairing, int start = 0)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        inner.Rope(x, angles, headDimension, pairing, start);
+        rope.Add(begin, 2 * Bytes(x) / headDimension * angles.Columns + Bytes(angles));
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Attention(Tensor q, Tensor k, Tensor v, in AttentionSpec attention, KvLayer layer, Batch batch)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.Attention(q, k, v, attention, layer, batch);
+        KvShape shape = layer.Store.Shape;
+        long slots = 0, pairs = 0;
+        foreach (ref readonly BatchSequence sequence in batch.Sequences)
+            slots += sequence.Count == 0 ? 0 : Seen(sequence.Past, attention) + sequence.Count - 1;
+        foreach (int position in batch.Positions)
+            pairs += Seen(position, attention);
+        long slotBytes = KvStore.BlockBytes(layer.Store.Format, shape) / (shape.Layers * KvFormat.BlockSize);
+        attend.Add(
+            start, (slots * slotBytes) + Bytes(q) + Bytes(k) + Bytes(v) + Bytes(result),
+            floatProducts: pairs * attention.Heads * (shape.KeyDimension + shape.ValueDimension));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor CausalConv(Tensor x, Tensor weight, Tensor bias, StateLayer state, Batch batch)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.CausalConv(x, weight, bias, state, batch);
+        causalConv.Add(
+            start, Bytes(x) + Bytes(weight) + Bytes(bias) + Bytes(state, batch) + Bytes(result),
+            floatProducts: (long)x.Rows * weight.Rows * weight.Columns);
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor SelectiveScan(Tensor x, Tensor dt, Tensor a, Tensor b, Tensor c, Tensor d, StateLayer state, Batch batch)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.SelectiveScan(x, dt, a, b, c, d, state, batch);
+        selectiveScan.Add(
+            start,
+            Bytes(x) + Bytes(dt) + Bytes(a) + Bytes(b) + Bytes(c) + Bytes(d) + Bytes(state, batch) + Bytes(result),
+            floatProducts: 3L * x.Rows * a.Rows * a.Columns); // dt * a, the new state, the output
+        return result;
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        inner.Dispose();
+    }
+
+    private static long Bytes(Tensor x) => (long)x.Rows * x.Columns * sizeof(float);
+
+    /// <summary>A state is read and written.</summary>
+    private static long Bytes(StateLayer state, Batch batch) => 2L * batch.Sequences.Length * state.Count * sizeof(float);
+
+    /// <summary>The slots that a token at a position sees.</summary>
+    private static long Seen(int position, in AttentionSpec attention) => attention.Window == 0
+        ? position + 1
+        : Math.Min(position + 1, (long)attention.Window + attention.SinkTokens);
+
+    private OperationProfile New(string name)
+    {
+        OperationProfile operation = new(name);
+        operations.Add(operation);
+        return operation;
+    }
+
+    private void AddProducts(Weight weight, long start, long bytes, int rows)
+    {
+        LoadedWeight loaded = weights[weight];
+        long each = (long)rows * weight.Columns;
+        loaded.Operation.Add(start, bytes, each * loaded.IntegerRows, each * (weight.Rows - loaded.IntegerRows));
+    }
+
+    /// <summary>The distinct experts that some row goes through.</summary>
+    private int CountUsed(in Routing routing)
+    {
+        int used = 0;
+        for (int row = 0; row < routing.Rows; row++)
+        {
+            foreach (int expert in routing[row])
+            {
+                used += isUsed[expert] ? 0 : 1;
+                isUsed[expert] = true;
+            }
+        }
+        Array.Clear(isUsed);
+        return used;
+    }
+
+    /// <summary><c>attn_q+k+v</c> of <c>blk.7.attn_q.weight</c> and so on: what equal maps of all layers have in common.</summary>
+    private static string ShortName(ReadOnlySpan<WeightData> parts)
+    {
+        string first = Trim(parts[0].Name), result = first;
+        foreach (WeightData part in parts[1..])
+        {
+            string name = Trim(part.Name);
+            int common = 0;
+            for (int i = 0; i < Math.Min(first.Length, name.Length) && first[i] == name[i]; i++)
+                common = first[i] == '_' ? i + 1 : common;
+            result += "+" + name[common..];
+        }
+        return result;
+
+        static string Trim(string name) => string.Join('.', name.Split('.').Where(part =>
+            part is not ("blk" or "weight") && !int.TryParse(part, out _)));
+    }
+
+    private readonly record struct LoadedWeight(OperationProfile Operation, int IntegerRows);
+}
