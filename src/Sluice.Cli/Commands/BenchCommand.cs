@@ -28,14 +28,19 @@ internal static class BenchCommand
         Option<int[]> generations = Parsing.Integers("--generate-tokens", "Numbers of tokens to write; 0: none.", 0, [128], "-n");
         Option<int> repetitions = Parsing.Integer("--repetitions", "How often each test is run.", 1, 5, "-r");
         Option<string?> save = new("--save") { Description = "Keep the file of a --shape here, as for another engine to run the same one.", HelpName = "PATH" };
+        Option<bool> roofline = new("--roofline")
+        {
+            Description = "Measure this machine's limits too, and show what each operation achieves of them.",
+        };
         Option<bool> json = new("--json") { Description = "Write JSON." };
         SluiceCommand command = new(
             "bench", "Measure the speed of a model.",
             "sluice bench --model llama.gguf -p 512 -n 128 -t 2",
             "sluice bench --shape llama-3.2-1b --type Q4_K_M -r 3",
+            "sluice bench --shape llama-3.2-1b --type Q4_K_M --roofline",
             "sluice bench --shape qwen2.5-0.5b --type Q8_0 -p 0 -n 32,128 --json")
         {
-            shape, type, save, prompts, generations, repetitions, json,
+            shape, type, save, prompts, generations, repetitions, roofline, json,
         };
         model.AddTo(command, isRequired: false, hasContext: false);
         command.Validators.Add(result =>
@@ -57,11 +62,18 @@ internal static class BenchCommand
             ];
             if (tests.Length == 0)
                 throw new UsageException("There is nothing to measure: -p and -n are both 0.");
+            EngineOptions options = model.Options(parsed);
+            MachineLimits? limits = null;
+            if (parsed.GetValue(roofline))
+            {
+                options = options with { Wrap = ops => new ProfilingOps(ops) };
+                limits = Terminal.Progress("Measuring the machine", _ => MachineLimits.Measure(options.Threads));
+            }
             Shape? chosen = Shape.All.FirstOrDefault(s => s.Name == parsed.GetValue(shape));
             using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, parsed.GetValue(save), cancellation);
             string path = made?.Path ?? model.Path(parsed) ?? DefaultModel.Path;
             long start = Stopwatch.GetTimestamp();
-            using Runner runner = KnownTokens.Load(path, model.Options(parsed), tests.Max(test => test.Tokens));
+            using Runner runner = KnownTokens.Load(path, options, tests.Max(test => test.Tokens));
             if (!OperatingSystem.IsWindows())
                 made?.Dispose(); // the map stays, and nothing is left even where this process is killed
             Terminal.Note($"loaded in {Numbers.Figure(Stopwatch.GetElapsedTime(start).TotalSeconds)} s; {Numbers.Bytes(Environment.WorkingSet)} resident");
@@ -69,7 +81,7 @@ internal static class BenchCommand
             List<BenchRow> rows = [];
             string name = chosen is null ? Name(runner.File) : $"{chosen.Name} {parsed.GetValue(type)}";
             foreach ((bool isPrompt, int tokens) in tests)
-                rows.Add(Measure(runner, name, isPrompt, tokens, parsed.GetValue(repetitions), cancellation));
+                rows.Add(Measure(runner, name, isPrompt, tokens, parsed.GetValue(repetitions), limits, cancellation));
             if (parsed.GetValue(json))
                 Json.Write<IReadOnlyList<BenchRow>>(rows);
             else
@@ -80,12 +92,14 @@ internal static class BenchCommand
     }
 
     private static BenchRow Measure(
-        Runner runner, string name, bool isPrompt, int tokens, int repetitions, CancellationToken cancellation)
+        Runner runner, string name, bool isPrompt, int tokens, int repetitions, MachineLimits? limits, CancellationToken cancellation)
     {
+        ProfilingOps? profile = runner.Ops as ProfilingOps;
         string test = (isPrompt ? "pp" : "tg") + tokens;
         double[] samples = Terminal.Progress(test, progress =>
         {
             Run(runner, isPrompt, isPrompt ? tokens : 1, cancellation); // warms caches and the jit compiler up
+            profile?.Reset();
             double[] speeds = new double[repetitions];
             for (int i = 0; i < repetitions; i++)
             {
@@ -100,7 +114,8 @@ internal static class BenchCommand
         double deviation = samples.Length == 1 ? 0 : Math.Sqrt(samples.Sum(x => (x - mean) * (x - mean)) / (samples.Length - 1));
         return new BenchRow(
             name, runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), runner.File.Tensors.Values.Sum(tensor => tensor.Count),
-            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test, mean, deviation, isPrompt ? null : mean * BytesPerToken(runner, tokens) / 1e9, samples);
+            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test, mean, deviation, isPrompt ? null : mean * BytesPerToken(runner, tokens) / 1e9, samples,
+            limits is null ? null : Roofline.Of(profile!, limits, samples.Sum(speed => tokens / speed), repetitions));
     }
 
     /// <summary>Reads a prompt in steps of the engine's size, or writes tokens one by one; which tokens makes no difference.</summary>
@@ -165,5 +180,10 @@ internal static class BenchCommand
                 new Text(row.GigabytesPerSecond is double speed ? Numbers.Figure(speed) : ""));
         }
         Terminal.Out.Write(table);
+        if (first.Roofline is null)
+            return;
+        Roofline.ShowLimits(first.Roofline.Limits);
+        foreach (BenchRow row in rows)
+            Roofline.Show(row);
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Sluice.Files;
+using Sluice.Tensors.Cpu;
 
 namespace Sluice.Cli.Output;
 
@@ -38,9 +39,32 @@ internal sealed partial class Json : JsonSerializerContext
 /// <param name="Stddev">Its sample standard deviation.</param>
 /// <param name="GigabytesPerSecond">For tg, the bytes of weights and cache that every token reads, times the speed.</param>
 /// <param name="Samples">Tokens per second of each repetition.</param>
+/// <param name="Roofline">What each operation achieves of the machine's limit, if asked for.</param>
 internal sealed record BenchRow(
     string Model, long Size, long Parameters, int Threads, string Test, double TokensPerSecond, double Stddev,
-    double? GigabytesPerSecond, IReadOnlyList<double> Samples);
+    double? GigabytesPerSecond, IReadOnlyList<double> Samples,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] RooflineResult? Roofline = null);
+
+/// <summary>A test beside what the machine can do.</summary>
+/// <param name="Limits">What the machine can do, in a second.</param>
+/// <param name="OfLimit">The least time of all operations, over the time that the test took.</param>
+/// <param name="Operations">The operations, those that take longest first.</param>
+internal sealed record RooflineResult(MachineLimits Limits, double OfLimit, IReadOnlyList<RooflineRow> Operations);
+
+/// <summary>What an operation does in one run of a test, and how well.</summary>
+/// <param name="Operation">Its name, of a linear map with the weight.</param>
+/// <param name="Calls">Calls.</param>
+/// <param name="Seconds">The time of all calls.</param>
+/// <param name="Share">Of the test's time.</param>
+/// <param name="Bytes">Weights, cache rows, inputs and results, each counted once a call.</param>
+/// <param name="MultiplyAdds">Of matrix products, attention and states.</param>
+/// <param name="GigabytesPerSecond">Those bytes over the time.</param>
+/// <param name="GigaMultiplyAddsPerSecond">Those multiply-adds over the time.</param>
+/// <param name="Bound">What sets its limit: <c>memory</c>, <c>int8</c> or <c>fp32</c>.</param>
+/// <param name="OfLimit">The least time for those bytes or multiply-adds over the time; above 1 where bytes come from a cache.</param>
+internal sealed record RooflineRow(
+    string Operation, long Calls, double Seconds, double Share, double Bytes, double MultiplyAdds, double GigabytesPerSecond,
+    double GigaMultiplyAddsPerSecond, string Bound, double OfLimit);
 
 /// <summary>How well a model predicts a text.</summary>
 /// <param name="Perplexity">exp of the mean negative log-likelihood of a token.</param>

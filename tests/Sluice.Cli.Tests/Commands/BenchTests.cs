@@ -34,6 +34,7 @@ public class BenchTests
     }
 
     [Fact]
+<<<<<<< HEAD
     public void Keeps_made_up_weights_where_it_is_told()
     {
         using TemporaryFolder temporary = new();
@@ -41,6 +42,44 @@ public class BenchTests
         SluiceProcess.Run("bench", "--shape", "stories-15m", "--type", "Q4_0", "-p", "4", "-n", "0", "-r", "1", "--save", file).Succeeded();
         SluiceProcess.Run("bench", "--model", file, "-p", "4", "-n", "2", "-r", "1").Succeeded();
         Assert.Equal(2, SluiceProcess.Run("bench", "--model", file, "--save", file).ExitCode);
+=======
+    public void Shows_operations_beside_the_machines_limits()
+    {
+        SluiceProcess.Result result = SluiceProcess.Run(
+            "bench", "--shape", "stories-15m", "--type", "Q4_K_M", "-p", "8", "-n", "2", "-r", "2", "-t", "2", "--roofline", "--json");
+        using JsonDocument json = JsonDocument.Parse(result.Succeeded().Output);
+        Assert.Equal(2, json.RootElement.GetArrayLength());
+        foreach ((JsonElement row, int steps, int tokens) in json.RootElement.EnumerateArray().Zip([1, 2], [8, 2]))
+        {
+            JsonElement roofline = row.GetProperty("roofline"), limits = roofline.GetProperty("limits");
+            Assert.Equal(2, limits.GetProperty("threads").GetInt32());
+            foreach (string limit in (string[])["readBytes", "int8", "float32"])
+            {
+                Assert.True(limits.GetProperty(limit).GetProperty("oneThread").GetDouble() > 1e7);
+                Assert.True(limits.GetProperty(limit).GetProperty("allThreads").GetDouble() > 1e7);
+            }
+            JsonElement[] operations = [.. roofline.GetProperty("operations").EnumerateArray()];
+            foreach (JsonElement operation in operations)
+            {
+                Assert.Contains(operation.GetProperty("bound").GetString(), (string[])["memory", "int8", "fp32"]);
+                Assert.True(operation.GetProperty("seconds").GetDouble() > 0);
+                Assert.True(operation.GetProperty("ofLimit").GetDouble() > 0);
+            }
+            Assert.InRange(operations.Sum(operation => operation.GetProperty("share").GetDouble()), 0.1, 1.000001);
+            JsonElement map = operations.Single(operation => operation.GetProperty("operation").GetString() == "Linear ffn_gate+up");
+            Assert.Equal(6 * steps, map.GetProperty("calls").GetInt32());
+            Assert.Equal(6.0 * tokens * 288 * 2 * 768, map.GetProperty("multiplyAdds").GetDouble());
+        }
+    }
+
+    [Fact]
+    public void Shows_operations_in_a_table()
+    {
+        string output = SluiceProcess.Run(
+            "bench", "--model", TestModel.Path, "-p", "16", "-n", "2", "-r", "1", "-t", "1", "--roofline").Succeeded().Output;
+        foreach (string said in (string[])["memory read, GB/s", "int8, GMAC/s", "pp16: ", "tg2: ", "| Attention ", "Linear attn_q+k+v", "between operations"])
+            Assert.Contains(said, output, StringComparison.Ordinal);
+>>>>>>> 99ef5cb (bench --roofline: each operation beside the machine's limits)
     }
 
     [Fact]

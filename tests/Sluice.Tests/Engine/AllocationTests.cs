@@ -16,10 +16,18 @@ public class AllocationTests
     [InlineData("golden/models/gpt-oss.gguf", 0)]
     [InlineData("golden/models/deepseek2-sigmoid.gguf", 0)]
     [InlineData("golden/models/gemma2.gguf", 0)]
-    public void A_decoded_token_allocates_nothing(string model, float temperature)
+    public void A_decoded_token_allocates_nothing(string model, float temperature) => Decode(model, temperature, wrap: null);
+
+    [Theory]
+    [InlineData("models/stories260K-w256-hd64-Q4_K_M.gguf")]
+    [InlineData("models/stories260K-moe8x2-w256-hd64-f32.gguf")]
+    [InlineData("golden/models/mamba.gguf")]
+    public void Nor_does_one_that_is_profiled(string model) => Decode(model, 0, ops => new ProfilingOps(ops));
+
+    private static void Decode(string model, float temperature, Func<Ops, Ops>? wrap)
     {
         using Runner runner = Runner.Load(
-            SharedFiles.Shared(model.Split('/')), new EngineOptions { Threads = 1, Context = 256, Sequences = 1 });
+            SharedFiles.Shared(model.Split('/')), new EngineOptions { Threads = 1, Context = 256, Sequences = 1, Wrap = wrap });
         Sampler sampler = new(new SamplingOptions { Temperature = temperature, Seed = 1, RepetitionPenalty = 1.1f }, runner.Model.Config.Vocabulary);
         using SequenceCache sequence = runner.Cache.CreateSequence();
         Batch batch = new();

@@ -11,9 +11,9 @@ namespace Sluice.Tensors.Cpu;
 /// <param name="BFloat16">The same of bfloat16, where the processor has such instructions (AVX-512 BF16); no kernel needs them.</param>
 public sealed record MachineLimits(int Threads, string InstructionSet, Rate ReadBytes, Rate Int8, Rate Float32, Rate? BFloat16)
 {
-    private const double Seconds = 0.15; // of a measurement: enough that some stretch of it is not disturbed
+    private const double Seconds = 0.4; // of a measurement: enough that some stretch of it is not disturbed
 
-    /// <summary>Measures for about a second; anything else that runs meanwhile makes the machine look slower than it is.</summary>
+    /// <summary>Measures for about three seconds; anything else that runs meanwhile makes the machine look slower than it is.</summary>
     /// <param name="threads">How many threads; 0 for one on each physical core.</param>
     public static MachineLimits Measure(int threads = 0)
     {
@@ -40,7 +40,7 @@ public sealed record MachineLimits(int Threads, string InstructionSet, Rate Read
     private static Rate Bandwidth(WorkerPool one, WorkerPool all)
     {
         using ReadBandwidth memory = new();
-        return new Rate(memory.Measure(one), memory.Measure(all, passes: 8));
+        return new Rate(memory.Measure(one, passes: 8), memory.Measure(all, passes: 16));
     }
 
     private static Rate Peak(Func<int, long> loop, WorkerPool one, WorkerPool all) => new(Peak(loop, one), Peak(loop, all));

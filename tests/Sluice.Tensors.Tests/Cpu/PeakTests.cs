@@ -1,0 +1,29 @@
+namespace Sluice.Tensors.Cpu;
+
+public class PeakTests
+{
+    /// <summary>Every instruction set's loops run, and count what they do.</summary>
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(KernelsTests.AllKernels), MemberType = typeof(KernelsTests))]
+    public void Peaks_count_their_products(string name)
+    {
+        Kernels kernels = Kernels.Best(name);
+        Assert.True(kernels.FloatPeak(1) >= 10);
+        Assert.Equal(4 * kernels.FloatPeak(1), kernels.IntegerPeak(1)); // four bytes to a float's lane
+        Assert.Equal(1000 * kernels.IntegerPeak(1), kernels.IntegerPeak(1000));
+        if (PeakLoop.HasBfloat16)
+            Assert.Equal(2 * PeakLoop.Floats.Run(1), PeakLoop.Bfloat16s.Run(1));
+    }
+
+    [Theory]
+    [InlineData(1000, 10, 10, Bound.Memory, 10)]
+    [InlineData(1000, 2000, 100, Bound.Int8, 21)]
+    [InlineData(1000, 500, 1000, Bound.Float32, 15)]
+    [InlineData(0, 0, 50, Bound.Float32, 0.5)]
+    public void The_slower_of_memory_and_arithmetic_is_the_limit(double bytes, double int8, double float32, Bound bound, double seconds)
+    {
+        MachineLimits limits = new(2, "any", new Rate(60, 100), new Rate(50, 100), new Rate(50, 100), null);
+        Assert.Equal((seconds, bound), limits.LeastTime(bytes, int8, float32));
+    }
+}
