@@ -68,6 +68,8 @@ internal static class BenchCommand
             {
                 options = options with { Wrap = ops => new ProfilingOps(ops) };
                 limits = Terminal.Progress("Measuring the machine", _ => MachineLimits.Measure(options.Threads));
+                if (limits.IsDisturbed)
+                    Terminal.Note("the threads had no core each while the machine was measured: its limits are higher, and the shares of them lower");
             }
             Shape? chosen = Shape.All.FirstOrDefault(s => s.Name == parsed.GetValue(shape));
             using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, parsed.GetValue(save), cancellation);

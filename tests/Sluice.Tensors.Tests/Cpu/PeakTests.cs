@@ -26,4 +26,11 @@ public class PeakTests
         MachineLimits limits = new(2, "any", new Rate(60, 100), new Rate(50, 100), new Rate(50, 100), null);
         Assert.Equal((seconds, bound), limits.LeastTime(bytes, int8, float32));
     }
+
+    [Theory]
+    [InlineData(100, 100, false)]
+    [InlineData(60, 100, true)]
+    [InlineData(100, 60, true)]
+    public void Threads_that_had_no_core_each_are_told(double int8, double float32, bool isDisturbed) => Assert.Equal(
+        isDisturbed, new MachineLimits(2, "any", new Rate(60, 60), new Rate(50, int8), new Rate(50, float32), null).IsDisturbed);
 }

@@ -13,6 +13,11 @@ public sealed record MachineLimits(int Threads, string InstructionSet, Rate Read
 {
     private const double Seconds = 0.4; // of a measurement: enough that some stretch of it is not disturbed
 
+    /// <summary>
+    /// Whether all threads together did much less than each alone: they had no core each, so that the limits are too low.
+    /// </summary>
+    public bool IsDisturbed => IsShort(Int8) || IsShort(Float32);
+
     /// <summary>Measures for about three seconds; anything else that runs meanwhile makes the machine look slower than it is.</summary>
     /// <param name="threads">How many threads; 0 for one on each physical core.</param>
     public static MachineLimits Measure(int threads = 0)
@@ -36,6 +41,8 @@ public sealed record MachineLimits(int Threads, string InstructionSet, Rate Read
             ? (memory, Bound.Memory)
             : (integers + floats, integers >= floats ? Bound.Int8 : Bound.Float32);
     }
+
+    private bool IsShort(Rate rate) => rate.AllThreads < 0.75 * Threads * rate.OneThread;
 
     private static Rate Bandwidth(WorkerPool one, WorkerPool all)
     {
