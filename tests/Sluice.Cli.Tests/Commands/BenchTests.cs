@@ -34,7 +34,6 @@ public class BenchTests
     }
 
     [Fact]
-<<<<<<< HEAD
     public void Keeps_made_up_weights_where_it_is_told()
     {
         using TemporaryFolder temporary = new();
@@ -42,7 +41,9 @@ public class BenchTests
         SluiceProcess.Run("bench", "--shape", "stories-15m", "--type", "Q4_0", "-p", "4", "-n", "0", "-r", "1", "--save", file).Succeeded();
         SluiceProcess.Run("bench", "--model", file, "-p", "4", "-n", "2", "-r", "1").Succeeded();
         Assert.Equal(2, SluiceProcess.Run("bench", "--model", file, "--save", file).ExitCode);
-=======
+    }
+
+    [Fact]
     public void Shows_operations_beside_the_machines_limits()
     {
         SluiceProcess.Result result = SluiceProcess.Run(
@@ -79,7 +80,6 @@ public class BenchTests
             "bench", "--model", TestModel.Path, "-p", "16", "-n", "2", "-r", "1", "-t", "1", "--roofline").Succeeded().Output;
         foreach (string said in (string[])["memory read, GB/s", "int8, GMAC/s", "pp16: ", "tg2: ", "| Attention ", "Linear attn_q+k+v", "between operations"])
             Assert.Contains(said, output, StringComparison.Ordinal);
->>>>>>> 99ef5cb (bench --roofline: each operation beside the machine's limits)
     }
 
     [Fact]
