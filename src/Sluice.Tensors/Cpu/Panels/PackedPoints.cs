@@ -64,11 +64,16 @@ internal sealed unsafe class PackedPoints : IntegerPanels
         // A row is whole blocks of 256 columns, and so is any stretch of it.
         for (int done = 0; done < groups; done += Stretch / Group, unit += unitBytes)
         {
-            JoinIndices(unit, unit + highAt, highBits, format.PointCount, indices);
-            if (format.Points.Width == 8)
-                LookUpEights((ulong*)points, indices, format.PointCount, (ulong*)target);
+            if (Avx512F.IsSupported && format.Points is { Width: 4, Count: 256 })
+                PermuteFours((uint*)points, unit, format.PointCount, (uint*)target);
             else
-                LookUpFours((uint*)points, indices, format.PointCount, (uint*)target);
+            {
+                JoinIndices(unit, unit + highAt, highBits, format.PointCount, indices);
+                if (format.Points.Width == 8)
+                    LookUpEights((ulong*)points, indices, format.PointCount, (ulong*)target);
+                else
+                    LookUpFours((uint*)points, indices, format.PointCount, (uint*)target);
+            }
             if (format.HasSigns)
                 ApplySigns(unit + signsAt, target, (byte)Kind.Offset);
             UnpackScales((ushort*)(unit + scalesAt), format.GroupCount, format.Unit, scales);
@@ -138,6 +143,36 @@ internal sealed unsafe class PackedPoints : IntegerPanels
             LookUpRows(book, indices + i + 4).Store(codes + i + 4);
             LookUpRows(book, indices + i + 8).Store(codes + i + 8);
             LookUpRows(book, indices + i + 12).Store(codes + i + 12);
+        }
+    }
+
+    // A book of 256 points is small enough for registers: 8 permutations choose from 32 of its points each, by the lower bits of
+    // 16 rows' indices, and the upper 3 bits choose between these. A third faster than 16 loads (Zen 5).
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PermuteFours(uint* book, byte* low, int points, uint* codes)
+    {
+        Vector512<uint> b0 = Vector512.Load(book), b1 = Vector512.Load(book + 16), b2 = Vector512.Load(book + 32),
+            b3 = Vector512.Load(book + 48), b4 = Vector512.Load(book + 64), b5 = Vector512.Load(book + 80),
+            b6 = Vector512.Load(book + 96), b7 = Vector512.Load(book + 112), b8 = Vector512.Load(book + 128),
+            b9 = Vector512.Load(book + 144), b10 = Vector512.Load(book + 160), b11 = Vector512.Load(book + 176),
+            b12 = Vector512.Load(book + 192), b13 = Vector512.Load(book + 208), b14 = Vector512.Load(book + 224),
+            b15 = Vector512.Load(book + 240);
+        for (int p = 0; p < points; p++, low += Height, codes += Height)
+        {
+            Vector512<uint> index = Avx512F.ConvertToVector512UInt32(Vector128.Load(low));
+            Vector512<uint> no32 = Vector512.Equals(index & Vector512.Create(32u), Vector512<uint>.Zero);
+            Vector512<uint> no64 = Vector512.Equals(index & Vector512.Create(64u), Vector512<uint>.Zero);
+            Vector512<uint> no128 = Vector512.Equals(index & Vector512.Create(128u), Vector512<uint>.Zero);
+            Vector512<uint> a = Vector512.ConditionalSelect(
+                no32, Avx512F.PermuteVar16x32x2(b0, index, b1), Avx512F.PermuteVar16x32x2(b2, index, b3));
+            Vector512<uint> b = Vector512.ConditionalSelect(
+                no32, Avx512F.PermuteVar16x32x2(b4, index, b5), Avx512F.PermuteVar16x32x2(b6, index, b7));
+            Vector512<uint> c = Vector512.ConditionalSelect(
+                no32, Avx512F.PermuteVar16x32x2(b8, index, b9), Avx512F.PermuteVar16x32x2(b10, index, b11));
+            Vector512<uint> d = Vector512.ConditionalSelect(
+                no32, Avx512F.PermuteVar16x32x2(b12, index, b13), Avx512F.PermuteVar16x32x2(b14, index, b15));
+            Vector512.ConditionalSelect(
+                no128, Vector512.ConditionalSelect(no64, a, b), Vector512.ConditionalSelect(no64, c, d)).Store(codes);
         }
     }
 
