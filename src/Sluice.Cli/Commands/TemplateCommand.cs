@@ -14,16 +14,28 @@ internal static class TemplateCommand
 
     public static Command Create()
     {
-        Option<string?> model = new("--model", "-m") { Description = "A model with a chat template: a GGUF file or a Hugging Face folder.", HelpName = "PATH" };
+        Option<string?> model = new("--model", "-m")
+        {
+            Description = "A model with a chat template: a GGUF file or a Hugging Face folder.",
+            HelpName = "PATH",
+        };
         Option<string?> template = new("--template") { Description = "A template (Jinja2).", HelpName = "FILE" };
-        Option<string?> name = new("--name") { Description = "Which of a model's templates, where it has several (tool_use, rag).", HelpName = "NAME" };
+        Option<string?> name = new("--name")
+        {
+            Description = "Which of a model's templates, where it has several (tool_use, rag).",
+            HelpName = "NAME",
+        };
         Option<string> context = new("--context", "-c")
         {
             Description = "The template's variables as a JSON object: messages, add_generation_prompt, tools, ...",
             HelpName = "FILE",
             Required = true,
         };
-        Option<DateTime?> now = new("--now") { Description = "What templates take for the time (2024-07-26T12:00).", HelpName = "TIME" };
+        Option<DateTime?> now = new("--now")
+        {
+            Description = "What templates take for the time (2024-07-26T12:00).",
+            HelpName = "TIME",
+        };
         now.CustomParser = result =>
         {
             if (DateTime.TryParse(result.Tokens[0].Value, CultureInfo.InvariantCulture, out DateTime time))

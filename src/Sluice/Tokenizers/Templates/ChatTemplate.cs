@@ -78,8 +78,8 @@ public sealed class ChatTemplate
 
     /// <summary>Renders the template.</summary>
     /// <param name="values">
-    /// The variables: null, bool, numbers, strings, <see cref="JsonElement"/> or <see cref="System.Text.Json.Nodes.JsonNode"/>, and lists and
-    /// dictionaries by name of these.
+    /// The variables: null, bool, numbers, strings, <see cref="JsonElement"/> or <see cref="System.Text.Json.Nodes.JsonNode"/>,
+    /// and lists and dictionaries by name of these.
     /// </param>
     /// <param name="options">The bounds; <see cref="TemplateOptions.Default"/> if null.</param>
     /// <param name="cancellation">Ends the rendering.</param>
@@ -88,7 +88,9 @@ public sealed class ChatTemplate
     /// </exception>
     /// <exception cref="ArgumentException">A value has no place in a template.</exception>
     public string Render(
-        IEnumerable<KeyValuePair<string, object?>> values, TemplateOptions? options = null, CancellationToken cancellation = default)
+        IEnumerable<KeyValuePair<string, object?>> values,
+        TemplateOptions? options = null,
+        CancellationToken cancellation = default)
     {
         Dictionary<string, object?> variables = new(_modelVariables, StringComparer.Ordinal);
         foreach ((string name, object? value) in values)
@@ -103,22 +105,29 @@ public sealed class ChatTemplate
         if (values.ValueKind != JsonValueKind.Object)
             throw new ArgumentException($"The values for a template are a JSON {values.ValueKind}, not an object.", nameof(values));
         return Render(
-            values.EnumerateObject().Select(member => KeyValuePair.Create(member.Name, (object?)member.Value)), options, cancellation);
+            values.EnumerateObject().Select(member => KeyValuePair.Create(member.Name, (object?)member.Value)),
+            options,
+            cancellation);
     }
 
     /// <summary>Makes the prompt of a conversation.</summary>
     /// <param name="messages">What was said so far.</param>
     /// <param name="addGenerationPrompt">Whether the assistant's turn begins at the prompt's end.</param>
     /// <param name="tools">
-    /// The tools that the model may call: a JSON array of objects as in OpenAI's API (<c>{"type": "function", "function": ...}</c>).
+    /// The tools that the model may call: a JSON array of objects as in OpenAI's API
+    /// (<c>{"type": "function", "function": ...}</c>).
     /// </param>
     /// <param name="more">Other variables of the template (<c>enable_thinking</c>, ...), which win over these.</param>
     /// <param name="options">The bounds; <see cref="TemplateOptions.Default"/> if null.</param>
     /// <param name="cancellation">Ends the rendering.</param>
     /// <exception cref="TemplateException">The template fails, as when it wants roles in another order.</exception>
     public string Apply(
-        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt = true, JsonElement? tools = null,
-        IEnumerable<KeyValuePair<string, object?>>? more = null, TemplateOptions? options = null, CancellationToken cancellation = default)
+        IReadOnlyList<ChatMessage> messages,
+        bool addGenerationPrompt = true,
+        JsonElement? tools = null,
+        IEnumerable<KeyValuePair<string, object?>>? more = null,
+        TemplateOptions? options = null,
+        CancellationToken cancellation = default)
     {
         Dictionary<string, object?> values = new(StringComparer.Ordinal)
         {

@@ -26,7 +26,8 @@ internal static class ChatVariables
         ["function"] = new Dictionary<string, object?> { ["name"] = call.Name, ["arguments"] = Arguments(call.Arguments) },
     };
 
-    // OpenAI's API has the arguments as a text of JSON; templates go through them as a dictionary. What a model wrote may be no JSON.
+    // OpenAI's API has the arguments as a text of JSON; templates go through them as a dictionary. What a model wrote may be no
+    // JSON.
     private static object Arguments(string json)
     {
         try

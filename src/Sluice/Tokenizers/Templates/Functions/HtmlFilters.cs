@@ -44,8 +44,8 @@ internal static class HtmlFilters
     private static object? UrlEncode(Renderer renderer, object? value, object?[] arguments)
     {
         Budget budget = renderer.Budget;
-        if (TemplateValue.TryText(value, out string text) || !TemplateValue.IsIterable(value))
-            return budget.Text(Quote(TemplateValue.TryText(value, out text) ? text : ValueWriter.Text(value, budget), inQuery: false));
+        if (TemplateValue.TryText(value, out _) || !TemplateValue.IsIterable(value))
+            return budget.Text(Quote(ValueWriter.Text(value, budget), inQuery: false));
         List<string> pairs = [];
         foreach (object? item in value is DictValue dict ? DictView.Pairs(dict) : TemplateValue.Iterate(value))
         {
@@ -82,7 +82,7 @@ internal static class HtmlFilters
         {
             if (element is null or Undefined)
                 continue;
-            string name = ValueWriter.Text(key, renderer.Budget);
+            string name = Argument.Text(key);
             if (name.AsSpan().ContainsAny(" \t\n\r\f/>="))
                 throw new TemplateException($"Invalid character in attribute name: '{name}'");
             attributes.Add($"{Markup.Escape(name)}=\"{Escape(element, renderer.Budget).Text}\"");

@@ -42,7 +42,9 @@ internal static class Methods
         {
             object?[] items = TemplateValue.ToArray(value, renderer.Budget);
             int index = Array.FindIndex(items, item => Equality.AreEqual(item, arguments[0], renderer.Budget));
-            return index >= 0 ? (long)index : throw new TemplateException($"{ValueWriter.Text(new ListValue([arguments[0]]), renderer.Budget)[1..^1]} is not in list");
+            return index >= 0
+                ? (long)index
+                : throw new TemplateException($"{ValueWriter.Repr(arguments[0], renderer.Budget)} is not in list");
         }, ("", CallArguments.Required));
         table.Add("count", (renderer, value, arguments) =>
             TemplateValue.ToArray(value, renderer.Budget).LongCount(item => Equality.AreEqual(item, arguments[0], renderer.Budget)),
@@ -67,7 +69,8 @@ internal static class Methods
     private static FunctionTable CreateIntegers()
     {
         FunctionTable table = new();
-        table.Add("bit_length", (_, value, _) => Number.TryInteger(value, out BigInteger integer) ? BigInteger.Abs(integer).GetBitLength() : 0L);
+        table.Add("bit_length", (_, value, _) =>
+            Number.TryInteger(value, out BigInteger integer) ? BigInteger.Abs(integer).GetBitLength() : 0L);
         return table;
     }
 

@@ -24,12 +24,18 @@ internal static class NumberFilters
             throw undefined.Failure();
         if (Number.TryInteger(value, out BigInteger integer))
             return Number.Of(integer);
-        if (TemplateValue.TryText(value, out string text) && NumberText.TryInteger(text, Argument.Integer(arguments[1]), out integer))
-            return Number.Of(integer);
-        if (value is double.PositiveInfinity or double.NegativeInfinity)
+        double number = value is double given ? given : double.NaN;
+        if (TemplateValue.TryText(value, out string text))
+        {
+            if (NumberText.TryInteger(text, Argument.Integer(arguments[1]), out integer))
+                return Number.Of(integer);
+            if (!NumberText.TryFloat(text, out number))
+                number = double.NaN;
+        }
+        else if (double.IsInfinity(number))
+        {
             throw new TemplateException("cannot convert float infinity to integer");
-        bool isFloat = value is double || (TemplateValue.TryText(value, out text) && NumberText.TryFloat(text, out _));
-        double number = value is double already ? already : isFloat && NumberText.TryFloat(text, out double read) ? read : double.NaN;
+        }
         return double.IsFinite(number) ? Number.Of(new BigInteger(number)) : arguments[0];
     }
 
@@ -48,7 +54,8 @@ internal static class NumberFilters
             return Number.Of(BigInteger.Abs(integer));
         if (value is double number)
             return Math.Abs(number);
-        throw (value as Undefined)?.Failure() ?? new TemplateException($"bad operand type for abs(): '{TemplateValue.TypeName(value)}'");
+        throw (value as Undefined)?.Failure()
+            ?? new TemplateException($"bad operand type for abs(): '{TemplateValue.TypeName(value)}'");
     }
 
     private static object? Round(Renderer renderer, object? value, object?[] arguments)
@@ -101,7 +108,9 @@ internal static class NumberFilters
     private static object? FileSize(Renderer renderer, object? value, object?[] arguments)
     {
         bool binary = TemplateValue.IsTrue(arguments[0]);
-        double bytes = TemplateValue.TryText(value, out string text) && NumberText.TryFloat(text, out double read) ? read : Number.ToDouble(value);
+        double bytes = TemplateValue.TryText(value, out string text) && NumberText.TryFloat(text, out double read)
+            ? read
+            : Number.ToDouble(value);
         double unit = binary ? 1024 : 1000;
         if (bytes == 1)
             return "1 Byte";

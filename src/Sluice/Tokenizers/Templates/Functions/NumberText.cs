@@ -53,7 +53,9 @@ internal static class NumberText
         string digits = trimmed.ToString();
         for (int i = 0; i < digits.Length; i++)
         {
-            if (digits[i] == '_' && (i == 0 || i + 1 == digits.Length || !char.IsAsciiDigit(digits[i - 1]) || !char.IsAsciiDigit(digits[i + 1])))
+            bool isBetweenDigits = i > 0 && i + 1 < digits.Length
+                && char.IsAsciiDigit(digits[i - 1]) && char.IsAsciiDigit(digits[i + 1]);
+            if (digits[i] == '_' && !isBetweenDigits)
                 return false;
         }
         digits = digits.Replace("_", "");

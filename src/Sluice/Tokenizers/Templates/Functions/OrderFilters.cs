@@ -19,7 +19,8 @@ internal static class OrderFilters
     private static object? Sort(Renderer renderer, object? value, object?[] arguments)
     {
         Func<object?, object?> key = ItemKey.Several(arguments[2], TemplateValue.IsTrue(arguments[1]), renderer.Budget);
-        return new ListValue(Sorted(TemplateValue.ToArray(value, renderer.Budget), key, TemplateValue.IsTrue(arguments[0]), renderer.Budget));
+        object?[] items = TemplateValue.ToArray(value, renderer.Budget);
+        return new ListValue(Sorted(items, key, TemplateValue.IsTrue(arguments[0]), renderer.Budget));
     }
 
     private static object?[] Sorted(object?[] items, Func<object?, object?> key, bool reverse, Budget budget)

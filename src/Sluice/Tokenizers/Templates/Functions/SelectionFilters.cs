@@ -9,10 +9,10 @@ internal static class SelectionFilters
     public static void AddTo(FunctionTable table)
     {
         table.AddFree("map", Map);
-        table.AddFree("select", (renderer, value, arguments) => Select(renderer, value, arguments, byAttribute: false, wanted: true));
-        table.AddFree("reject", (renderer, value, arguments) => Select(renderer, value, arguments, byAttribute: false, wanted: false));
-        table.AddFree("selectattr", (renderer, value, arguments) => Select(renderer, value, arguments, byAttribute: true, wanted: true));
-        table.AddFree("rejectattr", (renderer, value, arguments) => Select(renderer, value, arguments, byAttribute: true, wanted: false));
+        table.AddFree("select", (renderer, value, a) => Select(renderer, value, a, byAttribute: false, wanted: true));
+        table.AddFree("reject", (renderer, value, a) => Select(renderer, value, a, byAttribute: false, wanted: false));
+        table.AddFree("selectattr", (renderer, value, a) => Select(renderer, value, a, byAttribute: true, wanted: true));
+        table.AddFree("rejectattr", (renderer, value, a) => Select(renderer, value, a, byAttribute: true, wanted: false));
     }
 
     private static object? Map(Renderer renderer, object? value, CallArguments arguments)

@@ -62,7 +62,8 @@ internal static class Tests
         Add(table, "test", value => value is string name && Table.Find(name) is not null);
     }
 
-    private static void Add(FunctionTable table, string name, Func<object?, bool> test) => table.Add(name, (_, value, _) => test(value));
+    private static void Add(FunctionTable table, string name, Func<object?, bool> test) =>
+        table.Add(name, (_, value, _) => test(value));
 
     private static void AddComparison(FunctionTable table, string[] names, Func<object?, object?, Budget, bool> test)
     {
@@ -74,6 +75,7 @@ internal static class Tests
     private static bool IsRemainder(object? value, object? divisor, long remainder, Budget budget) =>
         Equality.AreEqual(Arithmetic.Apply("%", value, divisor, budget), remainder, budget);
 
+    // Of values that are no objects here, equal ones are the same.
     private static bool IsSame(object? x, object? y) =>
-        ReferenceEquals(x, y) || (x is not TemplateObject && x is not null && y is not null && x.GetType() == y.GetType() && x.Equals(y));
+        ReferenceEquals(x, y) || (x is not (null or TemplateObject) && y is not null && x.GetType() == y.GetType() && x.Equals(y));
 }

@@ -17,8 +17,8 @@ internal static class TextFilters
         Add(table, "trim", (budget, text, a) => Strip.Both(text, a[0], budget), ("chars", null));
         Add(table, "replace", Replace, ("old", CallArguments.Required), ("new", CallArguments.Required), ("count", null));
         Add(table, "center", (budget, text, a) => Padding.Center(text, Argument.Integer(a[0]), " ", budget), ("width", 80L));
-        Add(table, "indent", Indent, ("width", 4L), ("first", false), ("blank", false));
-        Add(table, "truncate", Truncate, ("length", 255L), ("killwords", false), ("end", "..."), ("leeway", 5L));
+        table.Add("indent", Indent, ("width", 4L), ("first", false), ("blank", false));
+        table.Add("truncate", Truncate, ("length", 255L), ("killwords", false), ("end", "..."), ("leeway", 5L));
         Add(table, "wordcount", (_, text, _) => WordCount(text));
         table.AddFree("format", Format);
     }
@@ -55,8 +55,10 @@ internal static class TextFilters
         text, ValueWriter.Text(arguments[0], budget), ValueWriter.Text(arguments[1], budget),
         arguments[2] is null ? -1 : Argument.Integer(arguments[2]), budget);
 
-    private static object? Indent(Budget budget, string text, object?[] arguments)
+    private static object? Indent(Renderer renderer, object? value, object?[] arguments)
     {
+        Budget budget = renderer.Budget;
+        string text = Argument.Text(value);
         string indent = TemplateValue.TryText(arguments[0], out string given)
             ? given
             : Padding.Right("", Argument.Integer(arguments[0]), " ", budget);
@@ -72,10 +74,10 @@ internal static class TextFilters
                 result.Append(indent);
             result.Append(lines[i]);
         }
-        return result.ToString();
+        return value is Markup ? new Markup(result.ToString()) : result.ToString();
     }
 
-    private static object? Truncate(Budget budget, string text, object?[] arguments)
+    private static object? Truncate(Renderer renderer, object? value, object?[] arguments)
     {
         int length = Argument.Integer(arguments[0]), leeway = Argument.Integer(arguments[3]);
         string end = Argument.Text(arguments[2]);
@@ -84,11 +86,16 @@ internal static class TextFilters
             throw new TemplateException($"expected length >= {CodePoints.Count(end)}, got {length}");
         if (leeway < 0)
             throw new TemplateException($"expected leeway >= 0, got {leeway}");
-        if (CodePoints.Count(text) <= (long)length + leeway)
-            return text;
+        long count = TemplateValue.Length(value)
+            ?? throw new TemplateException($"object of type '{TemplateValue.TypeName(value)}' has no len()");
+        if (count <= (long)length + leeway)
+            return value; // of whatever type
+        string text = Argument.Text(value);
+        renderer.Budget.ChargeText(text.Length);
         string start = text[..CodePoints.Offset(text, room)];
         int space = start.LastIndexOf(' ');
-        return (TemplateValue.IsTrue(arguments[1]) || space < 0 ? start : start[..space]) + end;
+        string cut = (TemplateValue.IsTrue(arguments[1]) || space < 0 ? start : start[..space]) + end;
+        return value is Markup ? new Markup(cut) : cut;
     }
 
     private static object WordCount(string text)

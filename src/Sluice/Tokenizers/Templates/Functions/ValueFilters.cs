@@ -48,8 +48,8 @@ internal static class ValueFilters
                 throw new TemplateException("tojson() needs two separators");
             (item, key) = (Argument.Text(separators[0]), Argument.Text(separators[1]));
         }
-        return JsonText.Of(
-            value, new JsonStyle(indent, item, key, TemplateValue.IsTrue(arguments[0]), TemplateValue.IsTrue(arguments[3])), renderer.Budget);
+        JsonStyle style = new(indent, item, key, TemplateValue.IsTrue(arguments[0]), TemplateValue.IsTrue(arguments[3]));
+        return JsonText.Of(value, style, renderer.Budget);
     }
 
     private static string Spaces(int count, Budget budget)

@@ -90,7 +90,8 @@ internal sealed class FilterExpression(int line, Expression? value, string name,
 }
 
 /// <summary><c>value is name(...)</c></summary>
-internal sealed class TestExpression(int line, Expression value, string name, BuiltIn? test, ArgumentList arguments) : Expression(line)
+internal sealed class TestExpression(int line, Expression value, string name, BuiltIn? test, ArgumentList arguments)
+    : Expression(line)
 {
     public override object? Evaluate(Renderer renderer)
     {

@@ -37,7 +37,9 @@ internal sealed class Budget(TemplateOptions options, CancellationToken cancella
         Charge(1 + length);
     }
 
-    /// <summary>Pays for looking for one text in another, which is their product at worst, compared 64 characters at a time.</summary>
+    /// <summary>
+    /// Pays for looking for one text in another: at worst every part of one is compared with the other, many characters at a time.
+    /// </summary>
     public void ChargeSearch(int length, int needle) => Charge(1 + (length / CharsPerStep) + ((long)length * needle / 256));
 
     /// <summary>Pays for a text and returns it.</summary>

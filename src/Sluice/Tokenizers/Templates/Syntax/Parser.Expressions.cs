@@ -331,7 +331,8 @@ internal sealed partial class Parser
         BuiltIn? filter = Filters.Table.Find(name);
         if (filter is null && !_guarded)
             _unknown.Add(new TemplateException($"No filter named '{name}'.", line));
-        return new FilterExpression(line, value, name, filter, _tokens.Current.IsOperator("(") ? ParseArguments() : ArgumentList.Empty);
+        ArgumentList arguments = _tokens.Current.IsOperator("(") ? ParseArguments() : ArgumentList.Empty;
+        return new FilterExpression(line, value, name, filter, arguments);
     }
 
     private Expression ParseTest(int line, Expression value)

@@ -56,7 +56,8 @@ internal static class StringLiteral
     private static int Hex(ReadOnlySpan<char> text, int i, int digits, StringBuilder result, int line)
     {
         if (i + digits >= text.Length
-            || !uint.TryParse(text.Slice(i + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value)
+            || !uint.TryParse(
+                text.Slice(i + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value)
             || value > 0x10FFFF)
         {
             throw new TemplateException($"a \\{text[i]} escape needs {digits} hexadecimal digits of a character", line);

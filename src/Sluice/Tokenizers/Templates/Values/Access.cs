@@ -24,10 +24,9 @@ internal static class Access
             return value;
         if (TemplateValue.TryText(key, out string name))
             return TryAttribute(target, name, out value) ? value : Missing(target, name);
-        string repr = ValueWriter.Text(new ListValue([key]), budget)[1..^1];
         return target is Undefined undefined
             ? throw undefined.Failure()
-            : new Undefined($"{TemplateValue.Describe(target)} has no element {repr}");
+            : new Undefined($"{TemplateValue.Describe(target)} has no element {ValueWriter.Repr(key, budget)}");
     }
 
     /// <summary><c>target[start:stop:step]</c>, where Jinja2 leaves errors to Python.</summary>

@@ -121,7 +121,9 @@ internal static class Arithmetic
             budget.ChargeText((long)left.Length + right.Length);
             if (x is not Markup && y is not Markup)
                 return left + right;
-            return new Markup(budget.Text((x is Markup ? left : Markup.Escape(left)) + (y is Markup ? right : Markup.Escape(right))));
+            left = x is Markup ? left : Markup.Escape(left);
+            right = y is Markup ? right : Markup.Escape(right);
+            return new Markup(budget.Text(left + right));
         }
         if (x is SequenceValue first && y is SequenceValue second && first.GetType() == second.GetType())
         {

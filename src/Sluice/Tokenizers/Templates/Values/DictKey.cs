@@ -39,7 +39,7 @@ internal readonly struct DictKey : IEquatable<DictKey>
         hash = 0;
         switch (value)
         {
-            case null:
+            case null or Undefined:
                 return true;
             case string text:
                 budget.ChargeText(text.Length);

@@ -29,6 +29,8 @@ internal static class FloatText
     /// <summary>A fixed number of digits after the point, rounded half to even from the exact value.</summary>
     public static string Fixed(double value, int digits)
     {
+        if (!double.IsFinite(value))
+            return Repr(value);
         BigInteger scaled = RoundScaled(Math.Abs(value), digits);
         string text = scaled.ToString(CultureInfo.InvariantCulture).PadLeft(digits + 1, '0');
         string sign = double.IsNegative(value) ? "-" : "";

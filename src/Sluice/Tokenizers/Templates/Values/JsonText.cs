@@ -5,7 +5,7 @@ using Sluice.Tokenizers.Templates.Rendering;
 
 namespace Sluice.Tokenizers.Templates.Values;
 
-/// <summary>How JSON is laid out: what goes between elements, after keys, and before every element where lines are broken.</summary>
+/// <summary>How JSON is laid out: what goes before elements on lines of their own, between elements, and after keys.</summary>
 internal sealed record JsonStyle(string? Indent, string ItemSeparator, string KeySeparator, bool AsciiOnly, bool SortKeys);
 
 /// <summary>JSON as Python's <c>json.dumps</c> writes it.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 
 namespace Sluice.Tokenizers.Templates.Values;
@@ -8,6 +9,8 @@ namespace Sluice.Tokenizers.Templates.Values;
 internal static class Number
 {
     private const int MaxBits = 16384;
+
+    private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
     public static bool IsNumber(object? value) => value is long or double or bool or BigInteger;
 
@@ -39,7 +42,8 @@ internal static class Number
         double number => number,
         long number => number,
         bool truth => truth ? 1 : 0,
-        BigInteger big when (double)big is var number && double.IsFinite(number) => number,
+        // BigInteger's own conversion does not round to the nearest.
+        BigInteger big when double.Parse(big.ToString(Invariant), Invariant) is var number && double.IsFinite(number) => number,
         BigInteger => throw new TemplateException("int too large to convert to float"),
         _ => throw new TemplateException($"must be real number, not {TemplateValue.TypeName(value)}"),
     };

@@ -12,7 +12,10 @@ internal static class StableSort
         for (int width = 1; width < items.Length; width *= 2)
         {
             for (int start = 0; start < items.Length; start += 2 * width)
-                Merge(sorted, spare, start, Math.Min(start + width, items.Length), Math.Min(start + (2 * width), items.Length), compare);
+            {
+                int middle = Math.Min(start + width, items.Length), end = Math.Min(middle + width, items.Length);
+                Merge(sorted, spare, start, middle, end, compare);
+            }
             (sorted, spare) = (spare, sorted);
         }
         return sorted;

@@ -20,6 +20,14 @@ internal sealed class ValueWriter(Budget budget)
         return writer.ToString();
     }
 
+    /// <summary>A value as one would write it: what <c>repr</c> gives.</summary>
+    public static string Repr(object? value, Budget budget)
+    {
+        ValueWriter writer = new(budget);
+        writer.WriteRepr(value);
+        return writer.ToString();
+    }
+
     public void Write(string text)
     {
         budget.ChargeText(_text.Length + (long)text.Length, text.Length);

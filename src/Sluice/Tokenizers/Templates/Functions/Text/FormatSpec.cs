@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics;
+using System.Text;
 using Sluice.Tokenizers.Templates.Rendering;
 using Sluice.Tokenizers.Templates.Values;
 
@@ -21,6 +22,9 @@ internal sealed record FormatSpec
     public char Sign { get; init; } = '-';
 
     public bool IsAlternate { get; init; }
+
+    /// <summary>Whether zeros fill numbers between the sign and the digits.</summary>
+    public bool IsZeroPadded { get; init; }
 
     public int Width { get; init; }
 
@@ -45,7 +49,7 @@ internal sealed record FormatSpec
             (spec, i) = (spec with { IsAlternate = true }, i + 1);
         if (At(i) == '0')
         {
-            spec = spec with { Fill = spec.Align == 0 ? "0" : spec.Fill, Align = spec.Align == 0 ? '=' : spec.Align };
+            spec = spec.Align == 0 ? spec with { Fill = "0", IsZeroPadded = true } : spec;
             i++;
         }
         if (TryDigits(out int number))
@@ -78,9 +82,9 @@ internal sealed record FormatSpec
     /// <summary>Lays a value out, as Python's <c>format</c>.</summary>
     public string Format(object? value, Budget budget)
     {
-        if (TemplateValue.TryText(value, out string text) || value is Undefined)
+        if (TemplateValue.TryText(value, out string text))
         {
-            return Type is '\0' or 's' && Align != '=' && Sign == '-'
+            return Type is '\0' or 's' && Align != '=' && Sign == '-' && Grouping == 0 && !IsAlternate
                 ? FormatText(text, budget)
                 : throw new TemplateException("Unknown format code or flag for object of type 'str'");
         }
@@ -100,7 +104,7 @@ internal sealed record FormatSpec
     {
         bool negative;
         string body, prefix = "";
-        if (value is double ? Type is 'd' or 'b' or 'o' or 'x' or 'X' or 'c' : Type is '\0' or 'd' or 'n' or 'b' or 'o' or 'x' or 'X' or 'c')
+        if (Type is 'd' or 'b' or 'o' or 'x' or 'X' or 'c' || (value is not double && Type is ('\0' or 'n')))
         {
             if (!Number.TryInteger(value, out BigInteger integer) || Precision is not null)
             {
@@ -112,16 +116,19 @@ internal sealed record FormatSpec
                 return Pad("", Character(integer), Align == 0 ? '<' : Align, budget);
             negative = integer.Sign < 0;
             (prefix, body) = IntegerDigits(BigInteger.Abs(integer));
-            body = Group(body, Type is 'b' or 'o' or 'x' or 'X' ? 4 : 3);
+            body = Group(body);
         }
         else
         {
             double number = Number.ToDouble(value);
             negative = double.IsNegative(number) && !double.IsNaN(number);
-            body = Group(FloatDigits(Math.Abs(number)), 3);
+            body = Group(FloatDigits(Math.Abs(number)));
         }
         string sign = negative ? "-" : Sign == '-' ? "" : Sign.ToString();
-        return Pad(sign + prefix, body, Align == 0 ? '>' : Align, budget);
+        char align = Align != 0 ? Align : IsZeroPadded ? '=' : '>';
+        if (Grouping != 0 && Fill == "0" && align == '=')
+            body = GroupZeros(body, Width - sign.Length - prefix.Length, budget);
+        return Pad(sign + prefix, body, align, budget);
     }
 
     private static string Character(BigInteger code) => code >= 0 && code <= 0x10FFFF
@@ -161,7 +168,10 @@ internal sealed record FormatSpec
         if (Precision > MaxPrecision)
             throw new TemplateException($"a precision of more than {MaxPrecision} digits is not supported");
         if (!double.IsFinite(value))
-            return (double.IsNaN(value) ? "nan" : "inf") is var name && Type is 'F' or 'E' or 'G' ? name.ToUpperInvariant() : name + (Type == '%' ? "%" : "");
+        {
+            string name = double.IsNaN(value) ? "nan" : "inf";
+            return Type is 'F' or 'E' or 'G' ? name.ToUpperInvariant() : Type == '%' ? name + "%" : name;
+        }
         int precision = Precision ?? 6;
         string text = Type switch
         {
@@ -199,17 +209,36 @@ internal sealed record FormatSpec
         return withPoint && !text.Contains('.') ? text + ".0" : text;
     }
 
-    private string Group(string digits, int size)
+    /// <summary>As many zeros before the digits as fill the width once all are grouped.</summary>
+    private string GroupZeros(string grouped, int width, Budget budget)
+    {
+        string digits = grouped.Replace(Grouping.ToString(), "");
+        int whole = Whole(digits), zeros = 0;
+        while (zeros + digits.Length + ((whole + zeros - 1) / GroupSize) < width)
+            zeros++;
+        return Group(Padding.Repeat("0", zeros, budget) + digits);
+    }
+
+    private string Group(string digits)
     {
         if (Grouping == 0)
             return digits;
-        int whole = digits.AsSpan().IndexOfAny(".e%");
-        if (whole < 0)
-            whole = digits.Length;
-        for (int i = whole - size; i > 0; i -= size)
-            digits = digits.Insert(i, Grouping.ToString());
-        return digits;
+        int whole = Whole(digits);
+        StringBuilder grouped = new();
+        for (int i = 0; i < whole; i++)
+        {
+            if (i > 0 && (whole - i) % GroupSize == 0)
+                grouped.Append(Grouping);
+            grouped.Append(digits[i]);
+        }
+        return grouped.Append(digits, whole, digits.Length - whole).ToString();
     }
+
+    private int GroupSize => Type is 'b' or 'o' or 'x' or 'X' ? 4 : 3;
+
+    /// <summary>How many digits stand before a point, an exponent or a sign.</summary>
+    private int Whole(string digits) =>
+        Type is not ('x' or 'X') && digits.AsSpan().IndexOfAny(".eE%") is var end && end >= 0 ? end : digits.Length;
 
     private string Pad(string sign, string body, char align, Budget budget)
     {

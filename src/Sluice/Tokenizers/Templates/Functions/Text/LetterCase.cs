@@ -45,7 +45,8 @@ internal static class LetterCase
         StringBuilder result = new(lower.Length);
         for (int i = 0; i < text.Length; i++)
         {
-            bool endsWord = text[i] == 'Σ' && i > 0 && char.IsLetter(text[i - 1]) && (i + 1 == text.Length || !char.IsLetter(text[i + 1]));
+            bool endsWord = text[i] == 'Σ' && i > 0 && char.IsLetter(text[i - 1])
+                && (i + 1 == text.Length || !char.IsLetter(text[i + 1]));
             _ = text[i] == 'İ' ? result.Append("i\u0307") : result.Append(endsWord ? 'ς' : lower[i]);
         }
         return result.ToString();

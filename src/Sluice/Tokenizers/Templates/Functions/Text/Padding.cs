@@ -6,9 +6,11 @@ namespace Sluice.Tokenizers.Templates.Functions;
 /// <summary>Makes texts as wide as asked.</summary>
 internal static class Padding
 {
-    public static string Left(string text, int width, string fill, Budget budget) => Repeat(fill, Missing(text, width), budget) + text;
+    public static string Left(string text, int width, string fill, Budget budget) =>
+        Repeat(fill, Missing(text, width), budget) + text;
 
-    public static string Right(string text, int width, string fill, Budget budget) => text + Repeat(fill, Missing(text, width), budget);
+    public static string Right(string text, int width, string fill, Budget budget) =>
+        text + Repeat(fill, Missing(text, width), budget);
 
     // Where the room is odd, Python's str.center gives the left side less, unless the width is odd.
     public static string Center(string text, int width, string fill, Budget budget)

@@ -45,7 +45,7 @@ internal sealed class PercentFormat
             if (percent < _format.Length)
                 Field();
         }
-        if (_used < _arguments.Length && _operand is not (DictValue or SequenceValue and not TupleValue))
+        if (_used < _arguments.Length && _operand is not (DictValue or RangeValue or Undefined or SequenceValue and not TupleValue))
             throw new TemplateException("not all arguments converted during string formatting");
         return _result.ToString();
     }
@@ -88,13 +88,14 @@ internal sealed class PercentFormat
             case 's':
                 return Right(spec).FormatText(Escaped(value), _budget);
             case 'r' or 'a':
-                return Right(spec).FormatText(ValueWriter.Text(new ListValue([value]), _budget)[1..^1], _budget);
+                return Right(spec).FormatText(ValueWriter.Repr(value, _budget), _budget);
             case 'c' when TemplateValue.TryText(value, out string character) && CodePoints.Count(character) == 1:
                 return Right(spec).FormatText(character, _budget);
             case 'c':
                 return (Right(spec) with { Precision = null, Type = 'c' }).FormatNumber((long)Argument.Integer(value), _budget);
             case 'd' or 'i' or 'u':
-                return Integer(value is double number && double.IsFinite(number) ? Values.Number.Of(new BigInteger(number)) : value, 'd', spec);
+                bool isFloat = value is double number && double.IsFinite(number);
+                return Integer(isFloat ? Values.Number.Of(new BigInteger((double)value!)) : value, 'd', spec);
             case 'x' or 'X' or 'o':
                 return Integer(value, type, spec);
             case 'e' or 'E' or 'f' or 'F' or 'g' or 'G':

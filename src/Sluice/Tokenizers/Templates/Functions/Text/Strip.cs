@@ -6,7 +6,8 @@ namespace Sluice.Tokenizers.Templates.Functions;
 /// <summary>Takes characters off the ends of texts: white space, or those of a given text.</summary>
 internal static class Strip
 {
-    public static string Both(string text, object? characters, Budget budget) => Left(Right(text, characters, budget), characters, budget);
+    public static string Both(string text, object? characters, Budget budget) =>
+        Left(Right(text, characters, budget), characters, budget);
 
     public static string Left(string text, object? characters, Budget budget)
     {

@@ -68,7 +68,7 @@ internal sealed class TextFormat(CallArguments arguments, Budget budget)
             value = rest[1] switch
             {
                 's' => ValueWriter.Text(value, budget),
-                'r' or 'a' => ValueWriter.Text(new ListValue([value]), budget)[1..^1],
+                'r' or 'a' => ValueWriter.Repr(value, budget),
                 _ => throw new TemplateException($"Unknown conversion specifier {rest[1]}"),
             };
             rest = rest[2..];
@@ -126,5 +126,6 @@ internal sealed class TextFormat(CallArguments arguments, Budget budget)
     private static bool TryNumber(string text, out long number) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && Ascii.IsValid(text);
 
-    private static string NotEmpty(string name) => name.Length > 0 ? name : throw new TemplateException("Empty attribute in format string");
+    private static string NotEmpty(string name) =>
+        name.Length > 0 ? name : throw new TemplateException("Empty attribute in format string");
 }

@@ -17,8 +17,9 @@ internal static class TextKinds
         return text.Length > 0;
     }
 
-    public static bool IsLetter(string text, int i) => CharUnicodeInfo.GetUnicodeCategory(text, i) is UnicodeCategory.UppercaseLetter
-        or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter;
+    public static bool IsLetter(string text, int i) => CharUnicodeInfo.GetUnicodeCategory(text, i)
+        is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
+        or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter;
 
     public static bool IsDecimal(string text, int i) =>
         CharUnicodeInfo.GetUnicodeCategory(text, i) is UnicodeCategory.DecimalDigitNumber;

@@ -74,8 +74,10 @@ internal static class TextMethods
         Add(table, "rindex", (budget, text, a) => Found(Find(text, a, fromRight: true, budget)), InPart);
         Add(table, "count", (budget, text, a) =>
             TextPart.Of(text, a[1], a[2]) is { } part ? TextSearch.Count(part.Text, Argument.Text(a[0]), budget) : 0L, InPart);
-        Add(table, "startswith", (budget, text, a) => Affix(text, a, static (s, x) => s.StartsWith(x, StringComparison.Ordinal), budget), InPart);
-        Add(table, "endswith", (budget, text, a) => Affix(text, a, static (s, x) => s.EndsWith(x, StringComparison.Ordinal), budget), InPart);
+        Add(table, "startswith", (budget, text, a) =>
+            Affix(text, a, static (part, affix) => part.StartsWith(affix, StringComparison.Ordinal), budget), InPart);
+        Add(table, "endswith", (budget, text, a) =>
+            Affix(text, a, static (part, affix) => part.EndsWith(affix, StringComparison.Ordinal), budget), InPart);
         Add(table, "replace", (budget, text, a) =>
             TextSearch.Replace(text, Argument.Text(a[0]), Argument.Text(a[1]), Argument.Integer(a[2]), budget),
             ("", CallArguments.Required), ("", CallArguments.Required), ("", -1L));
@@ -117,7 +119,12 @@ internal static class TextMethods
         }, parameters);
 
     /// <summary>What is made from marked text is marked.</summary>
-    private static object? Made(object? from, object? result) => from is Markup && result is string text ? new Markup(text) : result;
+    private static object? Made(object? from, object? result) => from is not Markup ? result : result switch
+    {
+        string text => new Markup(text),
+        SequenceValue parts => parts.With([.. parts.Items.Select(part => Made(from, part))]),
+        _ => result,
+    };
 
     private static string Fill(object? fill)
     {
@@ -133,7 +140,9 @@ internal static class TextMethods
         budget.ChargeSearch(text.Length, sought.Length);
         if (TextPart.Of(text, arguments[1], arguments[2]) is not { } part)
             return -1L;
-        int at = fromRight ? part.Text.LastIndexOf(sought, StringComparison.Ordinal) : part.Text.IndexOf(sought, StringComparison.Ordinal);
+        int at = fromRight
+            ? part.Text.LastIndexOf(sought, StringComparison.Ordinal)
+            : part.Text.IndexOf(sought, StringComparison.Ordinal);
         return at < 0 ? -1L : (long)part.Start + CodePoints.Index(part.Text, at);
     }
 
@@ -173,7 +182,8 @@ internal static class TextMethods
     {
         if (mapping is not DictValue dict)
             throw new TemplateException("format_map() needs a mapping");
-        return new CallArguments([], [.. dict.Items.Where(item => item.Key is string).Select(item => ((string)item.Key!, item.Value))]);
+        return new CallArguments(
+            [], [.. dict.Items.Where(item => item.Key is string).Select(item => ((string)item.Key!, item.Value))]);
     }
 
     private static string ExpandTabs(string text, int size, Budget budget)

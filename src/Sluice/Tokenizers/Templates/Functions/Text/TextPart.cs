@@ -22,5 +22,6 @@ internal sealed record TextPart(string Text, int Start)
             : new TextPart(CodePoints.Slice(text, span), span.Start);
     }
 
-    private static int Negative(object end, int count) => Argument.Integer(end) is var value && value < 0 ? Math.Max(value + count, 0) : value;
+    private static int Negative(object end, int count) =>
+        Argument.Integer(end) is var value && value < 0 ? Math.Max(value + count, 0) : value;
 }
