@@ -1,7 +1,10 @@
 using System.CommandLine;
+using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
+using Sluice.Files;
 using Sluice.Tokenizers;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Cli.Commands;
 
@@ -14,7 +17,7 @@ internal static class ChatCommand
         SamplingArguments sampling = new(maxTokens: 512);
         Option<string?> system = new("--system") { Description = "What the model is told first.", HelpName = "TEXT" };
         Option<string?> format = Parsing.Choice(
-            "--format", "How turns are written; known by the vocabulary if not given.", ChatFormat.All.Select(f => f.Name));
+            "--format", "How turns are written; as the model's own template says if not given, or by what its vocabulary looks like.", ChatFormat.All.Select(f => f.Name));
         SluiceCommand command = new(
             "chat", "Talk with a model. /clear begins anew, /exit or Ctrl-D ends.",
             "sluice chat --model qwen2.5-0.5b-instruct.gguf",
@@ -30,16 +33,33 @@ internal static class ChatCommand
             {
                 Tokenizer tokenizer = engine.Tokenizer
                     ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot talk.");
-                ChatFormat chosen = parsed.GetValue(format) is { } name
-                    ? ChatFormat.All.First(f => f.Name == name)
-                    : ChatFormat.Of(tokenizer);
-                Terminal.Note($"Turns are written as {chosen.Name}. /clear begins anew, /exit ends.");
-                Conversation conversation = new(engine, tokenizer, chosen, sampling.Request(parsed), parsed.GetValue(system));
+                (string how, Func<IReadOnlyList<ChatMessage>, int[]> prompt) = Turns(engine.Runner.File, tokenizer, parsed.GetValue(format));
+                Terminal.Note($"Turns are written {how}. /clear begins anew, /exit ends.");
+                Conversation conversation = new(engine, prompt, sampling.Request(parsed), parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;
         });
         return command;
+    }
+
+    /// <summary>How a conversation becomes a prompt: as asked for, else by the model's template, else by its control tokens.</summary>
+    private static (string How, Func<IReadOnlyList<ChatMessage>, int[]> Prompt) Turns(ModelFile file, Tokenizer tokenizer, string? asked)
+    {
+        if (asked is null && ChatTemplate.Has(file))
+        {
+            ChatTemplate own = ChatTemplate.FromModel(file, tokenizer);
+            return ("by the model's template", messages => Encode(tokenizer, own.Apply(messages)));
+        }
+        ChatFormat chosen = asked is null ? ChatFormat.Of(tokenizer) : ChatFormat.All.First(format => format.Name == asked);
+        return ($"as {chosen.Name}", messages => chosen.Prompt(tokenizer, messages));
+    }
+
+    /// <summary>Most templates write the token that begins a text, some leave it to the tokenizer.</summary>
+    private static int[] Encode(Tokenizer tokenizer, string prompt)
+    {
+        int[] tokens = tokenizer.Encode(prompt, addSpecial: false, parseSpecial: true);
+        return tokenizer is { AddsBos: true, BosId: int bos } && (tokens.Length == 0 || tokens[0] != bos) ? [bos, .. tokens] : tokens;
     }
 
     private static async Task TalkAsync(Conversation conversation, CancellationToken cancellation)
@@ -59,45 +79,36 @@ internal static class ChatCommand
         }
     }
 
-    /// <summary>The tokens of a conversation, which grow with each turn.</summary>
-    private sealed class Conversation(Engine engine, Tokenizer tokenizer, ChatFormat format, Request template, string? system)
+    /// <summary>What was said so far. Each turn makes the prompt anew, as templates may look at the whole of it.</summary>
+    private sealed class Conversation(Engine engine, Func<IReadOnlyList<ChatMessage>, int[]> prompt, Request template, string? system)
     {
-        private readonly List<int> _tokens = [];
+        private readonly List<ChatMessage> _messages = [];
 
-        public void Clear() => _tokens.Clear();
+        public void Clear() => _messages.Clear();
 
         public async Task AnswerAsync(string text, CancellationToken cancellation)
         {
-            int before = _tokens.Count;
-            if (_tokens.Count == 0)
-                Begin();
-            format.AppendTurn(tokenizer, _tokens, ChatFormat.User, text);
-            format.AppendAnswerStart(tokenizer, _tokens);
-            if (_tokens.Count >= engine.Context)
+            if (_messages.Count == 0 && system is not null)
+                _messages.Add(new ChatMessage(ChatFormat.System, system));
+            _messages.Add(new ChatMessage(ChatFormat.User, text));
+            int[] tokens = prompt(_messages);
+            if (tokens.Length >= engine.Context)
             {
-                Terminal.Complain($"The conversation has {_tokens.Count:N0} tokens, and the context {engine.Context:N0}: /clear begins anew.");
-                _tokens.RemoveRange(before, _tokens.Count - before);
+                Terminal.Complain($"The conversation has {tokens.Length:N0} tokens, and the context {engine.Context:N0}: /clear begins anew.");
+                _messages.RemoveAt(_messages.Count - 1);
                 return;
             }
-            GenerationSpeed speed = new(_tokens.Count);
-            await foreach (GeneratedToken token in engine.Generate(template with { Prompt = [.. _tokens] }, cancellation))
+            GenerationSpeed speed = new(tokens.Length);
+            StringBuilder answer = new();
+            await foreach (GeneratedToken token in engine.Generate(template with { Prompt = tokens }, cancellation))
             {
                 speed.Count(token);
                 Console.Out.Write(token.Text);
-                if (token.Finish != FinishReason.EndOfText)
-                    _tokens.Add(token.Id);
+                answer.Append(token.Text);
             }
-            format.AppendAnswerEnd(tokenizer, _tokens);
+            _messages.Add(new ChatMessage(ChatFormat.Assistant, answer.ToString()));
             Console.Out.WriteLine();
             Terminal.Note(speed.ToString());
-        }
-
-        private void Begin()
-        {
-            if (tokenizer is { AddsBos: true, BosId: int start })
-                _tokens.Add(start);
-            if (system is not null)
-                format.AppendTurn(tokenizer, _tokens, ChatFormat.System, system);
         }
     }
 }

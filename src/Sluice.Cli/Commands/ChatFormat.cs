@@ -1,4 +1,5 @@
 using Sluice.Tokenizers;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Cli.Commands;
 
@@ -31,19 +32,21 @@ internal sealed record ChatFormat(string Name, string Marker, Func<string, strin
     public static ChatFormat Of(Tokenizer tokenizer) =>
         All.First(format => format.Marker.Length == 0 || (tokenizer.TryGetId(format.Marker, out int id) && tokenizer.IsSpecial(id)));
 
-    /// <summary>Appends a whole turn. Control tokens are read in the frame, never in the text: nobody can fake a turn.</summary>
-    public void AppendTurn(Tokenizer tokenizer, List<int> tokens, string role, string text)
+    /// <summary>The tokens of a conversation, up to where the model answers. Control tokens are read in the frames, never in what was said: nobody can fake a turn.</summary>
+    public int[] Prompt(Tokenizer tokenizer, IReadOnlyList<ChatMessage> messages)
     {
-        AppendFrame(tokenizer, tokens, Before(role));
-        tokenizer.Encode(text, tokens, addSpecial: false);
-        AppendFrame(tokenizer, tokens, After(role));
+        List<int> tokens = [];
+        if (tokenizer is { AddsBos: true, BosId: int start })
+            tokens.Add(start);
+        foreach (ChatMessage message in messages)
+        {
+            AppendFrame(tokenizer, tokens, Before(message.Role));
+            tokenizer.Encode(message.Content, tokens, addSpecial: false);
+            AppendFrame(tokenizer, tokens, After(message.Role));
+        }
+        AppendFrame(tokenizer, tokens, Before(Assistant));
+        return [.. tokens];
     }
-
-    /// <summary>Appends the beginning of the model's turn.</summary>
-    public void AppendAnswerStart(Tokenizer tokenizer, List<int> tokens) => AppendFrame(tokenizer, tokens, Before(Assistant));
-
-    /// <summary>Appends the end of the model's turn, after its tokens but for one that ended it.</summary>
-    public void AppendAnswerEnd(Tokenizer tokenizer, List<int> tokens) => AppendFrame(tokenizer, tokens, After(Assistant));
 
     private static void AppendFrame(Tokenizer tokenizer, List<int> tokens, string frame)
     {

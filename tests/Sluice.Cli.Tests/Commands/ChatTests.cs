@@ -1,3 +1,5 @@
+using Sluice.Files;
+
 namespace Sluice.Cli.Tests.Commands;
 
 public class ChatTests
@@ -10,6 +12,28 @@ public class ChatTests
         SluiceProcess.Result result = SluiceProcess.Run(Base, "Hello\nHow are you?\n/exit\nnot read\n").Succeeded();
         Assert.Equal(2, result.Error.Split("generated 8 tokens").Length - 1);
         Assert.Contains("plain", result.Error);
+    }
+
+    /// <summary>A model's own template makes the prompt, so that it decides how many tokens the same words take.</summary>
+    [Fact]
+    public void A_model_with_a_template_is_asked_by_it()
+    {
+        using TemporaryFolder temporary = new();
+        string path = Path.Combine(temporary.Path, "chatty.gguf");
+        using (ModelFile file = ModelFile.Open(TestModel.Path))
+        {
+            Metadata metadata = new(path);
+            foreach ((string key, MetadataValue value) in file.Metadata)
+                metadata.Add(key, value);
+            metadata["tokenizer.chat_template"] =
+                "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+            GgufWriter.Write(path, metadata, [.. file.Tensors.Values]);
+        }
+        SluiceProcess.Result result = SluiceProcess.Run(["chat", "--model", path, .. Base[3..], "--system", "Be kind"], "Hello\nAgain\n").Succeeded();
+        Assert.Contains("by the model's template", result.Error);
+        string rendered = "<s>system: Be kind\nuser: Hello\nassistant:";
+        int expected = SluiceProcess.Run("tokenize", "--model", path, "--no-bos", "--special", rendered).Succeeded().Output.Trim().Split(' ').Length;
+        Assert.Contains($"prompt {expected} tokens", result.Error);
     }
 
     [Fact]
