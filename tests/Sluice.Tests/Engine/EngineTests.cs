@@ -1,3 +1,4 @@
+using Sluice.Cache;
 using Sluice.Sampling;
 using Sluice.TestData;
 
@@ -150,6 +151,20 @@ public class EngineTests
             Assert.Equal(token.LogProbability, token.TopLogProbabilities[0].LogProbability);
             Assert.InRange(token.LogProbability, -10, 0);
         }
+    }
+
+    /// <summary>A window with sinks (StreamingLLM) holds a bounded number of blocks however long the text, and reads on sensibly.</summary>
+    [Fact]
+    public async Task A_window_with_sinks_bounds_the_cache()
+    {
+        EngineOptions windowed = Options with { Retention = new Retention(Window: 64, SinkTokens: 4), Context = 500, Sequences = 1 };
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), windowed);
+        Assert.InRange(engine.Runner.Cache.Groups.Single().Pool.Count, 1, 6); // 500 tokens in full take 16 blocks
+        Request template = new() { Prompt = [], Sampling = SamplingOptions.Greedy, IgnoreEnd = true, MaxTokens = 400 };
+        string text = await Text(engine, "Once upon a time", template);
+        // Within the window nothing has changed.
+        Assert.StartsWith(", there was a little girl named Lily. She loved to play outside in the park.", text, StringComparison.Ordinal);
+        await NothingHeld(engine);
     }
 
     private static async Task<string> Text(Engine engine, string prompt, Request template) =>
