@@ -41,11 +41,20 @@ internal static unsafe class Peaks
         IntegerKind[] kinds = [new(128, 1, false, false), new(8, 1, false, true), new(0, 1, true, true), new(32, 2, false, true), new(0, 2, true, true)];
         foreach (IntegerKind kind in kinds)
         {
-            foreach (int tokens in (int[])[1, 4, 8])
+            foreach (int tokens in (int[])[1, 4, 6, 8])
             {
                 double one = Time(() => kernels.Integers(kind, tokens, room.Codes, room.Scales, activations, notes, sums, Groups));
                 double pair = kernels.HasPairs
-                    ? Time(() => kernels.IntegerPair(kind, tokens, room.Codes, room.Scales, activations, notes, sums, Groups))
+                    ? Time(() => kernels.IntegerPair(kind, tokens, new PairArguments
+                    {
+                        Codes = room.Codes,
+                        Scales = room.Scales,
+                        Activations = activations,
+                        Notes = notes,
+                        Sums = sums,
+                        Groups = Groups,
+                        Tiles = 1,
+                    }))
                     : double.PositiveInfinity;
                 double products = (double)WorkerScratch.Columns * Panels.Height * tokens / 1e9;
                 Console.WriteLine($"{kind,-80} {tokens} tokens: {products / one,6:F0} GMAC/s, pairs {2 * products / pair,6:F0}");

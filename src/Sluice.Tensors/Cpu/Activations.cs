@@ -6,6 +6,8 @@ namespace Sluice.Tensors.Cpu;
 /// <summary>
 /// A linear map's inputs, arranged for its kernels: positions (rows, perhaps reordered by expert) in tiles of up to 8, each tile's
 /// numbers interleaved by token, as <see cref="Kernels"/> draws them. Quantized once, whatever the number of weights.
+/// Columns come in blocks: all tiles of the first block, then all of the next. So what a kernel reads for many tiles and the few
+/// columns that it has unpacked lies in one piece, which the processor fetches ahead.
 /// </summary>
 internal unsafe struct Activations
 {
@@ -19,6 +21,9 @@ internal unsafe struct Activations
 
     public Tensor Input;
 
+    /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/>; all, where a kernel runs over all at once.</summary>
+    public int Block;
+
     /// <summary>Quantized values [positions * columns], a tile after the other; null where no weight is integers.</summary>
     public sbyte* Quants;
 
@@ -30,7 +35,25 @@ internal unsafe struct Activations
 
     public readonly int Columns => Input.Columns;
 
-    public readonly float* NotesOf(int kind) => (float*)Notes[kind];
+    /// <summary>All positions.</summary>
+    public readonly int Positions => Tiles[TileCount];
+
+    /// <summary>The tile that begins at position <paramref name="first"/>, from a column on: quantized values.</summary>
+    public readonly sbyte* QuantsAt(int first, int tokens, int column) => Quants + At(first, tokens, column);
+
+    /// <summary>Plain values.</summary>
+    public readonly float* FloatsAt(int first, int tokens, int column) => Floats + At(first, tokens, column);
+
+    /// <summary>Notes of a kind.</summary>
+    public readonly float* NotesAt(int kind, int notesPerGroup, int first, int tokens, int column) =>
+        (float*)Notes[kind] + At(first, tokens, column) / IntegerPanels.Group * notesPerGroup;
+
+    /// <summary>The place of a tile's column among all values.</summary>
+    private readonly long At(int first, int tokens, int column)
+    {
+        int start = column - column % Block, width = Math.Min(Block, Columns - start);
+        return (long)start * Positions + (long)first * width + (long)(column - start) * tokens;
+    }
 
     /// <summary>Arranges a tile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -40,25 +63,31 @@ internal unsafe struct Activations
         for (int t = 0; t < tokens; t++)
         {
             float* x = Input.Data + (long)Rows[first + t] * Input.Stride;
-            if (Floats is not null)
+            for (int column = 0; column < Columns; column += Block)
             {
-                float* target = Floats + (long)first * Columns + t;
-                for (int i = 0; i < Columns; i++)
-                    target[i * tokens] = x[i];
+                int width = Math.Min(Block, Columns - column);
+                if (Floats is not null)
+                {
+                    float* target = FloatsAt(first, tokens, column) + t;
+                    for (int i = 0; i < width; i++)
+                        target[i * tokens] = x[column + i];
+                }
+                if (Quants is not null)
+                    Quantize(x + column, first, t, tokens, column, width, kinds);
             }
-            if (Quants is not null)
-                Quantize(x, first, t, tokens, kinds);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Quantize(float* x, int first, int t, int tokens, ReadOnlySpan<IntegerKind> kinds)
+    private readonly void Quantize(float* x, int first, int t, int tokens, int column, int width, ReadOnlySpan<IntegerKind> kinds)
     {
         const int Group = IntegerPanels.Group;
-        int* target = (int*)(Quants + (long)first * Columns) + t;
+        int* target = (int*)QuantsAt(first, tokens, column) + t;
         sbyte* quants = stackalloc sbyte[Group];
-        int groups = Columns / Group;
-        for (int g = 0; g < groups; g++, x += Group)
+        float** notes = stackalloc float*[kinds.Length];
+        for (int k = 0; k < kinds.Length; k++)
+            notes[k] = NotesAt(k, kinds[k].NotesPerGroup, first, tokens, column) + t;
+        for (int g = 0; g < width / Group; g++, x += Group)
         {
             float scale = QuantizeGroup(x, out Vector256<sbyte> values);
             values.Store(quants);
@@ -68,7 +97,8 @@ internal unsafe struct Activations
             for (int k = 0; k < kinds.Length; k++)
             {
                 IntegerKind kind = kinds[k];
-                float* note = NotesOf(k) + ((long)first * groups + (long)g * tokens) * kind.NotesPerGroup + t;
+                float* note = notes[k];
+                notes[k] += kind.NotesPerGroup * tokens;
                 note[0] = scale;
                 int* starts = (int*)note + tokens;
                 float* sums = note + (1 + kind.Parts) * tokens;

@@ -39,19 +39,20 @@ public unsafe partial class CpuOps
         int* rows = AllocateInts(x.Rows);
         for (int i = 0; i < x.Rows; i++)
             rows[i] = i;
-        int tiles = (x.Rows + Kernels.MaxTokens - 1) / Kernels.MaxTokens;
+        bool inPairs = InPairs(x.Rows, 1);
+        int size = TileSize(inPairs), tiles = (x.Rows + size - 1) / size;
         int* tileStarts = AllocateInts(tiles + 1);
         for (int i = 0; i <= tiles; i++)
-            tileStarts[i] = Math.Min(i * Kernels.MaxTokens, x.Rows);
+            tileStarts[i] = Math.Min(i * size, x.Rows);
         // Segments as long as may be, for that is how often a panel is unpacked; but enough of them for all threads.
-        int perSegment = WorkerScratch.Tokens / Kernels.MaxTokens;
+        int perSegment = WorkerScratch.Tokens / size;
         while (perSegment > 4 && loaded.PanelsPerExpert * ((tiles + perSegment - 1) / perSegment) < 4 * Pool.Threads)
             perSegment /= 2;
         int count = (tiles + perSegment - 1) / perSegment;
         Segment* segments = (Segment*)AllocateBytes((long)count * sizeof(Segment));
         for (int i = 0; i < count; i++)
             segments[i] = new Segment(0, i * perSegment, Math.Min(perSegment, tiles - i * perSegment));
-        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, result);
+        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, inPairs, result);
         return result;
     }
 
@@ -77,6 +78,11 @@ public unsafe partial class CpuOps
                 throw new ArgumentException($"{loaded.Name} has {experts} experts; number {expert} was chosen.");
             ends[expert]++;
         }
+        int active = 0;
+        for (int expert = 0; expert < experts; expert++)
+            active += Math.Min(ends[expert], 1);
+        bool inPairs = InPairs(pairs, active);
+        int size = TileSize(inPairs);
         int* tileStarts = AllocateInts(pairs + 1);
         Segment* segments = (Segment*)AllocateBytes((long)pairs * sizeof(Segment));
         int tiles = 0, count = 0, position = 0;
@@ -87,7 +93,7 @@ public unsafe partial class CpuOps
             while (position < last)
             {
                 int segmentEnd = Math.Min(position + WorkerScratch.Tokens, last), firstTile = tiles;
-                for (; position < segmentEnd; position = Math.Min(position + Kernels.MaxTokens, segmentEnd))
+                for (; position < segmentEnd; position = Math.Min(position + size, segmentEnd))
                     tileStarts[tiles++] = position;
                 segments[count++] = new Segment(expert, firstTile, tiles - firstTile);
             }
@@ -101,16 +107,17 @@ public unsafe partial class CpuOps
             inputRows[at] = x.Rows == pairs ? pair : pair / routing.Used;
             outputRows[at] = pair;
         }
-        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, result);
+        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, inPairs, result);
         return result;
     }
 
     private void Multiply(
         Tensor x, CpuWeight weight, Tensor bias, int* inputRows, int* outputRows, int* tileStarts, int tiles,
-        Segment* segments, int segmentCount, Tensor result)
+        Segment* segments, int segmentCount, bool inPairs, Tensor result)
     {
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
+        activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         if (weight.HasFloats)
             activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
         if (weight.Kinds.Length > 0)
@@ -121,11 +128,15 @@ public unsafe partial class CpuOps
             activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
         }
         Pool.For(tiles, new ArrangeJob(activations, weight));
-        bool inPairs = kernels.HasPairs && tiles > 2 * segmentCount;
         Pool.For(
             checked((inPairs ? weight.PairsPerExpert : weight.PanelsPerExpert) * segmentCount),
             new LinearJob(kernels, weight, activations, segments, outputRows, result, bias, scratch, inPairs));
     }
+
+    /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
+    private bool InPairs(int positions, int experts) => kernels.HasPairs && positions > 2 * Kernels.MaxTokens * experts;
+
+    private static int TileSize(bool inPairs) => inPairs ? Kernels.PairTokens : Kernels.MaxTokens;
 
     private int* AllocateInts(int count) => (int*)AllocateBytes((long)count * sizeof(int));
 

@@ -68,7 +68,7 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyIntegerPair(
         IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
     {
-        int group = column / IntegerPanels.Group, groups = columns / IntegerPanels.Group, notesPerGroup = panels.Kind.NotesPerGroup;
+        int groups = columns / IntegerPanels.Group;
         for (int i = 0; i < 2; i++)
         {
             byte* to = room.Codes + i * WorkerScratch.CodeBytes;
@@ -76,15 +76,23 @@ internal readonly unsafe struct LinearJob(
             if (codes != to)
                 Buffer.MemoryCopy(codes, to, WorkerScratch.CodeBytes, groups * IntegerPanels.GroupCodes);
         }
-        float* notes = activations.NotesOf(kind);
-        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        int end = segment.FirstTile + segment.TileCount;
+        for (int tile = segment.FirstTile; tile < end;)
         {
-            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
-            kernels.IntegerPair(
-                panels.Kind, tokens, room.Codes, room.Scales,
-                activations.Quants + (long)first * activations.Columns + (long)column * tokens,
-                notes + ((long)first * (activations.Columns / IntegerPanels.Group) + (long)group * tokens) * notesPerGroup,
-                room.Sums + (first - origin) * Panels.Height, groups);
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first, run = 1;
+            while (tile + run < end && activations.Tiles[tile + run + 1] - activations.Tiles[tile + run] == tokens)
+                run++;
+            kernels.IntegerPair(panels.Kind, tokens, new PairArguments
+            {
+                Codes = room.Codes,
+                Scales = room.Scales,
+                Activations = activations.QuantsAt(first, tokens, column),
+                Notes = activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
+                Sums = room.Sums + (first - origin) * Panels.Height,
+                Groups = groups,
+                Tiles = run,
+            });
+            tile += run;
         }
     }
 
@@ -101,7 +109,7 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.FloatPair(
-                tokens, room.Values, activations.Floats + (long)first * activations.Columns + (long)column * tokens,
+                tokens, room.Values, activations.FloatsAt(first, tokens, column),
                 room.Sums + (first - origin) * Panels.Height, columns);
         }
     }
@@ -132,23 +140,26 @@ internal readonly unsafe struct LinearJob(
 
     private bool MultiplyPacked(CpuWeight.Part part, int panel, Segment segment, int origin, WorkerScratch room)
     {
-        int groups = activations.Columns / IntegerPanels.Group;
         bool can = true;
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount && can; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             float* sums = room.Sums + (first - origin) * Panels.Height;
-            can = part.Panels switch
+            for (int column = 0; column < activations.Columns && can; column += activations.Block)
             {
-                PackedIntegers integers => kernels.Packed(
-                    integers, tokens, integers.Codes(panel), integers.Scales(panel),
-                    activations.Quants + (long)first * activations.Columns,
-                    activations.NotesOf(part.Kind) + (long)first * groups * integers.Kind.NotesPerGroup, sums, groups),
-                PackedFloats floats => kernels.PackedFloats(
-                    floats.Type, tokens, floats.Values(panel), activations.Floats + (long)first * activations.Columns, sums,
-                    activations.Columns),
-                _ => false,
-            };
+                int columns = Math.Min(activations.Block, activations.Columns - column);
+                can = part.Panels switch
+                {
+                    PackedIntegers integers => kernels.Packed(
+                        integers, tokens, integers.Codes(panel, column), integers.Scales(panel, column),
+                        activations.QuantsAt(first, tokens, column),
+                        activations.NotesAt(part.Kind, integers.Kind.NotesPerGroup, first, tokens, column), sums,
+                        columns / IntegerPanels.Group),
+                    PackedFloats floats => kernels.PackedFloats(
+                        floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(first, tokens, column), sums, columns),
+                    _ => false,
+                };
+            }
         }
         return can;
     }
@@ -156,16 +167,15 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyIntegers(
         IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
     {
-        int group = column / IntegerPanels.Group, groups = columns / IntegerPanels.Group, notesPerGroup = panels.Kind.NotesPerGroup;
+        int groups = columns / IntegerPanels.Group;
         byte* codes = panels.Unpack(panel, column, groups, room.Codes, room.Scales);
-        float* notes = activations.NotesOf(kind);
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Integers(
                 panels.Kind, tokens, codes, room.Scales,
-                activations.Quants + (long)first * activations.Columns + (long)column * tokens,
-                notes + ((long)first * (activations.Columns / IntegerPanels.Group) + (long)group * tokens) * notesPerGroup,
+                activations.QuantsAt(first, tokens, column),
+                activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
                 room.Sums + (first - origin) * Panels.Height, groups);
         }
     }
@@ -177,7 +187,7 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Floats(
-                tokens, values, activations.Floats + (long)first * activations.Columns + (long)column * tokens,
+                tokens, values, activations.FloatsAt(first, tokens, column),
                 room.Sums + (first - origin) * Panels.Height, columns);
         }
     }

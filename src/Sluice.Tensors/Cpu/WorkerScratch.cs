@@ -8,8 +8,8 @@ internal sealed unsafe class WorkerScratch : IDisposable
     /// <summary>Columns that are unpacked at a time, at most.</summary>
     public const int Columns = 512;
 
-    /// <summary>Tokens whose sums there is room for.</summary>
-    public const int Tokens = 512;
+    /// <summary>Tokens whose sums there is room for: the usual 512 in whole tiles.</summary>
+    public const int Tokens = 516;
 
     // Bytes from a panel's data to the other's. A cache line more than what is used, so that the two do not share cache sets.
     public const int CodeBytes = Columns * Panels.Height + 64;

@@ -45,6 +45,57 @@ public unsafe class KernelsTests
     }
 
     [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Pairs_of_panels_give_what_each_gives_alone(string name)
+    {
+        Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");
+        if (!kernels.HasPairs)
+            return;
+        Random random = new(5);
+        foreach (IntegerKind kind in (IntegerKind[])[new(128, 1, false, false), new(0, 1, true, true), new(32, 2, false, true), new(0, 2, true, true)])
+        {
+            for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+            {
+                foreach ((int groups, int tiles) in new[] { (1, 1), (3, 2), (16, 3) })
+                {
+                    using GuardedTensors memory = new();
+                    using WorkerScratch room = new();
+                    int codeBytes = groups * IntegerPanels.GroupCodes, scaleFloats = groups * kind.ScalesPerGroup, sumFloats = tokens * Panels.Height;
+                    sbyte* activations = (sbyte*)RandomBytes(memory, tiles * groups * IntegerPanels.Group * tokens, random, 127);
+                    float* notes = RandomNotes(memory, kind, tokens, tiles * groups, random);
+                    float* expected = (float*)memory.Allocate(2 * tiles * sumFloats * sizeof(float));
+                    for (int panel = 0; panel < 2; panel++)
+                    {
+                        byte* codes = RandomBytes(memory, codeBytes, random, kind.IsNarrow ? 127 : 255);
+                        float* scales = RandomFloats(memory, scaleFloats, random);
+                        Buffer.MemoryCopy(codes, room.Codes + panel * WorkerScratch.CodeBytes, codeBytes, codeBytes);
+                        Buffer.MemoryCopy(
+                            scales, (byte*)room.Scales + panel * WorkerScratch.ScaleBytes, scaleFloats * sizeof(float), scaleFloats * sizeof(float));
+                        for (int tile = 0; tile < tiles; tile++)
+                        {
+                            scalar.Integers(
+                                kind, tokens, codes, scales, activations + tile * groups * IntegerPanels.Group * tokens,
+                                notes + tile * groups * kind.NotesPerGroup * tokens, expected + (panel * tiles + tile) * sumFloats, groups);
+                        }
+                    }
+                    kernels.IntegerPair(kind, tokens, new PairArguments
+                    {
+                        Codes = room.Codes,
+                        Scales = room.Scales,
+                        Activations = activations,
+                        Notes = notes,
+                        Sums = room.Sums,
+                        Groups = groups,
+                        Tiles = tiles,
+                    });
+                    AssertSame(expected, room.Sums, tiles * sumFloats);
+                    AssertSame(expected + tiles * sumFloats, (float*)((byte*)room.Sums + WorkerScratch.SumBytes), tiles * sumFloats);
+                }
+            }
+        }
+    }
+
+    [Theory]
     [Trait(InstructionSetTests.Trait, "all")]
     [MemberData(nameof(AllKernels))]
     public void Floats_stay_within_their_memory(string name)
@@ -87,8 +138,8 @@ public unsafe class KernelsTests
                 byte* unpacked = memory.Allocate(Columns * Panels.Height);
                 float* scales = (float*)memory.Allocate(groups * panels.Kind.ScalesPerGroup * sizeof(float));
                 byte* codes = panels.Unpack(0, 0, groups, unpacked, scales);
-                byte* packedCodes = Copy(memory, panels.Codes(0), codeBytes);
-                byte* packedScales = Copy(memory, panels.Scales(0), Columns / Panels.Stretch * panels.Layout.Scales.Bytes(8));
+                byte* packedCodes = Copy(memory, panels.Codes(0, 0), codeBytes);
+                byte* packedScales = Copy(memory, panels.Scales(0, 0), Columns / Panels.Stretch * panels.Layout.Scales.Bytes(8));
                 sbyte* activations = (sbyte*)RandomBytes(memory, Columns * tokens, random, 127);
                 float* notes = RandomNotes(memory, panels.Kind, tokens, groups, random);
                 float* expected = (float*)memory.Allocate(tokens * Panels.Height * sizeof(float));

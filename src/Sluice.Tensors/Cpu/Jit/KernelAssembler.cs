@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Iced.Intel;
 using Sluice.Tensors.Formats;
 using static Iced.Intel.AssemblerRegisters;
@@ -86,36 +87,56 @@ internal sealed class KernelAssembler(int tokens)
     }
 
     /// <summary>
-    /// void (codes, scales, activations, notes, sums, groups) of two panels at once, the second's at fixed distances. Two products
-    /// share each activation that is loaded, so that arithmetic is the limit, not loads; the sums stay in memory.
+    /// void (<see cref="PairArguments"/>*): two panels at once, the second's data at fixed distances, tile after tile. Two products
+    /// share each activation that is loaded, so that arithmetic is the limit, not loads.
     /// </summary>
     public void IntegerPair(IntegerKind kind)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
-        Enter(6);
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
+        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
+        // Up to 6 tokens: 12 products, and 12 sums if there is room for them beside the partial results of two parts.
+        bool keepsSums = kind.Parts == 1 && tokens <= Kernels.PairTokens;
+        Enter(1);
+        c.mov(given, rdi);
+        c.mov(activations, Field(nameof(PairArguments.Activations)));
+        c.mov(notes, Field(nameof(PairArguments.Notes)));
+        c.mov(sums, Field(nameof(PairArguments.Sums)));
+        c.mov(tiles, Field(nameof(PairArguments.Tiles)));
         LoadMagic();
-        Label loop = c.CreateLabel();
+        Label tile = c.CreateLabel(), loop = c.CreateLabel();
+        c.Label(ref tile);
+        c.mov(codes, Field(nameof(PairArguments.Codes)));
+        c.mov(scales, Field(nameof(PairArguments.Scales)));
+        c.mov(groups, Field(nameof(PairArguments.Groups)));
+        for (int i = 0; i < 2 * tokens && keepsSums; i++)
+            c.vmovups(Zmm[12 + i], PairSum(i));
         c.Label(ref loop);
-        // The partial results of two parts take registers too: then 4 tokens at a time.
-        int atOnce = kind.Parts == 1 ? 8 : 4;
-        for (int first = 0; first < tokens; first += atOnce)
-            IntegerPairTokens(kind, first, Math.Min(first + atOnce, tokens));
+        for (int first = 0; first < tokens; first += Kernels.PairTokens)
+            IntegerPairTokens(kind, first, Math.Min(first + Kernels.PairTokens, tokens), keepsSums);
         c.add(codes, IntegerPanels.GroupCodes);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
         c.add(activations, IntegerPanels.Group * tokens);
         c.add(notes, kind.NotesPerGroup * tokens * Dword);
         c.dec(groups);
         c.jnz(loop);
+        for (int i = 0; i < 2 * tokens && keepsSums; i++)
+            c.vmovups(PairSum(i), Zmm[12 + i]);
+        c.add(sums, tokens * Vector);
+        c.dec(tiles);
+        c.jnz(tile);
         Leave();
     }
 
-    private void IntegerPairTokens(IntegerKind kind, int first, int end)
+    // Sum i is of token i / 2 and panel i % 2.
+    private static AssemblerMemoryOperand PairSum(int i) => __zmmword_ptr[r8 + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector];
+
+    private void IntegerPairTokens(IntegerKind kind, int first, int end, bool keepsSums)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8;
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx;
         int count = end - first, quads = 8 / kind.Parts;
-        // Registers of token first + t, by panel; with two parts 16 to 31 but for those named here.
-        ReadOnlySpan<AssemblerRegisterZMM> dot = Zmm.AsSpan(0, 2 * count), part = kind.Parts == 1 ? dot : Zmm.AsSpan(8, 2 * count);
-        AssemblerRegisterZMM[] weights = [zmm16, zmm17], scale = [zmm22, zmm23];
+        // Registers of token first + t, by panel: products in 0 to 11; in 12 to 23 the sums, or the results of two parts.
+        ReadOnlySpan<AssemblerRegisterZMM> dot = Zmm.AsSpan(0, 12), part = kind.Parts == 1 ? dot : Zmm.AsSpan(12, 12);
+        AssemblerRegisterZMM[] weights = [zmm24, zmm25], scale = [zmm26, zmm27], loaded = [zmm28, zmm29, zmm30];
         for (int p = 0; p < kind.Parts; p++)
         {
             for (int t = 0; t < count; t++)
@@ -135,7 +156,7 @@ internal sealed class KernelAssembler(int tokens)
                     c.vmovdqu32(weights[panel], __zmmword_ptr[codes + panel * WorkerScratch.CodeBytes + quad * Vector]);
                 for (int t = 0; t < count; t++)
                 {
-                    AssemblerRegisterZMM activation = Zmm[18 + t % 4];
+                    AssemblerRegisterZMM activation = loaded[t % 3];
                     c.vpbroadcastd(activation, __dword_ptr[activations + (quad * tokens + first + t) * Dword]);
                     c.vpdpbusd(dot[2 * t], weights[0], activation);
                     c.vpdpbusd(dot[2 * t + 1], weights[1], activation);
@@ -158,21 +179,27 @@ internal sealed class KernelAssembler(int tokens)
                 c.vmovups(scale[panel], __zmmword_ptr[scales + panel * WorkerScratch.ScaleBytes + (kind.Parts + p) * Vector]);
             for (int t = 0; t < count; t++)
             {
-                c.vbroadcastss(zmm18, __dword_ptr[notes + ((1 + kind.Parts + p) * tokens + first + t) * Dword]);
-                c.vfmadd231ps(part[2 * t], scale[0], zmm18);
-                c.vfmadd231ps(part[2 * t + 1], scale[1], zmm18);
+                AssemblerRegisterZMM sum = loaded[t % 3];
+                c.vbroadcastss(sum, __dword_ptr[notes + ((1 + kind.Parts + p) * tokens + first + t) * Dword]);
+                c.vfmadd231ps(part[2 * t], scale[0], sum);
+                c.vfmadd231ps(part[2 * t + 1], scale[1], sum);
             }
         }
         for (int t = 0; t < count; t++)
         {
-            c.vbroadcastss(zmm18, __dword_ptr[notes + (first + t) * Dword]);
+            AssemblerRegisterZMM factor = loaded[t % 3];
+            c.vbroadcastss(factor, __dword_ptr[notes + (first + t) * Dword]);
             for (int panel = 0; panel < 2; panel++)
             {
-                AssemblerMemoryOperand sum = __zmmword_ptr[sums + panel * WorkerScratch.SumBytes + (first + t) * Vector];
-                AssemblerRegisterZMM old = Zmm[24 + (2 * t + panel) % 7];
-                c.vmovups(old, sum);
-                c.vfmadd231ps(old, part[2 * t + panel], zmm18);
-                c.vmovups(sum, old);
+                int i = 2 * t + panel;
+                if (keepsSums)
+                {
+                    c.vfmadd231ps(Zmm[12 + i], part[i], factor);
+                    continue;
+                }
+                AssemblerMemoryOperand sum = PairSum(2 * first + i);
+                c.vfmadd213ps(part[i], factor, sum); // part * factor + sum
+                c.vmovups(sum, part[i]);
             }
         }
     }

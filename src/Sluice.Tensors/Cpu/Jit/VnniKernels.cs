@@ -41,14 +41,13 @@ internal sealed unsafe class VnniKernels : Kernels
             codes, scales, activations, notes, sums, groups);
     }
 
-    public override void IntegerPair(
-        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
+    public override void IntegerPair(in IntegerKind kind, int tokens, in PairArguments arguments)
     {
         ref nint kernel = ref PairKernels[Index(kind) * MaxTokens + tokens - 1];
         if (Volatile.Read(ref kernel) == 0)
             AssemblePair(ref kernel, tokens, kind);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, sbyte*, float*, float*, nint, void>)kernel)(
-            codes, scales, activations, notes, sums, groups);
+        fixed (PairArguments* given = &arguments)
+            ((delegate* unmanaged[SuppressGCTransition]<PairArguments*, void>)kernel)(given);
     }
 
     public override bool Packed(

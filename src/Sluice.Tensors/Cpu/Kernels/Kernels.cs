@@ -26,6 +26,9 @@ internal abstract unsafe class Kernels
     /// <summary>Tokens in the largest tile.</summary>
     public const int MaxTokens = 8;
 
+    /// <summary>Tokens in a tile for two panels: their sums and products just fit in 32 registers.</summary>
+    public const int PairTokens = 6;
+
     /// <summary>
     /// The bits of 1.5 * 2^23. Added to an integer of up to 22 bits it gives the bits of the float 1.5 * 2^23 + that integer.
     /// </summary>
@@ -50,11 +53,10 @@ internal abstract unsafe class Kernels
     public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);
 
     /// <summary>
-    /// Multiplies two panels' integers, unpacked to the two places of a <see cref="WorkerScratch"/>, if <see cref="HasPairs"/>.
+    /// Multiplies two panels' integers, unpacked to the two places of a <see cref="WorkerScratch"/>, by one tile after the other, if
+    /// <see cref="HasPairs"/>.
     /// </summary>
-    public virtual void IntegerPair(
-        in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups) =>
-        throw new NotSupportedException();
+    public virtual void IntegerPair(in IntegerKind kind, int tokens, in PairArguments arguments) => throw new NotSupportedException();
 
     /// <summary>The same for floats.</summary>
     public virtual void FloatPair(int tokens, float* values, float* activations, float* sums, nint columns) =>
@@ -96,4 +98,16 @@ internal abstract unsafe class Kernels
             yield return new LaneKernels<ArmLanes, Vector128<int>, Vector128<float>>("neon");
         yield return new LaneKernels<ScalarLanes, int, float>("scalar");
     }
+}
+
+/// <summary>What <see cref="Kernels.IntegerPair"/> multiplies: for each tile its activations, notes and sums follow those of the tile before.</summary>
+internal unsafe struct PairArguments
+{
+    public byte* Codes;
+    public float* Scales;
+    public sbyte* Activations;
+    public float* Notes;
+    public float* Sums;
+    public nint Groups;
+    public nint Tiles;
 }

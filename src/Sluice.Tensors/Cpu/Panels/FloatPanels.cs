@@ -29,15 +29,15 @@ internal sealed unsafe class PackedFloats : FloatPanels
 
     public TensorType Type => type;
 
-    /// <summary>The packed numbers of a panel.</summary>
-    public byte* Values(int panel) => data + panel * panelBytes;
+    /// <summary>The packed numbers of a panel from a column on.</summary>
+    public byte* Values(int panel, int column) => data + panel * panelBytes + (long)column * Height * size;
 
     public override void Dispose() => buffer.Dispose();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override float* Unpack(int panel, int column, int columns, float* values)
     {
-        byte* packed = data + panel * panelBytes + (long)column * Height * size;
+        byte* packed = Values(panel, column);
         if (type == TensorType.F32)
             return (float*)packed;
         short* from = (short*)packed;

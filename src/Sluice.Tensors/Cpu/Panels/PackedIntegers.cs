@@ -58,19 +58,17 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     /// <summary>The codes that 4 bits choose from, or null.</summary>
     public byte[]? Levels { get; }
 
-    /// <summary>The packed codes of a panel; its scales follow them.</summary>
-    public byte* Codes(int panel) => data + panel * panelBytes;
+    /// <summary>The packed codes of a panel from a column on, which is a multiple of <see cref="Panels.Stretch"/>.</summary>
+    public byte* Codes(int panel, int column) => data + panel * panelBytes + (long)(column / Group) * layout.Bits * 64;
 
-    /// <summary>The packed scales of a panel.</summary>
-    public byte* Scales(int panel) => data + panel * panelBytes + codeBytes;
+    /// <summary>The packed scales of a panel from such a column on.</summary>
+    public byte* Scales(int panel, int column) => data + panel * panelBytes + codeBytes + (long)(column / Stretch) * scaleBytes;
 
     public override void Dispose() => buffer.Dispose();
 
     public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
     {
-        byte* start = data + panel * panelBytes;
-        byte* packed = start + (long)(column / Group) * layout.Bits * 64;
-        byte* packedScales = start + codeBytes + (long)(column / Stretch) * scaleBytes;
+        byte* packed = Codes(panel, column), packedScales = Scales(panel, column);
         for (int done = 0; done < groups; done += Stretch / Group, packedScales += scaleBytes)
         {
             int count = Math.Min(groups - done, Stretch / Group);
