@@ -128,13 +128,14 @@ public unsafe partial class CpuOps
             activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
         }
         Pool.For(tiles, new ArrangeJob(activations, weight));
-        Pool.For(
-            checked((inPairs ? weight.PairsPerExpert : weight.PanelsPerExpert) * segmentCount),
-            new LinearJob(kernels, weight, activations, segments, outputRows, result, bias, scratch, inPairs));
+        // Several pairs an item, but enough items that all threads end together.
+        int pairsPerItem = inPairs ? Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs) : 0;
+        LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, scratch, pairsPerItem);
+        Pool.For(checked(LinearJob.Items(weight, pairsPerItem) * segmentCount), job);
     }
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
-    private bool InPairs(int positions, int experts) => kernels.HasPairs && positions > 2 * Kernels.MaxTokens * experts;
+    private bool InPairs(int positions, int experts) => kernels.HasPairs && positions > (long)Kernels.PackedTokens * experts;
 
     private static int TileSize(bool inPairs) => inPairs ? Kernels.PairTokens : Kernels.MaxTokens;
 

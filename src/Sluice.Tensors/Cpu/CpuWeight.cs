@@ -49,6 +49,24 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Pairs of panels of one expert; a part's last may be a single one.</summary>
     public int PairsPerExpert { get; }
 
+    /// <summary>The part of a panel, counted over all parts.</summary>
+    public Part PartOfPanel(int panel)
+    {
+        int at = Parts.Length - 1;
+        while (Parts[at].Panel > panel)
+            at--;
+        return Parts[at];
+    }
+
+    /// <summary>The part of a pair, counted over all parts.</summary>
+    public Part PartOfPair(int pair)
+    {
+        int at = Parts.Length - 1;
+        while (Parts[at].Pair > pair)
+            at--;
+        return Parts[at];
+    }
+
     public void Dispose()
     {
         foreach (Part part in Parts)

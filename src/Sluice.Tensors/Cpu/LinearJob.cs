@@ -15,58 +15,104 @@ internal readonly struct ArrangeJob(Activations activations, CpuWeight weight) :
     }
 }
 
-/// <summary>Multiplies: an item is one panel, or two, of the weight times one segment of the inputs.</summary>
+/// <summary>
+/// Multiplies: an item is one panel of the weight, or a few pairs of them (at most <see cref="WorkerScratch.Pairs"/>; 0 pairs an item
+/// stand for single panels), times one segment of the inputs.
+/// </summary>
 internal readonly unsafe struct LinearJob(
     Kernels kernels, CpuWeight weight, Activations activations, Segment* segments, int* outputRows, Tensor output, Tensor bias,
-    WorkerScratch[] scratch, bool inPairs) : IParallelJob
+    WorkerScratch[] scratch, int pairsPerItem) : IParallelJob
 {
+    /// <summary>Items of a segment.</summary>
+    public static int Items(CpuWeight weight, int pairsPerItem) =>
+        pairsPerItem == 0 ? weight.PanelsPerExpert : (weight.PairsPerExpert + pairsPerItem - 1) / pairsPerItem;
+
     public void Run(int start, int end, int worker)
     {
-        int perExpert = inPairs ? weight.PairsPerExpert : weight.PanelsPerExpert;
+        int perSegment = Items(weight, pairsPerItem);
         for (int item = start; item < end; item++)
         {
-            (int segment, int index) = Math.DivRem(item, perExpert);
-            int at = 0;
-            while (at + 1 < weight.Parts.Length && (inPairs ? weight.Parts[at + 1].Pair : weight.Parts[at + 1].Panel) <= index)
-                at++;
-            CpuWeight.Part part = weight.Parts[at];
-            int panel = inPairs ? 2 * (index - part.Pair) : index - part.Panel;
-            if (inPairs && panel + 1 < part.Panels.PanelsPerExpert)
-                MultiplyPair(segments[segment], part, panel, scratch[worker]);
-            else
-                Multiply(segments[segment], part, panel, scratch[worker]);
+            (int segment, int index) = Math.DivRem(item, perSegment);
+            if (pairsPerItem == 0)
+            {
+                CpuWeight.Part part = weight.PartOfPanel(index);
+                Multiply(segments[segment], part, index - part.Panel, scratch[worker]);
+                continue;
+            }
+            int first = index * pairsPerItem;
+            MultiplyPairs(segments[segment], first, Math.Min(first + pairsPerItem, weight.PairsPerExpert), scratch[worker]);
         }
     }
 
     private (int First, int Last) Positions(Segment segment) =>
         (activations.Tiles[segment.FirstTile], activations.Tiles[segment.FirstTile + segment.TileCount]);
 
-    private void MultiplyPair(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room)
+    /// <summary>
+    /// Multiplies pairs, columns by columns: so a block of the activations is still in the second-level cache for the next pair.
+    /// </summary>
+    private void MultiplyPairs(Segment segment, int firstPair, int endPair, WorkerScratch room)
     {
-        if (segment.TileCount <= 2)
-        {
-            Multiply(segment, part, panel, room);
-            Multiply(segment, part, panel + 1, room);
-            return;
-        }
         (int first, int last) = Positions(segment);
-        float* second = (float*)((byte*)room.Sums + WorkerScratch.SumBytes);
-        new Span<float>(room.Sums, (last - first) * Panels.Height).Clear();
-        new Span<float>(second, (last - first) * Panels.Height).Clear();
-        int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
-        for (int column = 0; column < columns; column += WorkerScratch.Columns)
+        bool isFew = last - first <= Kernels.PackedTokens;
+        for (int pair = firstPair; pair < endPair; pair++)
+        {
+            for (int panel = 0; panel < 2; panel++)
+                new Span<float>(room.SumsOf(pair - firstPair, panel), (last - first) * Panels.Height).Clear();
+        }
+        int columns = activations.Columns;
+        for (int column = 0; column < columns && !isFew; column += WorkerScratch.Columns)
         {
             int here = Math.Min(WorkerScratch.Columns, columns - column);
-            if (part.Panels is IntegerPanels integers)
-                MultiplyIntegerPair(integers, part.Kind, absolute, column, here, segment, first, room);
-            else
-                MultiplyFloatPair((FloatPanels)part.Panels, absolute, column, here, segment, first, room);
+            for (int pair = firstPair; pair < endPair; pair++)
+            {
+                (CpuWeight.Part part, int panel, bool isWhole) = Locate(pair);
+                if (!isWhole)
+                    continue;
+                Prefetch(segment.Expert, pair + 1 < endPair ? (pair + 1, column) : (firstPair, column + WorkerScratch.Columns));
+                int absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
+                float* sums = room.SumsOf(pair - firstPair, 0);
+                if (part.Panels is IntegerPanels integers)
+                    MultiplyIntegerPair(integers, part.Kind, absolute, column, here, segment, first, room, sums);
+                else
+                    MultiplyFloatPair((FloatPanels)part.Panels, absolute, column, here, segment, first, room, sums);
+            }
         }
-        WritePair(part, panel, segment.Expert, first, last, room.Sums, second);
+        for (int pair = firstPair; pair < endPair; pair++)
+        {
+            (CpuWeight.Part part, int panel, bool isWhole) = Locate(pair);
+            if (isWhole && !isFew)
+            {
+                WritePair(part, panel, segment.Expert, first, last, room.SumsOf(pair - firstPair, 0), room.SumsOf(pair - firstPair, 1));
+                continue;
+            }
+            Multiply(segment, part, panel, room);
+            if (isWhole)
+                Multiply(segment, part, panel + 1, room);
+        }
+    }
+
+    // What is unpacked next comes from memory while this pair is multiplied.
+    private void Prefetch(int expert, (int Pair, int Column) next)
+    {
+        int columns = Math.Min(WorkerScratch.Columns, activations.Columns - next.Column);
+        (CpuWeight.Part part, int panel, bool isWhole) = Locate(next.Pair);
+        if (!isWhole || columns <= 0 || part.Panels is not PackedIntegers integers)
+            return;
+        for (int i = 0; i < 2; i++)
+            integers.Prefetch(expert * integers.PanelsPerExpert + panel + i, next.Column, columns);
+    }
+
+    /// <summary>A pair's part and first panel, and whether it has a second.</summary>
+    private (CpuWeight.Part Part, int Panel, bool IsWhole) Locate(int pair)
+    {
+        CpuWeight.Part part = weight.PartOfPair(pair);
+        int panel = 2 * (pair - part.Pair);
+        return (part, panel, panel + 1 < part.Panels.PanelsPerExpert);
     }
 
     private void MultiplyIntegerPair(
-        IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+        IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room,
+        float* sums)
     {
         int groups = columns / IntegerPanels.Group;
         for (int i = 0; i < 2; i++)
@@ -88,7 +134,7 @@ internal readonly unsafe struct LinearJob(
                 Scales = room.Scales,
                 Activations = activations.QuantsAt(first, tokens, column),
                 Notes = activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
-                Sums = room.Sums + (first - origin) * Panels.Height,
+                Sums = sums + (first - origin) * Panels.Height,
                 Groups = groups,
                 Tiles = run,
             });
@@ -96,7 +142,8 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
-    private void MultiplyFloatPair(FloatPanels panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+    private void MultiplyFloatPair(
+        FloatPanels panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
         for (int i = 0; i < 2; i++)
         {
@@ -110,18 +157,18 @@ internal readonly unsafe struct LinearJob(
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.FloatPair(
                 tokens, room.Values, activations.FloatsAt(first, tokens, column),
-                room.Sums + (first - origin) * Panels.Height, columns);
+                sums + (first - origin) * Panels.Height, columns);
         }
     }
 
     private void Multiply(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room)
     {
         (int first, int last) = Positions(segment);
-        new Span<float>(room.Sums, (last - first) * Panels.Height).Clear();
+        new Span<float>(room.Single, (last - first) * Panels.Height).Clear();
         int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
-        if (segment.TileCount <= 2 && MultiplyPacked(part, absolute, segment, first, room))
+        if (last - first <= Kernels.PackedTokens && MultiplyPacked(part, absolute, segment, first, room))
         {
-            Write(part, panel, segment.Expert, first, last, room.Sums);
+            Write(part, panel, segment.Expert, first, last, room.Single);
             return;
         }
         // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
@@ -135,7 +182,7 @@ internal readonly unsafe struct LinearJob(
             else
                 MultiplyFloats((FloatPanels)part.Panels, absolute, column, here, segment, first, room);
         }
-        Write(part, panel, segment.Expert, first, last, room.Sums);
+        Write(part, panel, segment.Expert, first, last, room.Single);
     }
 
     private bool MultiplyPacked(CpuWeight.Part part, int panel, Segment segment, int origin, WorkerScratch room)
@@ -144,7 +191,7 @@ internal readonly unsafe struct LinearJob(
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount && can; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
-            float* sums = room.Sums + (first - origin) * Panels.Height;
+            float* sums = room.Single + (first - origin) * Panels.Height;
             for (int column = 0; column < activations.Columns && can; column += activations.Block)
             {
                 int columns = Math.Min(activations.Block, activations.Columns - column);
@@ -176,7 +223,7 @@ internal readonly unsafe struct LinearJob(
                 panels.Kind, tokens, codes, room.Scales,
                 activations.QuantsAt(first, tokens, column),
                 activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
-                room.Sums + (first - origin) * Panels.Height, groups);
+                room.Single + (first - origin) * Panels.Height, groups);
         }
     }
 
@@ -188,7 +235,7 @@ internal readonly unsafe struct LinearJob(
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Floats(
                 tokens, values, activations.FloatsAt(first, tokens, column),
-                room.Sums + (first - origin) * Panels.Height, columns);
+                room.Single + (first - origin) * Panels.Height, columns);
         }
     }
 
@@ -205,10 +252,8 @@ internal readonly unsafe struct LinearJob(
         for (int position = first; position < last; position++, sums += Panels.Height, second += Panels.Height)
         {
             float* target = output.Data + (long)outputRows[position] * output.Stride + part.Row + row;
-            Vector256.Load(sums).Store(target);
-            Vector256.Load(sums + 8).Store(target + 8);
-            Vector256.Load(second).Store(target + 16);
-            Vector256.Load(second + 8).Store(target + 24);
+            Vector512.Load(sums).Store(target);
+            Vector512.Load(second).Store(target + Panels.Height);
         }
     }
 

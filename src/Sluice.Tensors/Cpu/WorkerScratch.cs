@@ -11,20 +11,23 @@ internal sealed unsafe class WorkerScratch : IDisposable
     /// <summary>Tokens whose sums there is room for: the usual 512 in whole tiles.</summary>
     public const int Tokens = 516;
 
+    /// <summary>Pairs of panels whose sums there is room for.</summary>
+    public const int Pairs = 4;
+
     // Bytes from a panel's data to the other's. A cache line more than what is used, so that the two do not share cache sets.
     public const int CodeBytes = Columns * Panels.Height + 64;
     public const int ScaleBytes = Columns / IntegerPanels.Group * 4 * Panels.Height * sizeof(float) + 64;
     public const int ValueBytes = Columns * Panels.Height * sizeof(float) + 64;
     public const int SumBytes = Tokens * Panels.Height * sizeof(float) + 64;
 
-    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + SumBytes));
+    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + Pairs * SumBytes) + SumBytes);
 
     public WorkerScratch()
     {
         Codes = buffer.Pointer;
         Scales = (float*)(Codes + 2 * CodeBytes);
         Values = (float*)((byte*)Scales + 2 * ScaleBytes);
-        Sums = (float*)((byte*)Values + 2 * ValueBytes);
+        Single = (float*)((byte*)Values + 2 * ValueBytes);
     }
 
     public byte* Codes { get; }
@@ -33,7 +36,11 @@ internal sealed unsafe class WorkerScratch : IDisposable
 
     public float* Values { get; }
 
-    public float* Sums { get; }
+    /// <summary>Sums of a panel that is multiplied alone.</summary>
+    public float* Single { get; }
+
+    /// <summary>Sums of a panel of a pair.</summary>
+    public float* SumsOf(int pair, int panel) => (float*)((byte*)Single + (1 + 2 * pair + panel) * SumBytes);
 
     public void Dispose() => buffer.Dispose();
 }

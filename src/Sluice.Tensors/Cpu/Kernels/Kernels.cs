@@ -26,6 +26,12 @@ internal abstract unsafe class Kernels
     /// <summary>Tokens in the largest tile.</summary>
     public const int MaxTokens = 8;
 
+    /// <summary>
+    /// Up to so many tokens are multiplied by weights unpacked in registers, tile by tile; more, by weights unpacked once. Where the
+    /// second becomes faster was measured (bench/Sluice.Tensors.Benchmarks --tokens).
+    /// </summary>
+    public const int PackedTokens = 64;
+
     /// <summary>Tokens in a tile for two panels: their sums and products just fit in 32 registers.</summary>
     public const int PairTokens = 6;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Sluice.Tensors.Formats;
 using Sluice.Tensors.Memory;
 
@@ -63,6 +64,20 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
 
     /// <summary>The packed scales of a panel from such a column on.</summary>
     public byte* Scales(int panel, int column) => data + panel * panelBytes + codeBytes + (long)(column / Stretch) * scaleBytes;
+
+    /// <summary>Asks for columns of a panel to be brought to the second-level cache.</summary>
+    public void Prefetch(int panel, int column, int columns)
+    {
+        if (!Sse.IsSupported)
+            return;
+        byte* codes = Codes(panel, column), end = Codes(panel, column + columns);
+        for (; codes < end; codes += NativeBuffer.Alignment)
+            Sse.Prefetch1(codes);
+        byte* scales = Scales(panel, column);
+        end = scales + (columns + Stretch - 1) / Stretch * scaleBytes;
+        for (; scales < end; scales += NativeBuffer.Alignment)
+            Sse.Prefetch1(scales);
+    }
 
     public override void Dispose() => buffer.Dispose();
 
