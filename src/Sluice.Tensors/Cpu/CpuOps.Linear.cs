@@ -33,8 +33,26 @@ public unsafe partial class CpuOps
         CpuWeight loaded = (CpuWeight)weight;
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows);
+        Multiply(x, loaded, bias, gate: null, result);
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    {
+        CpuWeight loaded = (CpuWeight)weight;
+        if (!loaded.HasHalves)
+            return base.GatedLinear(activation, x, weight);
+        CheckWidth(x, loaded);
+        Tensor result = Allocate(x.Rows, loaded.Rows / 2);
+        Multiply(x, loaded, default, activation, result);
+        return result;
+    }
+
+    private void Multiply(Tensor x, CpuWeight loaded, Tensor bias, Activation? gate, Tensor result)
+    {
         if (x.Rows == 0)
-            return result;
+            return;
         using ScratchScope scope = Scratch();
         int* rows = AllocateInts(x.Rows);
         for (int i = 0; i < x.Rows; i++)
@@ -52,8 +70,7 @@ public unsafe partial class CpuOps
         Segment* segments = (Segment*)AllocateBytes((long)count * sizeof(Segment));
         for (int i = 0; i < count; i++)
             segments[i] = new Segment(0, i * perSegment, Math.Min(perSegment, tiles - i * perSegment));
-        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, inPairs, result);
-        return result;
+        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, inPairs, gate, result);
     }
 
     /// <inheritdoc/>
@@ -107,13 +124,13 @@ public unsafe partial class CpuOps
             inputRows[at] = x.Rows == pairs ? pair : pair / routing.Used;
             outputRows[at] = pair;
         }
-        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, inPairs, result);
+        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, inPairs, gate: null, result);
         return result;
     }
 
     private void Multiply(
         Tensor x, CpuWeight weight, Tensor bias, int* inputRows, int* outputRows, int* tileStarts, int tiles,
-        Segment* segments, int segmentCount, bool inPairs, Tensor result)
+        Segment* segments, int segmentCount, bool inPairs, Activation? gate, Tensor result)
     {
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
@@ -128,10 +145,10 @@ public unsafe partial class CpuOps
             activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
         }
         Pool.For(tiles, new ArrangeJob(activations, weight));
-        // Several pairs an item, but enough items that all threads end together.
-        int pairsPerItem = inPairs ? Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs) : 0;
-        LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, scratch, pairsPerItem);
-        Pool.For(checked(LinearJob.Items(weight, pairsPerItem) * segmentCount), job);
+        // Several pairs an item, but enough items that all threads end together. A gate always wants pairs.
+        int perItem = inPairs ? Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs) : gate is null ? 0 : 1;
+        LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, gate, scratch, perItem);
+        Pool.For(checked(job.Items * segmentCount), job);
     }
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>

@@ -49,22 +49,39 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Pairs of panels of one expert; a part's last may be a single one.</summary>
     public int PairsPerExpert { get; }
 
-    /// <summary>The part of a panel, counted over all parts.</summary>
-    public Part PartOfPanel(int panel)
+    /// <summary>Whether the weight is two halves whose panels can be multiplied side by side: of as many whole panels, of one kind.</summary>
+    public bool HasHalves => Rows % (2 * Panels.Height) == 0 && Parts switch
+    {
+        [_] => true,
+        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Kind == second.Kind,
+        _ => false,
+    };
+
+    /// <summary>The part of a panel, counted over all parts, and its number there.</summary>
+    public (Part Part, int Panel) Locate(int panel)
     {
         int at = Parts.Length - 1;
         while (Parts[at].Panel > panel)
             at--;
-        return Parts[at];
+        return (Parts[at], panel - Parts[at].Panel);
     }
 
-    /// <summary>The part of a pair, counted over all parts.</summary>
-    public Part PartOfPair(int pair)
+    /// <summary>A pair of panels that follow each other, counted over all parts.</summary>
+    public PanelPair Pair(int pair)
     {
         int at = Parts.Length - 1;
         while (Parts[at].Pair > pair)
             at--;
-        return Parts[at];
+        int panel = 2 * (pair - Parts[at].Pair);
+        return new PanelPair(Parts[at], panel, Parts[at], panel + 1, IsWhole: panel + 1 < Parts[at].Panels.PanelsPerExpert);
+    }
+
+    /// <summary>A panel of the first half and the same of the second, of a weight that <see cref="HasHalves"/>.</summary>
+    public PanelPair HalvesPair(int pair)
+    {
+        (Part first, int panel) = Locate(pair);
+        (Part second, int other) = Locate(pair + PanelsPerExpert / 2);
+        return new PanelPair(first, panel, second, other, IsWhole: true);
     }
 
     public void Dispose()
@@ -77,4 +94,7 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// A stored tensor; the weight's row, panel and pair of panels where it begins; which of <see cref="Kinds"/> it is (-1: floats).
     /// </summary>
     internal readonly record struct Part(Panels Panels, int Row, int Panel, int Pair, int Kind);
+
+    /// <summary>Two panels that are multiplied together; there is no second one if it is not whole.</summary>
+    internal readonly record struct PanelPair(Part First, int FirstPanel, Part Second, int SecondPanel, bool IsWhole);
 }

@@ -13,7 +13,9 @@ internal interface IFunction
 /// <summary>Applies functions to rows.</summary>
 internal static unsafe class Elementwise
 {
-    private const int Block = 4096; // columns of an item: long rows (logits) are shared too
+    /// <summary>Columns of an item: long rows (logits) are shared too.</summary>
+    public const int Block = 4096;
+
     private const int WorthSharing = 1 << 16; // values from which waking threads pays
 
     /// <summary>result = f(x, y) for <paramref name="count"/> values.</summary>

@@ -3,8 +3,36 @@ using System.Runtime.CompilerServices;
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>The element-wise functions of <see cref="Ops"/>.</summary>
-internal static class Functions
+internal static unsafe class Functions
 {
+    /// <summary>result = activation(gate) * up, or what else a gated unit is, for <paramref name="count"/> values.</summary>
+    public static void Gate(Activation activation, float* gate, float* up, float* result, int count)
+    {
+        switch (activation)
+        {
+            case Activation.Silu:
+                Elementwise.Map(default(Gated<Silu>), gate, up, result, count);
+                break;
+            case Activation.Gelu:
+                Elementwise.Map(default(Gated<Gelu>), gate, up, result, count);
+                break;
+            case Activation.Relu:
+                Elementwise.Map(default(Gated<Relu>), gate, up, result, count);
+                break;
+            case Activation.ReluSquared:
+                Elementwise.Map(default(Gated<ReluSquared>), gate, up, result, count);
+                break;
+            case Activation.Softplus:
+                Elementwise.Map(default(Gated<Softplus>), gate, up, result, count);
+                break;
+            case Activation.OaiSwiGlu:
+                Elementwise.Map(default(OaiSwiGlu), gate, up, result, count);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(activation), activation, "No such activation.");
+        }
+    }
+
     /// <summary>x + y.</summary>
     internal readonly struct Plus : IFunction
     {

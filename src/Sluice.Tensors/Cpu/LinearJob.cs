@@ -17,30 +17,33 @@ internal readonly struct ArrangeJob(Activations activations, CpuWeight weight) :
 
 /// <summary>
 /// Multiplies: an item is one panel of the weight, or a few pairs of them (at most <see cref="WorkerScratch.Pairs"/>; 0 pairs an item
-/// stand for single panels), times one segment of the inputs.
+/// stand for single panels), times one segment of the inputs. With a gate, a pair is a panel of each half of the weight, and what is
+/// written is the gated unit of the two.
 /// </summary>
 internal readonly unsafe struct LinearJob(
     Kernels kernels, CpuWeight weight, Activations activations, Segment* segments, int* outputRows, Tensor output, Tensor bias,
-    WorkerScratch[] scratch, int pairsPerItem) : IParallelJob
+    Activation? gate, WorkerScratch[] scratch, int pairsPerItem) : IParallelJob
 {
+    private int Pairs => gate is null ? weight.PairsPerExpert : weight.PanelsPerExpert / 2;
+
     /// <summary>Items of a segment.</summary>
-    public static int Items(CpuWeight weight, int pairsPerItem) =>
-        pairsPerItem == 0 ? weight.PanelsPerExpert : (weight.PairsPerExpert + pairsPerItem - 1) / pairsPerItem;
+    public int Items => pairsPerItem == 0 ? weight.PanelsPerExpert : (Pairs + pairsPerItem - 1) / pairsPerItem;
 
     public void Run(int start, int end, int worker)
     {
-        int perSegment = Items(weight, pairsPerItem);
         for (int item = start; item < end; item++)
         {
-            (int segment, int index) = Math.DivRem(item, perSegment);
-            if (pairsPerItem == 0)
+            (int index, int within) = Math.DivRem(item, Items);
+            Segment segment = segments[index];
+            WorkerScratch room = scratch[worker];
+            if (pairsPerItem > 0)
             {
-                CpuWeight.Part part = weight.PartOfPanel(index);
-                Multiply(segments[segment], part, index - part.Panel, scratch[worker]);
+                MultiplyPairs(segment, within * pairsPerItem, Math.Min((within + 1) * pairsPerItem, Pairs), room);
                 continue;
             }
-            int first = index * pairsPerItem;
-            MultiplyPairs(segments[segment], first, Math.Min(first + pairsPerItem, weight.PairsPerExpert), scratch[worker]);
+            (CpuWeight.Part part, int panel) = weight.Locate(within);
+            Multiply(segment, part, panel, room, room.SumsOf(0, 0));
+            Write(segment, part, panel, room.SumsOf(0, 0));
         }
     }
 
@@ -53,87 +56,95 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyPairs(Segment segment, int firstPair, int endPair, WorkerScratch room)
     {
         (int first, int last) = Positions(segment);
-        bool isFew = last - first <= Kernels.PackedTokens;
-        for (int pair = firstPair; pair < endPair; pair++)
-        {
-            for (int panel = 0; panel < 2; panel++)
-                new Span<float>(room.SumsOf(pair - firstPair, panel), (last - first) * Panels.Height).Clear();
-        }
+        bool areFew = !kernels.HasPairs || last - first <= Kernels.PackedTokens;
         int columns = activations.Columns;
-        for (int column = 0; column < columns && !isFew; column += WorkerScratch.Columns)
+        for (int column = 0; column < columns && !areFew; column += WorkerScratch.Columns)
         {
-            int here = Math.Min(WorkerScratch.Columns, columns - column);
-            for (int pair = firstPair; pair < endPair; pair++)
+            for (int i = firstPair; i < endPair; i++)
             {
-                (CpuWeight.Part part, int panel, bool isWhole) = Locate(pair);
-                if (!isWhole)
+                CpuWeight.PanelPair pair = Pair(i);
+                if (!pair.IsWhole)
                     continue;
-                Prefetch(segment.Expert, pair + 1 < endPair ? (pair + 1, column) : (firstPair, column + WorkerScratch.Columns));
-                int absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
-                float* sums = room.SumsOf(pair - firstPair, 0);
-                if (part.Panels is IntegerPanels integers)
-                    MultiplyIntegerPair(integers, part.Kind, absolute, column, here, segment, first, room, sums);
+                Prefetch(segment.Expert, i + 1 < endPair ? (i + 1, column) : (firstPair, column + WorkerScratch.Columns));
+                float* sums = room.SumsOf(i - firstPair, 0);
+                if (column == 0)
+                {
+                    Clear(sums, last - first);
+                    Clear(room.SumsOf(i - firstPair, 1), last - first);
+                }
+                int here = Math.Min(WorkerScratch.Columns, columns - column);
+                if (pair.First.Panels is IntegerPanels)
+                    MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
                 else
-                    MultiplyFloatPair((FloatPanels)part.Panels, absolute, column, here, segment, first, room, sums);
+                    MultiplyFloatPair(pair, column, here, segment, first, room, sums);
             }
         }
-        for (int pair = firstPair; pair < endPair; pair++)
+        for (int i = firstPair; i < endPair; i++)
         {
-            (CpuWeight.Part part, int panel, bool isWhole) = Locate(pair);
-            if (isWhole && !isFew)
+            CpuWeight.PanelPair pair = Pair(i);
+            float* sums = room.SumsOf(i - firstPair, 0), second = room.SumsOf(i - firstPair, 1);
+            if (areFew || !pair.IsWhole)
             {
-                WritePair(part, panel, segment.Expert, first, last, room.SumsOf(pair - firstPair, 0), room.SumsOf(pair - firstPair, 1));
-                continue;
+                Multiply(segment, pair.First, pair.FirstPanel, room, sums);
+                if (pair.IsWhole)
+                    Multiply(segment, pair.Second, pair.SecondPanel, room, second);
             }
-            Multiply(segment, part, panel, room);
-            if (isWhole)
-                Multiply(segment, part, panel + 1, room);
+            if (gate is { } activation)
+            {
+                Functions.Gate(activation, sums, second, sums, (last - first) * Panels.Height);
+                Write(segment, pair.First, pair.FirstPanel, sums);
+            }
+            else
+                WritePair(segment, pair, sums, second);
         }
     }
+
+    private CpuWeight.PanelPair Pair(int pair) => gate is null ? weight.Pair(pair) : weight.HalvesPair(pair);
+
+    private static void Clear(float* sums, int positions) => new Span<float>(sums, positions * Panels.Height).Clear();
+
+    /// <summary>A panel's number among those of all experts.</summary>
+    private static int Absolute(Segment segment, CpuWeight.Part part, int panel) => segment.Expert * part.Panels.PanelsPerExpert + panel;
 
     // What is unpacked next comes from memory while this pair is multiplied.
     private void Prefetch(int expert, (int Pair, int Column) next)
     {
         int columns = Math.Min(WorkerScratch.Columns, activations.Columns - next.Column);
-        (CpuWeight.Part part, int panel, bool isWhole) = Locate(next.Pair);
-        if (!isWhole || columns <= 0 || part.Panels is not PackedIntegers integers)
+        CpuWeight.PanelPair pair = Pair(next.Pair);
+        if (!pair.IsWhole || columns <= 0)
             return;
-        for (int i = 0; i < 2; i++)
-            integers.Prefetch(expert * integers.PanelsPerExpert + panel + i, next.Column, columns);
-    }
-
-    /// <summary>A pair's part and first panel, and whether it has a second.</summary>
-    private (CpuWeight.Part Part, int Panel, bool IsWhole) Locate(int pair)
-    {
-        CpuWeight.Part part = weight.PartOfPair(pair);
-        int panel = 2 * (pair - part.Pair);
-        return (part, panel, panel + 1 < part.Panels.PanelsPerExpert);
+        if (pair.First.Panels is PackedIntegers first)
+            first.Prefetch(expert * first.PanelsPerExpert + pair.FirstPanel, next.Column, columns);
+        if (pair.Second.Panels is PackedIntegers second)
+            second.Prefetch(expert * second.PanelsPerExpert + pair.SecondPanel, next.Column, columns);
     }
 
     private void MultiplyIntegerPair(
-        IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room,
-        float* sums)
+        CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
         int groups = columns / IntegerPanels.Group;
         for (int i = 0; i < 2; i++)
         {
+            (CpuWeight.Part part, int panel) = i == 0 ? (pair.First, pair.FirstPanel) : (pair.Second, pair.SecondPanel);
             byte* to = room.Codes + i * WorkerScratch.CodeBytes;
-            byte* codes = panels.Unpack(panel + i, column, groups, to, (float*)((byte*)room.Scales + i * WorkerScratch.ScaleBytes));
+            byte* codes = ((IntegerPanels)part.Panels).Unpack(
+                Absolute(segment, part, panel), column, groups, to, (float*)((byte*)room.Scales + i * WorkerScratch.ScaleBytes));
             if (codes != to)
                 Buffer.MemoryCopy(codes, to, WorkerScratch.CodeBytes, groups * IntegerPanels.GroupCodes);
         }
+        IntegerKind kind = weight.Kinds[pair.First.Kind];
         int end = segment.FirstTile + segment.TileCount;
         for (int tile = segment.FirstTile; tile < end;)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first, run = 1;
             while (tile + run < end && activations.Tiles[tile + run + 1] - activations.Tiles[tile + run] == tokens)
                 run++;
-            kernels.IntegerPair(panels.Kind, tokens, new PairArguments
+            kernels.IntegerPair(kind, tokens, new PairArguments
             {
                 Codes = room.Codes,
                 Scales = room.Scales,
                 Activations = activations.QuantsAt(first, tokens, column),
-                Notes = activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
+                Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, first, tokens, column),
                 Sums = sums + (first - origin) * Panels.Height,
                 Groups = groups,
                 Tiles = run,
@@ -143,12 +154,13 @@ internal readonly unsafe struct LinearJob(
     }
 
     private void MultiplyFloatPair(
-        FloatPanels panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+        CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
         for (int i = 0; i < 2; i++)
         {
+            (CpuWeight.Part part, int panel) = i == 0 ? (pair.First, pair.FirstPanel) : (pair.Second, pair.SecondPanel);
             float* to = (float*)((byte*)room.Values + i * WorkerScratch.ValueBytes);
-            float* values = panels.Unpack(panel + i, column, columns, to);
+            float* values = ((FloatPanels)part.Panels).Unpack(Absolute(segment, part, panel), column, columns, to);
             if (values != to)
                 Buffer.MemoryCopy(values, to, WorkerScratch.ValueBytes, (long)columns * Panels.Height * sizeof(float));
         }
@@ -156,21 +168,18 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.FloatPair(
-                tokens, room.Values, activations.FloatsAt(first, tokens, column),
-                sums + (first - origin) * Panels.Height, columns);
+                tokens, room.Values, activations.FloatsAt(first, tokens, column), sums + (first - origin) * Panels.Height, columns);
         }
     }
 
-    private void Multiply(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room)
+    /// <summary>One panel times a segment.</summary>
+    private void Multiply(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room, float* sums)
     {
         (int first, int last) = Positions(segment);
-        new Span<float>(room.Single, (last - first) * Panels.Height).Clear();
-        int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
-        if (last - first <= Kernels.PackedTokens && MultiplyPacked(part, absolute, segment, first, room))
-        {
-            Write(part, panel, segment.Expert, first, last, room.Single);
+        Clear(sums, last - first);
+        int columns = activations.Columns, absolute = Absolute(segment, part, panel);
+        if (last - first <= Kernels.PackedTokens && MultiplyPacked(part, absolute, segment, first, sums))
             return;
-        }
         // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
         // stretches load and store the sums less often.
         int stretch = segment.TileCount == 1 ? Panels.Stretch : WorkerScratch.Columns;
@@ -178,20 +187,19 @@ internal readonly unsafe struct LinearJob(
         {
             int here = Math.Min(stretch, columns - column);
             if (part.Panels is IntegerPanels integers)
-                MultiplyIntegers(integers, part.Kind, absolute, column, here, segment, first, room);
+                MultiplyIntegers(integers, part.Kind, absolute, column, here, segment, first, room, sums);
             else
-                MultiplyFloats((FloatPanels)part.Panels, absolute, column, here, segment, first, room);
+                MultiplyFloats((FloatPanels)part.Panels, absolute, column, here, segment, first, room, sums);
         }
-        Write(part, panel, segment.Expert, first, last, room.Single);
     }
 
-    private bool MultiplyPacked(CpuWeight.Part part, int panel, Segment segment, int origin, WorkerScratch room)
+    private bool MultiplyPacked(CpuWeight.Part part, int panel, Segment segment, int origin, float* segmentSums)
     {
         bool can = true;
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount && can; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
-            float* sums = room.Single + (first - origin) * Panels.Height;
+            float* sums = segmentSums + (first - origin) * Panels.Height;
             for (int column = 0; column < activations.Columns && can; column += activations.Block)
             {
                 int columns = Math.Min(activations.Block, activations.Columns - column);
@@ -212,7 +220,8 @@ internal readonly unsafe struct LinearJob(
     }
 
     private void MultiplyIntegers(
-        IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+        IntegerPanels panels, int kind, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room,
+        float* sums)
     {
         int groups = columns / IntegerPanels.Group;
         byte* codes = panels.Unpack(panel, column, groups, room.Codes, room.Scales);
@@ -223,11 +232,12 @@ internal readonly unsafe struct LinearJob(
                 panels.Kind, tokens, codes, room.Scales,
                 activations.QuantsAt(first, tokens, column),
                 activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
-                room.Single + (first - origin) * Panels.Height, groups);
+                sums + (first - origin) * Panels.Height, groups);
         }
     }
 
-    private void MultiplyFloats(FloatPanels panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+    private void MultiplyFloats(FloatPanels panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room,
+        float* sums)
     {
         float* values = panels.Unpack(panel, column, columns, room.Values);
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
@@ -235,39 +245,41 @@ internal readonly unsafe struct LinearJob(
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Floats(
                 tokens, values, activations.FloatsAt(first, tokens, column),
-                room.Single + (first - origin) * Panels.Height, columns);
+                sums + (first - origin) * Panels.Height, columns);
         }
     }
 
     // Both panels' rows of a token are neighbours: writing them together halves the memory pages that are gone through.
-    private void WritePair(CpuWeight.Part part, int panel, int expert, int first, int last, float* sums, float* second)
+    private void WritePair(Segment segment, CpuWeight.PanelPair pair, float* sums, float* second)
     {
-        int row = panel * Panels.Height;
-        if (!bias.IsEmpty || part.Panels.Rows - row < 2 * Panels.Height)
+        int row = pair.FirstPanel * Panels.Height;
+        if (!bias.IsEmpty || pair.First.Panels.Rows - row < 2 * Panels.Height)
         {
-            Write(part, panel, expert, first, last, sums);
-            Write(part, panel + 1, expert, first, last, second);
+            Write(segment, pair.First, pair.FirstPanel, sums);
+            if (pair.IsWhole)
+                Write(segment, pair.Second, pair.SecondPanel, second);
             return;
         }
+        (int first, int last) = Positions(segment);
         for (int position = first; position < last; position++, sums += Panels.Height, second += Panels.Height)
         {
-            float* target = output.Data + (long)outputRows[position] * output.Stride + part.Row + row;
+            float* target = output.Data + (long)outputRows[position] * output.Stride + pair.First.Row + row;
             Vector512.Load(sums).Store(target);
             Vector512.Load(second).Store(target + Panels.Height);
         }
     }
 
-    private void Write(CpuWeight.Part part, int panel, int expert, int first, int last, float* sums)
+    private void Write(Segment segment, CpuWeight.Part part, int panel, float* sums)
     {
         int row = panel * Panels.Height, rows = Math.Min(Panels.Height, part.Panels.Rows - row);
-        float* added = bias.IsEmpty ? null : bias.Data + (long)expert * bias.Stride + part.Row + row;
+        float* added = bias.IsEmpty ? null : bias.Data + (long)segment.Expert * bias.Stride + part.Row + row;
+        (int first, int last) = Positions(segment);
         for (int position = first; position < last; position++, sums += Panels.Height)
         {
             float* target = output.Data + (long)outputRows[position] * output.Stride + part.Row + row;
             if (added is null && rows == Panels.Height)
             {
-                Vector256.Load(sums).Store(target);
-                Vector256.Load(sums + 8).Store(target + 8);
+                Vector512.Load(sums).Store(target);
                 continue;
             }
             for (int r = 0; r < rows; r++)

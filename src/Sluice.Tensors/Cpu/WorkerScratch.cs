@@ -20,14 +20,14 @@ internal sealed unsafe class WorkerScratch : IDisposable
     public const int ValueBytes = Columns * Panels.Height * sizeof(float) + 64;
     public const int SumBytes = Tokens * Panels.Height * sizeof(float) + 64;
 
-    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + Pairs * SumBytes) + SumBytes);
+    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + Pairs * SumBytes));
 
     public WorkerScratch()
     {
         Codes = buffer.Pointer;
         Scales = (float*)(Codes + 2 * CodeBytes);
         Values = (float*)((byte*)Scales + 2 * ScaleBytes);
-        Single = (float*)((byte*)Values + 2 * ValueBytes);
+        Sums = (byte*)Values + 2 * ValueBytes;
     }
 
     public byte* Codes { get; }
@@ -36,11 +36,10 @@ internal sealed unsafe class WorkerScratch : IDisposable
 
     public float* Values { get; }
 
-    /// <summary>Sums of a panel that is multiplied alone.</summary>
-    public float* Single { get; }
+    private byte* Sums { get; }
 
     /// <summary>Sums of a panel of a pair.</summary>
-    public float* SumsOf(int pair, int panel) => (float*)((byte*)Single + (1 + 2 * pair + panel) * SumBytes);
+    public float* SumsOf(int pair, int panel) => (float*)(Sums + (2 * pair + panel) * SumBytes);
 
     public void Dispose() => buffer.Dispose();
 }

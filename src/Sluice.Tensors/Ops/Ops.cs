@@ -107,6 +107,17 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>x times the transposed weight, plus the bias if any [x.Rows, weight.Rows].</summary>
     public abstract Tensor Linear(Tensor x, Weight weight, Tensor bias = default);
 
+    /// <summary>
+    /// The gated unit of a linear map whose first half of the outputs is the gate and whose second half is up: <see cref="Linear"/>,
+    /// then <see cref="Gate"/>, in one [x.Rows, weight.Rows / 2].
+    /// </summary>
+    public virtual Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    {
+        Tensor both = Linear(x, weight);
+        int width = weight.Rows / 2;
+        return Gate(activation, both.ColumnRange(0, width), both.ColumnRange(width, width));
+    }
+
     /// <summary>Chooses the experts of each row from the router's logits [rows, experts].</summary>
     /// <param name="logits">The router's outputs.</param>
     /// <param name="router">How they are chosen and weighted.</param>

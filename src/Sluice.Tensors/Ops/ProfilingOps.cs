@@ -151,6 +151,15 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
+    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Tensor result = inner.GatedLinear(activation, x, weight);
+        AddProducts(weight, start, x.Rows == 0 ? 0 : weight.Bytes + Bytes(x) + Bytes(result), x.Rows);
+        return result;
+    }
+
+    /// <inheritdoc/>
     public override Tensor ExpertLinear(Tensor x, Weight weight, in Routing routing, Tensor bias = default)
     {
         long start = Stopwatch.GetTimestamp();

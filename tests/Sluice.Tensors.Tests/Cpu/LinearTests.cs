@@ -40,10 +40,12 @@ public class LinearTests
                     continue;
                 WeightData data = RandomWeights.Data(format, columns, rows, random);
                 using ScratchScope scope = scalar.Scratch(), scope2 = ops.Scratch();
-                Tensor x = RandomTensor(scalar, 24, columns, random);
+                // The most rows are those from which panels are multiplied in pairs, with tiles of every length at the end.
+                int[] many = columns <= 3 || columns == 1280 ? [65, 67, 68, 69, 70, 72] : [];
+                Tensor x = RandomTensor(scalar, many.Length > 0 ? many[^1] : 24, columns, random);
                 Tensor expected = scalar.Linear(x, scalar.LoadWeight(data));
                 Weight weight = ops.LoadWeight(data);
-                foreach (int tokens in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 18, 19, 20, 21, 22, 23, 24])
+                foreach (int tokens in (int[])[1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 17, 18, 19, 20, 21, 22, 23, 24, .. many])
                     AssertSame(expected, ops.Linear(Rows(x, tokens), weight), $"{tokens} tokens of [{columns}, {rows}]");
             }
         }
@@ -61,11 +63,45 @@ public class LinearTests
             RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 33, random), RandomWeights.Data(WeightFormats.Get("Q6_K"), 512, 7, random),
             RandomWeights.Data(WeightFormats.Get("F32"), 512, 16, random), RandomWeights.Data(WeightFormats.Get("Q4_K"), 512, 20, random),
         ];
-        Tensor x = RandomTensor(scalar, 37, 512, random), bias = RandomTensor(scalar, 1, 76, random);
+        Tensor x = RandomTensor(scalar, 80, 512, random), bias = RandomTensor(scalar, 1, 76, random);
         Tensor expected = scalar.Linear(x, scalar.LoadWeight(parts), bias);
         Weight weight = ops.LoadWeight(parts);
-        foreach (int tokens in (int[])[1, 11, 37])
+        foreach (int tokens in (int[])[1, 11, 37, 80])
             AssertSame(expected, ops.Linear(Rows(x, tokens), weight, bias), $"{tokens} tokens");
+    }
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void A_gated_map_is_the_map_and_then_the_gate(string instructions)
+    {
+        Random random = new(6);
+        using CpuOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        (string Gate, string Up, int Width)[] cases =
+        [
+            ("Q4_K", "Q4_K", 64), ("Q8_0", "Q8_0", 48), ("Q6_K", "Q4_K", 32), ("Q4_0", "Q4_0", 24), ("BF16", "BF16", 32), ("F32", "F32", 16),
+            ("IQ2_XXS", "IQ2_XXS", 32), ("Q5_K", "", 32), ("F16", "", 20),
+        ];
+        foreach ((string gate, string up, int width) in cases)
+        {
+            WeightData[] parts = up == ""
+                ? [RandomWeights.Data(WeightFormats.Get(gate), 1280, 2 * width, random)] // as Phi-3 stores them
+                : [RandomWeights.Data(WeightFormats.Get(gate), 1280, width, random), RandomWeights.Data(WeightFormats.Get(up), 1280, width, random)];
+            Weight weight = ops.LoadWeight(parts), reference = scalar.LoadWeight(parts);
+            using ScratchScope scope = scalar.Scratch(), scope2 = ops.Scratch();
+            Tensor x = RandomTensor(scalar, 80, 1280, random);
+            foreach (Activation activation in (Activation[])[Activation.Silu, Activation.Gelu, Activation.OaiSwiGlu])
+            {
+                foreach (int tokens in (int[])[1, 9, 80])
+                {
+                    Tensor both = ops.Linear(Rows(x, tokens), weight);
+                    AssertSame(
+                        ops.Gate(activation, both.ColumnRange(0, width), both.ColumnRange(width, width)),
+                        ops.GatedLinear(activation, Rows(x, tokens), weight), $"{gate}, {up}, {activation}, {tokens} tokens");
+                }
+            }
+            AssertSame(scalar.GatedLinear(Activation.Relu, x, reference), ops.GatedLinear(Activation.Relu, x, weight), $"{gate}, {up}");
+        }
     }
 
     [Theory]

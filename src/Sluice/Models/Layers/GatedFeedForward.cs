@@ -9,7 +9,6 @@ internal sealed class GatedFeedForward : IFeedForward
     private readonly Weight _gateUp, _down;
     private readonly Norm? _downNorm;
     private readonly Activation _activation;
-    private readonly int _width;
 
     /// <summary>Loads <c>PREFIX_gate</c>, <c>_up</c> and <c>_down</c>; an <c>_up</c> of twice the width has the gate in its first half (Phi-3).</summary>
     /// <param name="loader">The model's tensors.</param>
@@ -21,7 +20,7 @@ internal sealed class GatedFeedForward : IFeedForward
     {
         int embedding = loader.Config.Embedding;
         (string gate, string up, string down) = ($"{prefix}_gate{suffix}.weight", $"{prefix}_up{suffix}.weight", $"{prefix}_down{suffix}.weight");
-        (_ops, _width, _activation) = (loader.Ops, width, activation);
+        (_ops, _activation) = (loader.Ops, activation);
         _gateUp = loader.Has(gate)
             ? loader.Matrix(embedding, (gate, width), (up, width))
             : loader.Matrix(up, embedding, 2 * width);
@@ -32,8 +31,7 @@ internal sealed class GatedFeedForward : IFeedForward
     /// <inheritdoc/>
     public Tensor Forward(Tensor x)
     {
-        Tensor gateUp = _ops.Linear(x, _gateUp); // [tokens, 2 * width]
-        Tensor inner = _ops.Gate(_activation, gateUp.ColumnRange(0, _width), gateUp.ColumnRange(_width, _width));
+        Tensor inner = _ops.GatedLinear(_activation, x, _gateUp); // [tokens, width]
         inner = _downNorm is null ? inner : _downNorm.Forward(inner);
         return _ops.Linear(inner, _down);
     }
