@@ -12,6 +12,11 @@ internal sealed class ModelArguments(string? kvType = null)
     private static readonly EngineOptions Defaults = new();
 
     private readonly Option<int> _threads = Parsing.Integer("--threads", "Threads that compute; one a physical core if not given.", 1, null, "-t");
+    private readonly Option<bool> _pin = new("--pin-threads")
+    {
+        Description = "Keep each thread on a processor of its own: steadier where nothing else runs, slower where something does.",
+    };
+
     private readonly Option<int> _context = Parsing.Integer("--context", "The tokens that a sequence may have; the model's own limit if not given.", 1);
     private readonly Option<long> _kvMemory = Parsing.Size("--kv-memory", "The most memory that the KV cache may take; half of what is free if not given.");
     private readonly Option<string?> _kvType = Parsing.Choice(
@@ -33,6 +38,7 @@ internal sealed class ModelArguments(string? kvType = null)
         Model.Required = isRequired;
         command.Add(Model);
         command.Add(_threads);
+        command.Add(_pin);
         if (hasContext)
             command.Add(_context);
         command.Add(_kvMemory);
@@ -46,6 +52,7 @@ internal sealed class ModelArguments(string? kvType = null)
     public EngineOptions Options(ParseResult parsed) => new()
     {
         Threads = parsed.GetValue(_threads),
+        PinThreads = parsed.GetValue(_pin),
         Context = parsed.CommandResult.Command.Options.Contains(_context) ? parsed.GetValue(_context) : 0,
         KvMemory = parsed.GetValue(_kvMemory),
         KvFormat = parsed.GetValue(_kvType)!,

@@ -15,6 +15,12 @@ internal sealed record Shape(
     string Name, string Architecture, int Layers, int Embedding, int FeedForward, int Heads, int KvHeads, int HeadDimension,
     int Vocabulary, bool IsTied)
 {
+    /// <summary>Experts of a layer; 0 where it has none. Their width is <see cref="FeedForward"/>.</summary>
+    public int Experts { get; init; }
+
+    /// <summary>Experts that a token uses.</summary>
+    public int UsedExperts { get; init; }
+
     /// <summary>All shapes, from the models' config.json. A new one is a line here.</summary>
     public static IReadOnlyList<Shape> All { get; } =
     [
@@ -33,6 +39,8 @@ internal sealed record Shape(
         new("qwen3-1.7b", "qwen3", 28, 2048, 6144, 16, 8, 128, 151936, true),
         new("qwen3-4b", "qwen3", 36, 2560, 9728, 32, 8, 128, 151936, true),
         new("qwen3-8b", "qwen3", 36, 4096, 12288, 32, 8, 128, 151936, false),
+        // 6 of its 48 layers, to fit in small machines: the layers are what is measured.
+        new("qwen3-30b-a3b-6-layers", "qwen3moe", 6, 2048, 768, 32, 4, 128, 151936, false) { Experts = 128, UsedExperts = 8 },
     ];
 
     /// <summary>The tensors, in a file's usual order: name and dimensions, the fastest first.</summary>
@@ -54,12 +62,20 @@ internal sealed record Shape(
                 yield return (prefix + "attn_k.bias", [keys]);
                 yield return (prefix + "attn_v.bias", [keys]);
             }
-            if (Architecture == "qwen3")
+            if (Architecture is "qwen3" or "qwen3moe")
             {
                 yield return (prefix + "attn_q_norm.weight", [HeadDimension]);
                 yield return (prefix + "attn_k_norm.weight", [HeadDimension]);
             }
             yield return (prefix + "ffn_norm.weight", [Embedding]);
+            if (Experts > 0)
+            {
+                yield return (prefix + "ffn_gate_inp.weight", [Embedding, Experts]);
+                yield return (prefix + "ffn_gate_exps.weight", [Embedding, FeedForward, Experts]);
+                yield return (prefix + "ffn_up_exps.weight", [Embedding, FeedForward, Experts]);
+                yield return (prefix + "ffn_down_exps.weight", [FeedForward, Embedding, Experts]);
+                continue;
+            }
             yield return (prefix + "ffn_gate.weight", [Embedding, FeedForward]);
             yield return (prefix + "ffn_up.weight", [Embedding, FeedForward]);
             yield return (prefix + "ffn_down.weight", [FeedForward, Embedding]);

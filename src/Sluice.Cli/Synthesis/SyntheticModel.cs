@@ -76,7 +76,7 @@ internal sealed class SyntheticModel : IDisposable
     private static Metadata Describe(Shape shape, string type)
     {
         string prefix = shape.Architecture + ".";
-        return new Metadata(shape.Name)
+        Metadata metadata = new(shape.Name)
         {
             { "general.architecture", shape.Architecture },
             { "tokenizer.ggml.model", "no_vocab" }, // what llama.cpp calls a model of token ids alone
@@ -94,5 +94,12 @@ internal sealed class SyntheticModel : IDisposable
             { prefix + "rope.freq_base", 500000f },
             { prefix + "rope.dimension_count", (uint)shape.HeadDimension },
         };
+        if (shape.Experts > 0)
+        {
+            metadata.Add(prefix + "expert_count", (uint)shape.Experts);
+            metadata.Add(prefix + "expert_used_count", (uint)shape.UsedExperts);
+            metadata.Add(prefix + "expert_feed_forward_length", (uint)shape.FeedForward);
+        }
+        return metadata;
     }
 }

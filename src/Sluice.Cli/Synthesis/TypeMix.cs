@@ -31,8 +31,8 @@ internal sealed class TypeMix
     /// <summary>The type of a tensor.</summary>
     public TensorType Of(string name, ReadOnlySpan<long> shape, Shape model)
     {
-        if (shape.Length == 1)
-            return TensorType.F32; // norms and biases
+        if (shape.Length == 1 || name.EndsWith("ffn_gate_inp.weight", StringComparison.Ordinal))
+            return TensorType.F32; // norms, biases and routers
         TensorType type = Wanted(name, model);
         return shape[0] % WeightFormats.Get(type).BlockSize == 0 ? type : Narrower(type);
     }
@@ -50,7 +50,7 @@ internal sealed class TypeMix
         bool isEarly = layer < model.Layers / 8, isGrouped = model.Heads / model.KvHeads >= 4;
         // The first and last eighth of the layers, and every third between.
         bool getsMore = isEarly || layer >= 7 * model.Layers / 8 || (layer - (model.Layers / 8)) % 3 == 2;
-        return (_name, parts[2]) switch
+        return (_name, parts[2].Replace("_exps", "", StringComparison.Ordinal)) switch
         {
             ("Q4_K_M" or "Q5_K_M", "attn_v" or "ffn_down") when getsMore => TensorType.Q6_K,
             ("Q4_K_S", "attn_v") when layer < 4 => TensorType.Q5_K,

@@ -5,18 +5,20 @@ public sealed unsafe partial class CpuOps : Ops
 {
     /// <summary>Starts the threads.</summary>
     /// <param name="threads">How many work on an operation; 0 for one on each physical core.</param>
+    /// <param name="pin">Whether each of them but the calling one stays on a processor of its own.</param>
     /// <exception cref="NotSupportedException">The environment variable SLUICE_ISA names no instruction set of this processor.</exception>
-    public CpuOps(int threads = 0)
-        : this(threads, Kernels.Best())
+    /// <exception cref="PlatformNotSupportedException">Threads are to be pinned, and this system has no call for it.</exception>
+    public CpuOps(int threads = 0, bool pin = false)
+        : this(threads, Kernels.Best(), pin)
     {
     }
 
-    internal CpuOps(int threads, Kernels kernels)
+    internal CpuOps(int threads, Kernels kernels, bool pin = false)
     {
         this.kernels = kernels;
         if (kernels is VnniKernels)
             VnniKernels.WarmUp();
-        Pool = new WorkerPool(threads);
+        Pool = new WorkerPool(threads, pin);
         scratch = new WorkerScratch[Pool.Threads];
         for (int i = 0; i < scratch.Length; i++)
             scratch[i] = new WorkerScratch();
@@ -24,6 +26,9 @@ public sealed unsafe partial class CpuOps : Ops
 
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }
+
+    /// <summary>Parallel loops so far, at whose ends all threads wait for the last.</summary>
+    public long SharedLoops => Pool.SharedLoops;
 
     /// <inheritdoc/>
     public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids)

@@ -43,8 +43,15 @@ public sealed unsafe class WorkerPool : IDisposable
 
     /// <summary>Starts threads.</summary>
     /// <param name="threads">Threads that take part in a loop, the calling one included; 0 for one on each physical core.</param>
-    public WorkerPool(int threads = 0)
+    /// <param name="pin">
+    /// Whether each thread but the calling one stays on a processor of its own: steadier on a machine that does nothing else, slower on
+    /// a shared one, where the system could otherwise move a thread away from a busy processor.
+    /// </param>
+    /// <exception cref="PlatformNotSupportedException">Threads are to be pinned, and this system has no call for it.</exception>
+    public WorkerPool(int threads = 0, bool pin = false)
     {
+        if (pin && !Affinity.IsSupported)
+            throw new PlatformNotSupportedException("Threads can be pinned on Linux only.");
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
         Threads = threads == 0 ? Processor.PhysicalCores : threads;
         claim.Value = Closed;
@@ -52,13 +59,16 @@ public sealed unsafe class WorkerPool : IDisposable
         for (int i = 0; i < this.threads.Length; i++)
         {
             int worker = i + 1;
-            this.threads[i] = new Thread(() => Work(worker)) { IsBackground = true, Name = $"Sluice worker {worker}" };
+            this.threads[i] = new Thread(() => Work(worker, pin)) { IsBackground = true, Name = $"Sluice worker {worker}" };
             this.threads[i].Start();
         }
     }
 
     /// <summary>Threads that take part in a loop, the calling one included.</summary>
     public int Threads { get; }
+
+    /// <summary>Loops that threads shared so far, each of which ends with all waiting for the last.</summary>
+    public long SharedLoops { get; private set; }
 
     /// <summary>Runs items 0 to <paramref name="items"/> - 1 on all threads, and returns when all are done.</summary>
     /// <param name="items">How many; fewer than 2^31.</param>
@@ -88,6 +98,7 @@ public sealed unsafe class WorkerPool : IDisposable
             job = Unsafe.AsPointer(ref work);
             body = &Invoke<TJob>;
             (count, error, done.Value) = (items, null, 0);
+            SharedLoops++;
             Publish();
             Participate(Volatile.Read(ref claim.Value) >> 32, worker: 0);
             SpinWait spin = default;
@@ -164,8 +175,10 @@ public sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    private void Work(int worker)
+    private void Work(int worker, bool pin)
     {
+        if (pin)
+            Affinity.Pin(worker);
         long number = 0;
         while (Await(ref number))
             Participate(number, worker);

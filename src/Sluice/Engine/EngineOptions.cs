@@ -9,6 +9,9 @@ public sealed record EngineOptions
     /// <summary>Threads that compute; 0 for one a physical core.</summary>
     public int Threads { get; init; }
 
+    /// <summary>Whether each of them stays on a processor of its own: for machines that do nothing else (Linux).</summary>
+    public bool PinThreads { get; init; }
+
     /// <summary>The tokens that a sequence may have; 0 for what the model was trained for, or less where memory is short.</summary>
     public int Context { get; init; }
 

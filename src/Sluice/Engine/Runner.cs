@@ -54,7 +54,7 @@ public sealed class Runner : IDisposable
             long available = SystemMemory.Available();
             if (file.Length > available)
                 throw new InvalidOperationException($"{path} has {file.Length:N0} bytes; only {available:N0} bytes of memory are free.");
-            ops = new CpuOps(options.Threads);
+            ops = new CpuOps(options.Threads, options.PinThreads);
             ops = options.Wrap?.Invoke(ops) ?? ops;
             Model model = Model.Load(file, ops, new ModelOptions(options.Context, options.Retention), progress);
             KvPlan plan = Plan(model, options);

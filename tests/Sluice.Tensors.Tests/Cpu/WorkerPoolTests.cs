@@ -35,6 +35,44 @@ public class WorkerPoolTests
     }
 
     [Fact]
+    public void Pinned_threads_stay_on_a_processor()
+    {
+        if (!Affinity.IsSupported)
+        {
+            Assert.Throws<PlatformNotSupportedException>(() => new WorkerPool(2, pin: true));
+            return;
+        }
+        int processor = -1;
+        int[] seen = new int[100];
+        Thread thread = new(() =>
+        {
+            processor = Affinity.Pin(1);
+            for (int i = 0; i < seen.Length; i++)
+            {
+                seen[i] = Thread.GetCurrentProcessorId();
+                Thread.Yield();
+            }
+        });
+        thread.Start();
+        thread.Join();
+        Assert.All(seen, id => Assert.Equal(processor, id));
+        using WorkerPool pool = new(3, pin: true);
+        int[] times = new int[1000];
+        pool.For(times.Length, new Count(times, new int[3]), chunkSize: 1);
+        Assert.All(times, time => Assert.Equal(1, time));
+    }
+
+    [Fact]
+    public void Shared_loops_are_counted()
+    {
+        using WorkerPool pool = new(2);
+        pool.For(10, new Count(new int[10], new int[2]), chunkSize: 1);
+        pool.For(1, new Count(new int[1], new int[2])); // the calling thread's alone
+        pool.For(10, new Count(new int[10], new int[2]), chunkSize: 5);
+        Assert.Equal(2, pool.SharedLoops);
+    }
+
+    [Fact]
     public void Sleeping_threads_wake()
     {
         using WorkerPool pool = new(2);

@@ -1,6 +1,7 @@
 using Sluice.Cache;
 using Sluice.Sampling;
 using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
 using Sluice.TestData;
 
 namespace Sluice.Tests.Engine;
@@ -23,6 +24,30 @@ public class AllocationTests
     [InlineData("models/stories260K-moe8x2-w256-hd64-f32.gguf")]
     [InlineData("golden/models/mamba.gguf")]
     public void Nor_does_one_that_is_profiled(string model) => Decode(model, 0, ops => new ProfilingOps(ops));
+
+    /// <summary>All threads wait for each other once for every linear map of a layer, and not for anything else.</summary>
+    [Fact]
+    public void A_decoded_token_has_few_barriers()
+    {
+        using Runner runner = Runner.Load(
+            SharedFiles.Shared("models", "stories260K-w256-hd64-Q8_0.gguf"), new EngineOptions { Threads = 2, Context = 64, Sequences = 1 });
+        using SequenceCache sequence = runner.Cache.CreateSequence();
+        CpuOps ops = (CpuOps)runner.Ops;
+        Batch batch = new();
+        for (int i = 0; i < 3; i++)
+        {
+            long before = ops.SharedLoops;
+            batch.Clear();
+            Assert.True(sequence.TryReserve(1));
+            sequence.Begin(batch);
+            batch.Add(1, wantOutput: true);
+            using ScratchScope scope = runner.Ops.Scratch();
+            runner.Forward(batch);
+            sequence.Commit(1);
+            // Q, K and V; output; gate and up; down. And the logits.
+            Assert.Equal(4 * runner.Model.Config.Layers + 1, ops.SharedLoops - before);
+        }
+    }
 
     private static void Decode(string model, float temperature, Func<Ops, Ops>? wrap)
     {
