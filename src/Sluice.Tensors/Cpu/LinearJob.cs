@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -60,19 +61,21 @@ internal readonly unsafe struct LinearJob(
                 new Span<float>(room.SumsOf(pair - firstPair, panel), (last - first) * Panels.Height).Clear();
         }
         int columns = activations.Columns;
-        for (int column = 0; column < columns && !isFew; column += WorkerScratch.Columns)
+        for (int column = 0; column < columns; column += WorkerScratch.Columns)
         {
             int here = Math.Min(WorkerScratch.Columns, columns - column);
             for (int pair = firstPair; pair < endPair; pair++)
             {
                 (CpuWeight.Part part, int panel, bool isWhole) = Locate(pair);
-                if (!isWhole)
+                if (!isWhole || (isFew && !InBFloat16(part)))
                     continue;
                 Prefetch(segment.Expert, pair + 1 < endPair ? (pair + 1, column) : (firstPair, column + WorkerScratch.Columns));
                 int absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
                 float* sums = room.SumsOf(pair - firstPair, 0);
                 if (part.Panels is IntegerPanels integers)
                     MultiplyIntegerPair(integers, part.Kind, absolute, column, here, segment, first, room, sums);
+                else if (InBFloat16(part))
+                    MultiplyBFloat16Pair((PackedBFloat16s)part.Panels, absolute, column, here, segment, first, sums);
                 else
                     MultiplyFloatPair((FloatPanels)part.Panels, absolute, column, here, segment, first, room, sums);
             }
@@ -80,7 +83,7 @@ internal readonly unsafe struct LinearJob(
         for (int pair = firstPair; pair < endPair; pair++)
         {
             (CpuWeight.Part part, int panel, bool isWhole) = Locate(pair);
-            if (isWhole && !isFew)
+            if (isWhole && (!isFew || InBFloat16(part)))
             {
                 WritePair(part, panel, segment.Expert, first, last, room.SumsOf(pair - firstPair, 0), room.SumsOf(pair - firstPair, 1));
                 continue;
@@ -156,8 +159,35 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.FloatPair(
-                tokens, room.Values, activations.FloatsAt(first, tokens, column),
+                tokens, room.Values, activations.FloatsAt(panels, first, tokens, column),
                 sums + (first - origin) * Panels.Height, columns);
+        }
+    }
+
+    private bool InBFloat16(CpuWeight.Part part) => part.Panels is PackedBFloat16s && kernels.HasBFloat16;
+
+    // These are multiplied as they are packed, in place.
+    private void MultiplyBFloat16Pair(
+        PackedBFloat16s panels, int panel, int column, int columns, Segment segment, int origin, float* sums)
+    {
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.BFloat16Pair(
+                tokens, panels.Values(panel, column), panels.PanelBytes, activations.PairsAt(first, tokens, column),
+                sums + (first - origin) * Panels.Height, Bfloat16Pairs.Count(columns));
+        }
+    }
+
+    private void MultiplyBFloat16s(
+        PackedBFloat16s panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room)
+    {
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.BFloat16s(
+                tokens, panels.Values(panel, column), activations.PairsAt(first, tokens, column),
+                room.Single + (first - origin) * Panels.Height, Bfloat16Pairs.Count(columns));
         }
     }
 
@@ -166,6 +196,16 @@ internal readonly unsafe struct LinearJob(
         (int first, int last) = Positions(segment);
         new Span<float>(room.Single, (last - first) * Panels.Height).Clear();
         int columns = activations.Columns, absolute = segment.Expert * part.Panels.PanelsPerExpert + panel;
+        if (InBFloat16(part))
+        {
+            for (int column = 0; column < columns; column += WorkerScratch.Columns)
+            {
+                int here = Math.Min(WorkerScratch.Columns, columns - column);
+                MultiplyBFloat16s((PackedBFloat16s)part.Panels, absolute, column, here, segment, first, room);
+            }
+            Write(part, panel, segment.Expert, first, last, room.Single);
+            return;
+        }
         if (last - first <= Kernels.PackedTokens && MultiplyPacked(part, absolute, segment, first, room))
         {
             Write(part, panel, segment.Expert, first, last, room.Single);
@@ -203,7 +243,10 @@ internal readonly unsafe struct LinearJob(
                         activations.NotesAt(part.Kind, integers.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
                     PackedFloats floats => kernels.PackedFloats(
-                        floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(first, tokens, column), sums, columns),
+                        floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
+                    PackedBFloat16s pairs => kernels.PackedFloats(
+                        TensorType.BF16, tokens, pairs.Values(panel, column), activations.FloatsAt(pairs, first, tokens, column), sums,
+                        columns),
                     _ => false,
                 };
             }
@@ -234,7 +277,7 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Floats(
-                tokens, values, activations.FloatsAt(first, tokens, column),
+                tokens, values, activations.FloatsAt(panels, first, tokens, column),
                 room.Single + (first - origin) * Panels.Height, columns);
         }
     }
