@@ -101,22 +101,24 @@ internal unsafe struct Activations
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Round(int first, int tokens)
     {
-        const int AtOnce = 16;
+        const int Vector = 16, AtOnce = 8 * Vector;
         uint* pairs = stackalloc uint[Kernels.MaxTokens * AtOnce / 2]; // [tokens, pairs]
-        float* last = stackalloc float[AtOnce];
+        float* last = stackalloc float[Vector];
         for (int column = 0; column < Columns; column += AtOnce)
         {
             int here = Math.Min(AtOnce, Columns - column);
             for (int t = 0; t < tokens; t++)
             {
                 float* x = Input.Data + (long)Rows[first + t] * Input.Stride + column;
-                if (here < AtOnce)
-                {
-                    new Span<float>(last, AtOnce).Clear();
-                    new Span<float>(x, here).CopyTo(new Span<float>(last, AtOnce));
-                    x = last;
-                }
-                Bfloat16Pairs.Round(x).Store((ushort*)(pairs + t * AtOnce / 2));
+                ushort* to = (ushort*)(pairs + t * AtOnce / 2);
+                int i = 0;
+                for (; i <= here - Vector; i += Vector)
+                    Bfloat16Pairs.Round(x + i).Store(to + i);
+                if (i == here)
+                    continue;
+                new Span<float>(last, Vector).Clear();
+                new Span<float>(x + i, here - i).CopyTo(new Span<float>(last, Vector));
+                Bfloat16Pairs.Round(last).Store(to + i);
             }
             if (Pairs is not null)
                 Interleave(pairs, PairsAt(first, tokens, column), tokens, here);
@@ -124,6 +126,7 @@ internal unsafe struct Activations
                 Widen(pairs, Rounded + At(first, tokens, column), tokens, here);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         static void Interleave(uint* pairs, uint* target, int tokens, int columns)
         {
             for (int i = 0; i < (columns + 1) / 2; i++, pairs++)
@@ -133,6 +136,7 @@ internal unsafe struct Activations
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         static void Widen(uint* pairs, float* target, int tokens, int columns)
         {
             for (int i = 0; i < columns; i += 2, pairs++)
