@@ -21,7 +21,7 @@ internal static unsafe class Peaks
             else
                 c.vpdpbusd(PeakLoop.Sum(i), PeakLoop.X, __dword_bcst[PeakLoop.Data + i * 4]);
         });
-        if (PeakLoop.HasBfloat16)
+        if (VnniKernels.IsBFloat16Supported)
             Print("vdpbf16ps, registers", 32, PeakLoop.Bfloat16s);
         Print("vfmadd231ps, registers", 16, PeakLoop.Floats);
         Print("vfmadd231ps, broadcast operand", 16, (c, i) => c.vfmadd231ps(PeakLoop.Sum(i), PeakLoop.X, __dword_bcst[PeakLoop.Data + i * 4]));

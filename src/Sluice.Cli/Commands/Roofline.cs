@@ -19,9 +19,10 @@ internal static class Roofline
         double least = 0;
         foreach (OperationProfile operation in profile.Operations.OrderByDescending(operation => operation.Time))
         {
-            (double limit, Bound bound) = limits.LeastTime(operation.Bytes, operation.IntegerProducts, operation.FloatProducts);
+            (double limit, Bound bound) = limits.LeastTime(
+                operation.Bytes, operation.IntegerProducts, operation.FloatProducts, operation.BFloat16Products);
             double time = operation.Time.TotalSeconds;
-            double products = operation.IntegerProducts + (double)operation.FloatProducts;
+            double products = operation.IntegerProducts + (double)operation.FloatProducts + operation.BFloat16Products;
             least += limit;
             rows.Add(new RooflineRow(
                 operation.Name, operation.Calls / repetitions, time / repetitions, time / seconds, (double)operation.Bytes / repetitions,
@@ -38,7 +39,7 @@ internal static class Roofline
         Add("memory read, GB/s", limits.ReadBytes);
         Add("int8, GMAC/s", limits.Int8);
         if (limits.BFloat16 is { } bfloat16)
-            Add("bf16, GMAC/s (no kernel uses it)", bfloat16);
+            Add("bf16, GMAC/s", bfloat16);
         Add("fp32, GMAC/s", limits.Float32);
         Terminal.Out.Write(table);
 
@@ -71,6 +72,7 @@ internal static class Roofline
     {
         Bound.Memory => "memory",
         Bound.Int8 => "int8",
+        Bound.BFloat16 => "bf16",
         _ => "fp32",
     };
 }

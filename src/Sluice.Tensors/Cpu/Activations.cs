@@ -21,7 +21,7 @@ internal unsafe struct Activations
 
     public Tensor Input;
 
-    /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/>; all, where a kernel runs over all at once.</summary>
+    /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/> (hence even); all, where a kernel runs over all at once.</summary>
     public int Block;
 
     /// <summary>Quantized values [positions * columns], a tile after the other; null where no weight is integers.</summary>
@@ -29,6 +29,15 @@ internal unsafe struct Activations
 
     /// <summary>Plain values, likewise; null where no weight is floats.</summary>
     public float* Floats;
+
+    /// <summary>
+    /// Values rounded to bfloat16, likewise, of each pair of columns the odd one first; null where no weight is BF16 or the kernels
+    /// take <see cref="Pairs"/>.
+    /// </summary>
+    public float* Rounded;
+
+    /// <summary>Pairs of bfloat16 [positions * pairs of columns], likewise; a last column without a partner has a zero.</summary>
+    public uint* Pairs;
 
     /// <summary>Notes of each kind of the weight.</summary>
     public fixed long Notes[CpuWeight.MaxKinds];
@@ -41,8 +50,16 @@ internal unsafe struct Activations
     /// <summary>The tile that begins at position <paramref name="first"/>, from a column on: quantized values.</summary>
     public readonly sbyte* QuantsAt(int first, int tokens, int column) => Quants + At(first, tokens, column);
 
-    /// <summary>Plain values.</summary>
-    public readonly float* FloatsAt(int first, int tokens, int column) => Floats + At(first, tokens, column);
+    /// <summary>Floats that go with these panels: plain, or rounded to bfloat16.</summary>
+    public readonly float* FloatsAt(FloatPanels panels, int first, int tokens, int column) =>
+        (panels is PackedBFloat16s ? Rounded : Floats) + At(first, tokens, column);
+
+    /// <summary>Pairs of bfloat16 from an even column on.</summary>
+    public readonly uint* PairsAt(int first, int tokens, int column)
+    {
+        int start = column - column % Block, width = Math.Min(Block, Columns - start);
+        return Pairs + (long)start / 2 * Positions + (long)first * Bfloat16Pairs.Count(width) + (long)(column - start) / 2 * tokens;
+    }
 
     /// <summary>Notes of a kind.</summary>
     public readonly float* NotesAt(int kind, int notesPerGroup, int first, int tokens, int column) =>
@@ -68,12 +85,66 @@ internal unsafe struct Activations
                 int width = Math.Min(Block, Columns - column);
                 if (Floats is not null)
                 {
-                    float* target = FloatsAt(first, tokens, column) + t;
+                    float* target = Floats + At(first, tokens, column) + t;
                     for (int i = 0; i < width; i++)
                         target[i * tokens] = x[column + i];
                 }
                 if (Quants is not null)
                     Quantize(x + column, first, t, tokens, column, width, kinds);
+            }
+        }
+        if (Pairs is not null || Rounded is not null)
+            Round(first, tokens);
+    }
+
+    // A few columns of all tokens at a time, so that what is written stays in the first-level cache until it is whole.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Round(int first, int tokens)
+    {
+        const int Vector = 16, AtOnce = 8 * Vector;
+        uint* pairs = stackalloc uint[Kernels.MaxTokens * AtOnce / 2]; // [tokens, pairs]
+        float* last = stackalloc float[Vector];
+        for (int column = 0; column < Columns; column += AtOnce)
+        {
+            int here = Math.Min(AtOnce, Columns - column);
+            for (int t = 0; t < tokens; t++)
+            {
+                float* x = Input.Data + (long)Rows[first + t] * Input.Stride + column;
+                ushort* to = (ushort*)(pairs + t * AtOnce / 2);
+                int i = 0;
+                for (; i <= here - Vector; i += Vector)
+                    Bfloat16Pairs.Round(x + i).Store(to + i);
+                if (i == here)
+                    continue;
+                new Span<float>(last, Vector).Clear();
+                new Span<float>(x + i, here - i).CopyTo(new Span<float>(last, Vector));
+                Bfloat16Pairs.Round(last).Store(to + i);
+            }
+            if (Pairs is not null)
+                Interleave(pairs, PairsAt(first, tokens, column), tokens, here);
+            else
+                Widen(pairs, Rounded + At(first, tokens, column), tokens, here);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static void Interleave(uint* pairs, uint* target, int tokens, int columns)
+        {
+            for (int i = 0; i < (columns + 1) / 2; i++, pairs++)
+            {
+                for (int t = 0; t < tokens; t++)
+                    *target++ = pairs[t * AtOnce / 2];
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static void Widen(uint* pairs, float* target, int tokens, int columns)
+        {
+            for (int i = 0; i < columns; i += 2, pairs++)
+            {
+                for (int t = 0; t < tokens && i + 1 < columns; t++)
+                    *target++ = BitConverter.UInt32BitsToSingle(pairs[t * AtOnce / 2] & 0xFFFF_0000);
+                for (int t = 0; t < tokens; t++)
+                    *target++ = BitConverter.UInt32BitsToSingle(pairs[t * AtOnce / 2] << 16);
             }
         }
     }

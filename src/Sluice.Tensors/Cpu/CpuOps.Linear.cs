@@ -57,8 +57,8 @@ public unsafe partial class CpuOps
         int* rows = AllocateInts(x.Rows);
         for (int i = 0; i < x.Rows; i++)
             rows[i] = i;
-        bool inPairs = InPairs(x.Rows, 1);
-        int size = TileSize(inPairs), tiles = (x.Rows + size - 1) / size;
+        bool inPairs = InPairs(loaded, x.Rows, 1);
+        int size = TileSize(loaded, inPairs), tiles = (x.Rows + size - 1) / size;
         int* tileStarts = AllocateInts(tiles + 1);
         for (int i = 0; i <= tiles; i++)
             tileStarts[i] = Math.Min(i * size, x.Rows);
@@ -98,8 +98,8 @@ public unsafe partial class CpuOps
         int active = 0;
         for (int expert = 0; expert < experts; expert++)
             active += Math.Min(ends[expert], 1);
-        bool inPairs = InPairs(pairs, active);
-        int size = TileSize(inPairs);
+        bool inPairs = InPairs(loaded, pairs, active);
+        int size = TileSize(loaded, inPairs);
         int* tileStarts = AllocateInts(pairs + 1);
         Segment* segments = (Segment*)AllocateBytes((long)pairs * sizeof(Segment));
         int tiles = 0, count = 0, position = 0;
@@ -137,6 +137,10 @@ public unsafe partial class CpuOps
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         if (weight.HasFloats)
             activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+        if (weight.HasBFloat16s && kernels.HasBFloat16)
+            activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
+        else if (weight.HasBFloat16s)
+            activations.Rounded = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
         if (weight.Kinds.Length > 0)
             activations.Quants = (sbyte*)AllocateBytes(positions * x.Columns);
         for (int i = 0; i < weight.Kinds.Length; i++)
@@ -145,16 +149,24 @@ public unsafe partial class CpuOps
             activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
         }
         Pool.For(tiles, new ArrangeJob(activations, weight));
-        // Several pairs an item, but enough items that all threads end together. A gate always wants pairs.
-        int perItem = inPairs ? Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs) : gate is null ? 0 : 1;
+        // Several pairs an item, but enough items that all threads end together; of few tokens one, whose weights are read in order.
+        // A gate always wants pairs.
+        int perItem = !inPairs ? (gate is null ? 0 : 1)
+            : positions <= (long)Kernels.PackedTokens * segmentCount ? 1
+            : Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs);
         LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, gate, scratch, perItem);
         Pool.For(checked(job.Items * segmentCount), job);
     }
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
-    private bool InPairs(int positions, int experts) => kernels.HasPairs && positions > (long)Kernels.PackedTokens * experts;
+    private bool InPairs(CpuWeight weight, int positions, int experts) =>
+        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || InBFloat16(weight));
 
-    private static int TileSize(bool inPairs) => inPairs ? Kernels.PairTokens : Kernels.MaxTokens;
+    private int TileSize(CpuWeight weight, bool inPairs) => inPairs && !InBFloat16(weight) ? Kernels.PairTokens : Kernels.MaxTokens;
+
+    // These kernels need no unpacking and have registers to spare.
+    private bool InBFloat16(CpuWeight weight) =>
+        kernels.HasBFloat16 && weight is { HasBFloat16s: true, HasFloats: false, Kinds.Length: 0 };
 
     private int* AllocateInts(int count) => (int*)AllocateBytes((long)count * sizeof(int));
 

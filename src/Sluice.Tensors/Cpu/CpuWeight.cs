@@ -41,7 +41,11 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>The distinct kinds of the integer parts.</summary>
     public IntegerKind[] Kinds { get; }
 
-    public bool HasFloats => Array.Exists(Parts, part => part.Kind < 0);
+    /// <summary>Whether a part needs activations in single precision.</summary>
+    public bool HasFloats => Array.Exists(Parts, part => part.Panels is FloatPanels and not PackedBFloat16s);
+
+    /// <summary>Whether a part needs activations rounded to bfloat16.</summary>
+    public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s);
 
     /// <summary>Panels of one expert, of all parts.</summary>
     public int PanelsPerExpert { get; }
@@ -53,7 +57,8 @@ internal sealed class CpuWeight : Weight, IDisposable
     public bool HasHalves => Rows % (2 * Panels.Height) == 0 && Parts switch
     {
         [_] => true,
-        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Kind == second.Kind,
+        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Kind == second.Kind
+            && first.Panels.GetType() == second.Panels.GetType(),
         _ => false,
     };
 

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -56,14 +57,14 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyPairs(Segment segment, int firstPair, int endPair, WorkerScratch room)
     {
         (int first, int last) = Positions(segment);
-        bool areFew = !kernels.HasPairs || last - first <= Kernels.PackedTokens;
+        bool isFew = last - first <= Kernels.PackedTokens;
         int columns = activations.Columns;
-        for (int column = 0; column < columns && !areFew; column += WorkerScratch.Columns)
+        for (int column = 0; column < columns; column += WorkerScratch.Columns)
         {
             for (int i = firstPair; i < endPair; i++)
             {
                 CpuWeight.PanelPair pair = Pair(i);
-                if (!pair.IsWhole)
+                if (!IsTogether(pair, isFew))
                     continue;
                 Prefetch(segment.Expert, i + 1 < endPair ? (i + 1, column) : (firstPair, column + WorkerScratch.Columns));
                 float* sums = room.SumsOf(i - firstPair, 0);
@@ -75,6 +76,8 @@ internal readonly unsafe struct LinearJob(
                 int here = Math.Min(WorkerScratch.Columns, columns - column);
                 if (pair.First.Panels is IntegerPanels)
                     MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
+                else if (InBFloat16(pair.First))
+                    MultiplyBFloat16Pair(pair, column, here, segment, first, sums);
                 else
                     MultiplyFloatPair(pair, column, here, segment, first, room, sums);
             }
@@ -83,7 +86,7 @@ internal readonly unsafe struct LinearJob(
         {
             CpuWeight.PanelPair pair = Pair(i);
             float* sums = room.SumsOf(i - firstPair, 0), second = room.SumsOf(i - firstPair, 1);
-            if (areFew || !pair.IsWhole)
+            if (!IsTogether(pair, isFew))
             {
                 Multiply(segment, pair.First, pair.FirstPanel, room, sums);
                 if (pair.IsWhole)
@@ -168,7 +171,43 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.FloatPair(
-                tokens, room.Values, activations.FloatsAt(first, tokens, column), sums + (first - origin) * Panels.Height, columns);
+                tokens, room.Values, activations.FloatsAt((FloatPanels)pair.First.Panels, first, tokens, column),
+                sums + (first - origin) * Panels.Height, columns);
+        }
+    }
+
+    private bool InBFloat16(CpuWeight.Part part) => part.Panels is PackedBFloat16s && kernels.HasBFloat16;
+
+    /// <summary>Whether a pair's panels are multiplied together, and not one after the other as they are packed.</summary>
+    private bool IsTogether(CpuWeight.PanelPair pair, bool isFew) =>
+        pair.IsWhole && kernels.HasPairs && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)));
+
+    // These are multiplied as they are packed, in place.
+    private void MultiplyBFloat16Pair(CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, float* sums)
+    {
+        byte* values = BFloat16s(segment, pair.First, pair.FirstPanel, column);
+        nint distance = (nint)(BFloat16s(segment, pair.Second, pair.SecondPanel, column) - values);
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.BFloat16Pair(
+                tokens, values, distance, activations.PairsAt(first, tokens, column), sums + (first - origin) * Panels.Height,
+                Bfloat16Pairs.Count(columns));
+        }
+    }
+
+    private static byte* BFloat16s(Segment segment, CpuWeight.Part part, int panel, int column) =>
+        ((PackedBFloat16s)part.Panels).Values(Absolute(segment, part, panel), column);
+
+    private void MultiplyBFloat16s(
+        PackedBFloat16s panels, int panel, int column, int columns, Segment segment, int origin, float* sums)
+    {
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.BFloat16s(
+                tokens, panels.Values(panel, column), activations.PairsAt(first, tokens, column),
+                sums + (first - origin) * Panels.Height, Bfloat16Pairs.Count(columns));
         }
     }
 
@@ -178,6 +217,15 @@ internal readonly unsafe struct LinearJob(
         (int first, int last) = Positions(segment);
         Clear(sums, last - first);
         int columns = activations.Columns, absolute = Absolute(segment, part, panel);
+        if (InBFloat16(part))
+        {
+            for (int column = 0; column < columns; column += WorkerScratch.Columns)
+            {
+                int here = Math.Min(WorkerScratch.Columns, columns - column);
+                MultiplyBFloat16s((PackedBFloat16s)part.Panels, absolute, column, here, segment, first, sums);
+            }
+            return;
+        }
         if (last - first <= Kernels.PackedTokens && MultiplyPacked(part, absolute, segment, first, sums))
             return;
         // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
@@ -211,7 +259,10 @@ internal readonly unsafe struct LinearJob(
                         activations.NotesAt(part.Kind, integers.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
                     PackedFloats floats => kernels.PackedFloats(
-                        floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(first, tokens, column), sums, columns),
+                        floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
+                    PackedBFloat16s pairs => kernels.PackedFloats(
+                        TensorType.BF16, tokens, pairs.Values(panel, column), activations.FloatsAt(pairs, first, tokens, column), sums,
+                        columns),
                     _ => false,
                 };
             }
@@ -244,7 +295,7 @@ internal readonly unsafe struct LinearJob(
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Floats(
-                tokens, values, activations.FloatsAt(first, tokens, column),
+                tokens, values, activations.FloatsAt(panels, first, tokens, column),
                 sums + (first - origin) * Panels.Height, columns);
         }
     }

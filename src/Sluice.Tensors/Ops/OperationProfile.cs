@@ -29,14 +29,18 @@ public sealed class OperationProfile(string name)
     /// <summary>Multiply-adds of plain floats: of unquantized weights, queries, keys and values, states.</summary>
     public long FloatProducts { get; private set; }
 
-    internal void Add(long start, long bytes, long integerProducts = 0, long floatProducts = 0)
+    /// <summary>Multiply-adds of BF16 weights by activations: products of bfloat16.</summary>
+    public long BFloat16Products { get; private set; }
+
+    internal void Add(long start, long bytes, long integerProducts = 0, long floatProducts = 0, long bfloat16Products = 0)
     {
         ticks += Stopwatch.GetTimestamp() - start;
         Calls++;
         Bytes += bytes;
         IntegerProducts += integerProducts;
         FloatProducts += floatProducts;
+        BFloat16Products += bfloat16Products;
     }
 
-    internal void Reset() => (ticks, Calls, Bytes, IntegerProducts, FloatProducts) = (0, 0, 0, 0, 0);
+    internal void Reset() => (ticks, Calls, Bytes, IntegerProducts, FloatProducts, BFloat16Products) = (0, 0, 0, 0, 0, 0);
 }

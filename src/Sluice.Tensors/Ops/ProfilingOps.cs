@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Sluice.Tensors.Formats;
 using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Tensors;
@@ -53,11 +54,14 @@ public sealed class ProfilingOps : Ops
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts)
     {
         Weight weight = inner.LoadWeight(parts);
-        int integerRows = 0;
+        int integerRows = 0, bfloat16Rows = 0;
         foreach (WeightData part in parts)
+        {
             integerRows += part.Format.Integer is null ? 0 : part.Rows;
+            bfloat16Rows += part.Format.Type == TensorType.BF16 ? part.Rows : 0;
+        }
         string name = (parts[0].Experts > 1 ? "ExpertLinear " : "Linear ") + ShortName(parts);
-        weights[weight] = new LoadedWeight(operations.Find(operation => operation.Name == name) ?? New(name), integerRows);
+        weights[weight] = new LoadedWeight(operations.Find(operation => operation.Name == name) ?? New(name), integerRows, bfloat16Rows);
         if (isUsed.Length < weight.Experts)
             isUsed = new bool[weight.Experts];
         return weight;
@@ -282,7 +286,8 @@ public sealed class ProfilingOps : Ops
     {
         LoadedWeight loaded = weights[weight];
         long each = (long)rows * weight.Columns;
-        loaded.Operation.Add(start, bytes, each * loaded.IntegerRows, each * (weight.Rows - loaded.IntegerRows));
+        loaded.Operation.Add(
+            start, bytes, each * loaded.IntegerRows, each * (weight.Rows - loaded.IntegerRows - loaded.BFloat16Rows), each * loaded.BFloat16Rows);
     }
 
     /// <summary>The distinct experts that some row goes through.</summary>
@@ -319,5 +324,5 @@ public sealed class ProfilingOps : Ops
             part is not ("blk" or "weight") && !int.TryParse(part, out _)));
     }
 
-    private readonly record struct LoadedWeight(OperationProfile Operation, int IntegerRows);
+    private readonly record struct LoadedWeight(OperationProfile Operation, int IntegerRows, int BFloat16Rows);
 }

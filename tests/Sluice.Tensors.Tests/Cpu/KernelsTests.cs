@@ -120,6 +120,58 @@ public unsafe class KernelsTests
 
     [Theory]
     [MemberData(nameof(AllKernels))]
+    public void Bfloat16s_stay_within_their_memory(string name)
+    {
+        Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");
+        Random random = new(5);
+        using WorkerPool pool = new(1);
+        int* rows = stackalloc int[Kernels.MaxTokens];
+        int* tiles = stackalloc int[2];
+        for (int t = 0; t < Kernels.MaxTokens; t++)
+            rows[t] = t;
+        foreach (int columns in (int[])[1, 2, 3, 4, 17, 70])
+        {
+            WeightData data = RandomWeights.Data(WeightFormats.Get("BF16"), columns, 2 * Panels.Height, random);
+            using PackedBFloat16s panels = Assert.IsType<PackedBFloat16s>(Panels.Load(data, pool));
+            int pairs = Bfloat16Pairs.Count(columns), bytes = (int)panels.PanelBytes;
+            Assert.Equal(pairs * Bfloat16Pairs.VectorBytes, bytes);
+            for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+            {
+                using GuardedTensors memory = new();
+                uint* paired = (uint*)memory.Allocate(pairs * tokens * sizeof(uint));
+                float* rounded = (float*)memory.Allocate(columns * tokens * sizeof(float));
+                (tiles[0], tiles[1]) = (0, tokens);
+                Tensor input = new(RandomFloats(memory, columns * tokens, random), tokens, columns, columns);
+                new Activations { Input = input, Block = columns, Rows = rows, Tiles = tiles, TileCount = 1, Pairs = paired }.Arrange(0, []);
+                new Activations { Input = input, Block = columns, Rows = rows, Tiles = tiles, TileCount = 1, Rounded = rounded }.Arrange(0, []);
+                float* values = (float*)memory.Allocate(columns * Panels.Height * sizeof(float));
+                byte* packed = Copy(memory, panels.Values(0), 2 * bytes);
+                float* second = RandomFloats(memory, WorkerScratch.SumBytes / sizeof(float) + tokens * Panels.Height, random);
+                float* sums = (float*)Copy(memory, (byte*)second, WorkerScratch.SumBytes + tokens * Panels.Height * sizeof(float));
+                for (int panel = 0; panel < 2; panel++)
+                {
+                    float* expected = second + panel * WorkerScratch.SumBytes / sizeof(float);
+                    float* actual = (float*)Copy(memory, (byte*)expected, tokens * Panels.Height * sizeof(float));
+                    byte* one = Copy(memory, panels.Values(panel), bytes);
+                    if (kernels.HasBFloat16)
+                        kernels.BFloat16s(tokens, one, paired, actual, pairs);
+                    else if (!kernels.PackedFloats(TensorType.BF16, tokens, one, rounded, actual, columns))
+                        kernels.Floats(tokens, panels.Unpack(panel, 0, columns, values), rounded, actual, columns);
+                    scalar.Floats(tokens, panels.Unpack(panel, 0, columns, values), rounded, expected, columns);
+                    AssertSame(expected, actual, tokens * Panels.Height);
+                }
+                if (!kernels.HasBFloat16)
+                    continue;
+                kernels.BFloat16Pair(tokens, packed, bytes, paired, sums, pairs);
+                AssertSame(second, sums, tokens * Panels.Height);
+                AssertSame(
+                    second + WorkerScratch.SumBytes / sizeof(float), sums + WorkerScratch.SumBytes / sizeof(float), tokens * Panels.Height);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(AllKernels))]
     public void Packed_formats_stay_within_their_memory(string name)
     {
         Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");

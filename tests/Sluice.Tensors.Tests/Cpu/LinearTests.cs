@@ -79,7 +79,7 @@ public class LinearTests
         using ScalarOps scalar = new();
         (string Gate, string Up, int Width)[] cases =
         [
-            ("Q4_K", "Q4_K", 64), ("Q8_0", "Q8_0", 48), ("Q6_K", "Q4_K", 32), ("Q4_0", "Q4_0", 24), ("BF16", "BF16", 32), ("F32", "F32", 16),
+            ("Q4_K", "Q4_K", 64), ("Q8_0", "Q8_0", 48), ("Q6_K", "Q4_K", 32), ("Q4_0", "Q4_0", 24), ("BF16", "BF16", 32), ("F32", "F32", 16), ("BF16", "F32", 16),
             ("IQ2_XXS", "IQ2_XXS", 32), ("Q5_K", "", 32), ("F16", "", 20),
         ];
         foreach ((string gate, string up, int width) in cases)
@@ -122,10 +122,10 @@ public class LinearTests
         using ScalarOps scalar = new();
         float[] extremes =
         [
-            0, -0f, float.Epsilon, -float.Epsilon, 1.17549435e-38f, 1.4e-36f, 1.5e-36f, 3e38f, -3.4e38f, float.MaxValue,
+            0, -0f, float.Epsilon, -float.Epsilon, 1.17549435e-38f, 1.387e-17f, 1.4e-17f, -1.38505e-17f, 1.4e-36f, 1.5e-36f, 3e38f, -3.4e38f, float.MaxValue,
             float.PositiveInfinity, float.NegativeInfinity, float.NaN, 127, 126.5f, 0.5f, 1.5f, -2.5f,
         ];
-        foreach (string name in (string[])["Q8_0", "Q4_0", "Q4_K", "Q2_K", "Q6_K", "F16", "F32"])
+        foreach (string name in (string[])["Q8_0", "Q4_0", "Q4_K", "Q2_K", "Q6_K", "F16", "BF16", "F32"])
         {
             WeightData data = RandomWeights.Data(WeightFormats.Get(name), 512, 19, random);
             Weight weight = ops.LoadWeight(data), reference = scalar.LoadWeight(data);
@@ -137,6 +137,96 @@ public class LinearTests
                     x[row][i] = i % 3 == 0 ? extremes[row % extremes.Length] : random.NextSingle() - 0.5f;
             }
             AssertSame(scalar.Linear(x, reference), ops.Linear(x, weight), name);
+        }
+    }
+
+    // Products just above 2^-112, whose differences reach down to 2^-126: the bfloat16 instruction would flush what is smaller.
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(AllKernels))]
+    public void Least_products_of_bfloat16_are_summed_exactly(string instructions)
+    {
+        const int Columns = 17, Outputs = 19;
+        Random random = new(7);
+        using CpuOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        float[] values = new float[Outputs * Columns];
+        foreach (ref float value in values.AsSpan())
+            value = TinyFloat(random);
+        WeightFormat format = WeightFormats.Get("BF16");
+        byte[] bytes = new byte[format.Bytes(values.Length)];
+        format.Quantize(values, bytes);
+        WeightData data = WeightData.FromBytes("tiny", format, Columns, Outputs, 1, bytes);
+        Tensor x = scalar.Allocate(40, Columns);
+        for (int row = 0; row < x.Rows; row++)
+        {
+            foreach (ref float value in x[row])
+                value = TinyFloat(random);
+        }
+        Tensor expected = scalar.Linear(x, scalar.LoadWeight(data));
+        Weight weight = ops.LoadWeight(data);
+        foreach (int tokens in (int[])[1, 9, 40])
+            AssertSame(expected, ops.Linear(Rows(x, tokens), weight), $"{tokens} tokens");
+        float least = float.MaxValue;
+        for (int row = 0; row < x.Rows; row++)
+        {
+            foreach (float sum in expected[row])
+                least = sum == 0 ? least : Math.Min(least, Math.Abs(sum));
+        }
+        Assert.InRange(least, 1.1754944e-38f /* 2^-126 */, 2e-34f);
+
+        // From 2^-66 to 2^-54, of either sign: those below 2^-56 count as zero, else the least products would be subnormal.
+        static float TinyFloat(Random random) =>
+            MathF.ScaleB(1 + random.NextSingle(), random.Next(-66, -54)) * (random.Next(2) == 0 ? 1 : -1);
+    }
+
+    /// <summary>More columns than one stretch, more tokens than one segment, an odd number of panels, beside another format and alone.</summary>
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(AllKernels))]
+    public void Bfloat16s_of_many_columns_and_tokens(string instructions)
+    {
+        const int Columns = 1029;
+        Random random = new(9);
+        using CpuOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        WeightData pairs = RandomWeights.Data(WeightFormats.Get("BF16"), Columns, 37, random);
+        WeightData floats = RandomWeights.Data(WeightFormats.Get("F16"), Columns, 20, random);
+        Tensor x = RandomTensor(scalar, 530, Columns, random);
+        foreach (WeightData[] parts in (WeightData[][])[[pairs], [pairs, pairs], [floats, pairs]])
+        {
+            Tensor expected = scalar.Linear(x, scalar.LoadWeight(parts));
+            Weight weight = ops.LoadWeight(parts);
+            foreach (int tokens in (int[])[1, 9, 65, 530])
+                AssertSame(expected, ops.Linear(Rows(x, tokens), weight), $"{tokens} tokens of {weight.Name}");
+        }
+    }
+
+    /// <summary>The definition itself: worked out by hand.</summary>
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(AllKernels))]
+    public void Pairs_of_bfloat16_add_the_odd_column_first(string instructions)
+    {
+        using CpuOps ops = Create(instructions);
+        using ScalarOps scalar = new();
+        // 2^24 swallows a 1 that is added to it. A third column has no partner; 1 + 2^-8 rounds to 1, the even one of two neighbours,
+        // and 1 + 3 * 2^-8 to 1 + 2^-6.
+        (float[] Row, float Expected)[] cases =
+        [
+            ([0, 16777216, -16777216, 1], 0), ([0, 16777216, 1, -16777216], 1), ([16777216, 0, -16777216, 1, 3], 3),
+            ([0, 0, 1.00390625f], 1), ([1.01171875f], 1.015625f),
+        ];
+        foreach ((float[] row, float expected) in cases)
+        {
+            WeightFormat format = WeightFormats.Get("BF16");
+            byte[] bytes = new byte[format.Bytes(row.Length)];
+            format.Quantize(Array.ConvertAll(row, _ => 1f), bytes);
+            WeightData data = WeightData.FromBytes("ones", format, row.Length, 1, 1, bytes);
+            Tensor x = scalar.Allocate(1, row.Length);
+            row.CopyTo(x[0]);
+            Assert.Equal(expected, scalar.Linear(x, scalar.LoadWeight(data))[0][0]);
+            Assert.Equal(expected, ops.Linear(x, ops.LoadWeight(data))[0][0]);
         }
     }
 

@@ -12,8 +12,8 @@ public class PeakTests
         Assert.True(kernels.FloatPeak(1) >= 10);
         Assert.Equal(4 * kernels.FloatPeak(1), kernels.IntegerPeak(1)); // four bytes to a float's lane
         Assert.Equal(1000 * kernels.IntegerPeak(1), kernels.IntegerPeak(1000));
-        if (PeakLoop.HasBfloat16)
-            Assert.Equal(2 * PeakLoop.Floats.Run(1), PeakLoop.Bfloat16s.Run(1));
+        if (kernels.HasBFloat16)
+            Assert.Equal(2 * kernels.FloatPeak(1), kernels.BFloat16Peak(1));
     }
 
     [Theory]
@@ -25,6 +25,16 @@ public class PeakTests
     {
         MachineLimits limits = new(2, "any", new Rate(60, 100), new Rate(50, 100), new Rate(50, 100), null);
         Assert.Equal((seconds, bound), limits.LeastTime(bytes, int8, float32));
+    }
+
+    [Fact]
+    public void Products_of_bfloat16_are_measured_by_their_own_peak_where_there_is_one()
+    {
+        MachineLimits without = new(2, "any", new Rate(60, 100), new Rate(50, 100), new Rate(50, 100), null);
+        MachineLimits with = without with { BFloat16 = new Rate(100, 200) };
+        Assert.Equal((11, Bound.BFloat16), with.LeastTime(0, 100, 400, 1200));
+        Assert.Equal((17, Bound.Float32), without.LeastTime(0, 100, 400, 1200));
+        Assert.Equal((12, Bound.Memory), with.LeastTime(1200, 100, 400, 1200));
     }
 
     [Theory]

@@ -9,7 +9,7 @@ namespace Sluice.Tensors.Cpu;
 /// Writes the kernels that <see cref="Kernels"/> describes, for one number of tokens, in AVX-512. A register holds 16 rows; the
 /// activations are memory operands, broadcast to all of them.
 /// </summary>
-internal sealed class KernelAssembler(int tokens)
+internal sealed partial class KernelAssembler(int tokens)
 {
     private const int Vector = 64, Dword = 4;
 
@@ -374,10 +374,6 @@ internal sealed class KernelAssembler(int tokens)
         {
             case TensorType.F16:
                 c.vcvtph2ps(result, __ymmword_ptr[values]);
-                return Vector / 2;
-            case TensorType.BF16:
-                c.vpmovzxwd(result, __ymmword_ptr[values]);
-                c.vpslld(result, result, 16);
                 return Vector / 2;
             default:
                 c.vmovups(result, __zmmword_ptr[values]);

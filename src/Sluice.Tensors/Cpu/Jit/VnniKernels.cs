@@ -4,9 +4,10 @@ using Sluice.Tensors.Formats;
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// Kernels for AVX-512 with VNNI, which .NET has no intrinsics for: each is assembled at run time when it is first needed.
+/// Kernels for AVX-512 with VNNI, and BF16 where the processor has it, which .NET has no intrinsics for: each is assembled at run
+/// time when it is first needed.
 /// </summary>
-internal sealed unsafe class VnniKernels : Kernels
+internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 {
     // Entry points, 0 where not yet assembled. A process has one set, whatever the number of CpuOps.
     private static readonly nint[] IntegerKernels = new nint[8 * MaxTokens]; // by kind, then tokens
@@ -14,6 +15,8 @@ internal sealed unsafe class VnniKernels : Kernels
     private static readonly nint[] PackedKernels = new nint[64 * MaxTokens]; // by type, then tokens
     private static readonly nint[] FloatKernels = new nint[MaxTokens];
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
+    private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
+    private static readonly nint[] BFloat16PairKernels = new nint[MaxTokens];
     private static readonly Lock Assembling = new();
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
@@ -27,9 +30,15 @@ internal sealed unsafe class VnniKernels : Kernels
     public static void WarmUp() => ThreadPool.UnsafeQueueUserWorkItem(
         static _ => AssembleIntegers(ref IntegerKernels[MaxTokens - 1], MaxTokens, new IntegerKind(0, 1, false, false)), null);
 
-    public override string Name => "vnni";
+    /// <summary>Whether this processor has AVX-512 BF16 too: CPUID leaf 7.1, EAX bit 5.</summary>
+    public static bool IsBFloat16Supported { get; } =
+        IsSupported && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
+
+    public override string Name => hasBFloat16 ? "vnni+bf16" : "vnni";
 
     public override bool HasPairs => true;
+
+    public override bool HasBFloat16 => hasBFloat16;
 
     public override void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
@@ -86,9 +95,28 @@ internal sealed unsafe class VnniKernels : Kernels
         return true;
     }
 
+    public override void BFloat16s(int tokens, byte* values, uint* activations, float* sums, nint pairs)
+    {
+        ref nint kernel = ref BFloat16Kernels[tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            Assemble(ref kernel, tokens, static assembler => assembler.BFloat16s());
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, uint*, float*, nint, void>)kernel)(values, activations, sums, pairs);
+    }
+
+    public override void BFloat16Pair(int tokens, byte* values, nint distance, uint* activations, float* sums, nint pairs)
+    {
+        ref nint kernel = ref BFloat16PairKernels[tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            Assemble(ref kernel, tokens, static assembler => assembler.BFloat16Pair());
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, uint*, float*, nint, nint, void>)kernel)(
+            values, activations, sums, pairs, distance);
+    }
+
     public override long IntegerPeak(int rounds) => PeakLoop.Integers.Run(rounds);
 
     public override long FloatPeak(int rounds) => PeakLoop.Floats.Run(rounds);
+
+    public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
     private static int Index(in IntegerKind kind) => (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
 
@@ -103,7 +131,13 @@ internal sealed unsafe class VnniKernels : Kernels
         Assemble(ref kernel, tokens, assembler => assembler.Packed(panels.Kind, panels.Layout, panels.Levels));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
-        Assemble(ref kernel, tokens, assembler => assembler.Floats(type));
+        Assemble(ref kernel, tokens, assembler =>
+        {
+            if (type == TensorType.BF16)
+                assembler.WidenedBFloat16s();
+            else
+                assembler.Floats(type);
+        });
 
     private static void Assemble(ref nint kernel, int tokens, Action<KernelAssembler> write)
     {

@@ -19,7 +19,9 @@ namespace Sluice.Tensors.Cpu;
 /// group = (start + codes * activations - Magic) * scale, fused over the parts, then minimum * sum of each part, fused
 /// sums  = fma(group, scale of the activations, sums)
 /// </code>
-/// For floats: values [columns, 16 rows], activations [columns, T], sums = fma(value, activation, sums) column by column.
+/// For floats: values [columns, 16 rows], activations [columns, T], sums = fma(value, activation, sums) column by column. With
+/// BF16 weights activations are rounded to bfloat16, and of two neighbouring columns the odd one comes before the even one, in values and
+/// activations alike: the order of the bfloat16 dot product instruction, whose kernels take both as pairs (<see cref="Bfloat16Pairs"/>).
 /// </remarks>
 internal abstract unsafe class Kernels
 {
@@ -55,6 +57,20 @@ internal abstract unsafe class Kernels
     public virtual bool PackedFloats(
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
+    /// <summary>Whether there are kernels for pairs of bfloat16, of one panel and of two; else BF16 weights are unpacked to floats.</summary>
+    public virtual bool HasBFloat16 => false;
+
+    /// <summary>Multiplies pairs of bfloat16: values [pairs, 16 rows, 2], activations [pairs, T, 2].</summary>
+    public virtual void BFloat16s(int tokens, byte* values, uint* activations, float* sums, nint pairs) =>
+        throw new NotSupportedException();
+
+    /// <summary>
+    /// The same for two panels, the second's values <paramref name="distance"/> bytes behind, its sums in the second place of
+    /// a <see cref="WorkerScratch"/>.
+    /// </summary>
+    public virtual void BFloat16Pair(int tokens, byte* values, nint distance, uint* activations, float* sums, nint pairs) =>
+        throw new NotSupportedException();
+
     /// <summary>Multiplies floats.</summary>
     public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);
 
@@ -78,6 +94,9 @@ internal abstract unsafe class Kernels
     /// <summary>The same for floats.</summary>
     public abstract long FloatPeak(int rounds);
 
+    /// <summary>The same for bfloat16, if <see cref="HasBFloat16"/>.</summary>
+    public virtual long BFloat16Peak(int rounds) => throw new NotSupportedException();
+
     /// <summary>The fastest for this processor; the environment variable SLUICE_ISA can ask for a lesser one.</summary>
     /// <exception cref="NotSupportedException">SLUICE_ISA is unknown, or the processor does not have it.</exception>
     public static Kernels Best() => Best(Environment.GetEnvironmentVariable("SLUICE_ISA"));
@@ -93,7 +112,11 @@ internal abstract unsafe class Kernels
     public static IEnumerable<Kernels> All()
     {
         if (VnniKernels.IsSupported)
-            yield return new VnniKernels();
+        {
+            if (VnniKernels.IsBFloat16Supported)
+                yield return new VnniKernels(hasBFloat16: true);
+            yield return new VnniKernels(hasBFloat16: false);
+        }
         if (Avx512BW.IsSupported)
             yield return new LaneKernels<Avx512Lanes, Vector512<int>, Vector512<float>>("avx512");
         if (AvxVnni.IsSupported && Fma.IsSupported)

@@ -8,7 +8,7 @@ namespace Sluice.Tensors.Cpu;
 /// <param name="ReadBytes">Bytes read from memory in a second.</param>
 /// <param name="Int8">Products of bytes, each with its addition, in a second, by that instruction set.</param>
 /// <param name="Float32">The same of single precision.</param>
-/// <param name="BFloat16">The same of bfloat16, where the processor has such instructions (AVX-512 BF16); no kernel needs them.</param>
+/// <param name="BFloat16">The same of bfloat16, where the kernels have such instructions; else BF16 weights are multiplied as singles.</param>
 public sealed record MachineLimits(int Threads, string InstructionSet, Rate ReadBytes, Rate Int8, Rate Float32, Rate? BFloat16)
 {
     private const double Seconds = 0.4; // of a measurement: enough that some stretch of it is not disturbed
@@ -26,20 +26,24 @@ public sealed record MachineLimits(int Threads, string InstructionSet, Rate Read
         using WorkerPool one = new(1), all = new(threads);
         return new MachineLimits(
             all.Threads, kernels.Name, Bandwidth(one, all), Peak(kernels.IntegerPeak, one, all), Peak(kernels.FloatPeak, one, all),
-            PeakLoop.HasBfloat16 ? Peak(PeakLoop.Bfloat16s.Run, one, all) : null);
+            kernels.HasBFloat16 ? Peak(kernels.BFloat16Peak, one, all) : null);
     }
 
     /// <summary>The seconds that an operation takes at least.</summary>
     /// <param name="bytes">What it must read and write once.</param>
     /// <param name="int8">Its products of bytes.</param>
     /// <param name="float32">Its products in single precision.</param>
-    /// <returns>The time, and what it is spent on.</returns>
-    public (double Seconds, Bound Bound) LeastTime(double bytes, double int8, double float32)
+    /// <param name="bfloat16">Its products of bfloat16.</param>
+    /// <returns>The time, and what most of it is spent on.</returns>
+    public (double Seconds, Bound Bound) LeastTime(double bytes, double int8, double float32, double bfloat16 = 0)
     {
-        double memory = bytes / ReadBytes.AllThreads, integers = int8 / Int8.AllThreads, floats = float32 / Float32.AllThreads;
-        return memory >= integers + floats
-            ? (memory, Bound.Memory)
-            : (integers + floats, integers >= floats ? Bound.Int8 : Bound.Float32);
+        double memory = bytes / ReadBytes.AllThreads, integers = int8 / Int8.AllThreads;
+        double pairs = BFloat16 is { } rate ? bfloat16 / rate.AllThreads : 0;
+        double floats = (BFloat16 is null ? float32 + bfloat16 : float32) / Float32.AllThreads;
+        double arithmetic = integers + pairs + floats;
+        if (memory >= arithmetic)
+            return (memory, Bound.Memory);
+        return (arithmetic, integers >= Math.Max(pairs, floats) ? Bound.Int8 : pairs > floats ? Bound.BFloat16 : Bound.Float32);
     }
 
     private bool IsShort(Rate rate) => rate.AllThreads < 0.75 * Threads * rate.OneThread;
@@ -94,4 +98,7 @@ public enum Bound
 
     /// <summary>Products in single precision.</summary>
     Float32,
+
+    /// <summary>Products of bfloat16.</summary>
+    BFloat16,
 }

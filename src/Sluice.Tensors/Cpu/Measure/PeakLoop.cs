@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -58,10 +57,6 @@ internal sealed unsafe class PeakLoop
 
     /// <summary>Pairs of bfloat16 (AVX-512 BF16).</summary>
     public static PeakLoop Bfloat16s => LazyBfloat16s.Value;
-
-    /// <summary>Whether <see cref="Bfloat16s"/> can run: CPUID leaf 7.1, EAX bit 5, where code can be assembled at all.</summary>
-    public static bool HasBfloat16 { get; } =
-        VnniKernels.IsSupported && X86Base.CpuId(7, 0).Eax >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
 
     /// <summary>An operand, zero.</summary>
     public static AssemblerRegisterZMM X => zmm28;

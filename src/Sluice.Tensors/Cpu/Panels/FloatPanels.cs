@@ -1,11 +1,10 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Sluice.Tensors.Formats;
 using Sluice.Tensors.Memory;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>Panels of F32, F16 and BF16: the same numbers as [columns, 16 rows].</summary>
+/// <summary>Panels of F32 and F16: the same numbers as [columns, 16 rows].</summary>
 internal sealed unsafe class PackedFloats : FloatPanels
 {
     private readonly TensorType type;
@@ -40,23 +39,10 @@ internal sealed unsafe class PackedFloats : FloatPanels
         byte* packed = Values(panel, column);
         if (type == TensorType.F32)
             return (float*)packed;
-        short* from = (short*)packed;
-        bool isHalf = type == TensorType.F16;
+        ushort* from = (ushort*)packed;
         for (int i = 0; i < columns; i++, from += Height)
-        {
-            if (isHalf)
-                HalfBits.ToSingles((ushort*)from, values + i * Height);
-            else
-                Bfloat16sToSingles((ushort*)from, values + i * Height);
-        }
+            HalfBits.ToSingles(from, values + i * Height);
         return values;
-    }
-
-    private static void Bfloat16sToSingles(ushort* from, float* to)
-    {
-        (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(from));
-        (low << 16).AsSingle().Store(to);
-        (high << 16).AsSingle().Store(to + 8);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -48,9 +48,12 @@ internal abstract class Panels : IDisposable
                 ? new PackedIntegers(data, format, layout, pool)
                 : new StoredIntegers(data, format);
         }
-        return data.Format.Type is TensorType.F32 or TensorType.F16 or TensorType.BF16
-            ? new PackedFloats(data, pool)
-            : new StoredFloats(data);
+        return data.Format.Type switch
+        {
+            TensorType.BF16 => new PackedBFloat16s(data, pool),
+            TensorType.F32 or TensorType.F16 => new PackedFloats(data, pool),
+            _ => new StoredFloats(data),
+        };
     }
 
     public virtual void Dispose()
@@ -104,7 +107,7 @@ internal readonly record struct IntegerKind(int Offset, int Parts, bool HasMin, 
 /// <summary>Panels of plain floats.</summary>
 internal abstract unsafe class FloatPanels(WeightData data) : Panels(data)
 {
-    /// <summary>Unpacks columns of a panel to [columns, 16 rows].</summary>
+    /// <summary>Unpacks columns of a panel to [columns, 16 rows], in the order in which their products are summed.</summary>
     /// <returns>Where the values are: in <paramref name="values"/>, or in place.</returns>
     public abstract float* Unpack(int panel, int column, int columns, float* values);
 }
