@@ -8,7 +8,23 @@ namespace Sluice.Tensors.Cpu;
 /// </summary>
 internal static unsafe class Halves
 {
-    public static void ReadF16(ushort* from, float* to, int count) => Traverse.Run(new FromF16(from, to), count);
+    /// <summary>Half precision to float32, and memory that is needed next into the cache if it is given.</summary>
+    public static void ReadF16(ushort* from, float* to, int count, byte* upcoming = null)
+    {
+        if (HalfKernel.IsSupported && count >= HalfKernel.Unit)
+        {
+            int units = count / HalfKernel.Unit, done = units * HalfKernel.Unit;
+            HalfKernel.Run(from, to, upcoming is null ? (byte*)from : upcoming, units);
+            from += done;
+            to += done;
+            count -= done;
+        }
+        else
+        {
+            CacheLines.Fetch(upcoming, count * sizeof(ushort));
+        }
+        Traverse.Run(new FromF16(from, to), count);
+    }
 
     public static void WriteF16(float* from, ushort* to, int count) => Traverse.Run(new ToF16(from, to), count);
 

@@ -31,14 +31,16 @@ public sealed unsafe class BF16Kv : KvFormat
             Halves.WriteBF16(values, (ushort*)tile + (slot * row.Length), row.Length);
     }
 
-    internal override float* ReadKeys(byte* tile, int dimension, float* buffer)
+    internal override float* ReadKeys(byte* tile, int dimension, float* buffer, byte* upcoming = null)
     {
+        CacheLines.Fetch(upcoming, TileBytes(dimension));
         Halves.ReadBF16((ushort*)tile, buffer, dimension * BlockSize);
         return buffer;
     }
 
-    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer)
+    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer, byte* upcoming = null)
     {
+        CacheLines.Fetch(upcoming, TileBytes(dimension));
         Halves.ReadBF16((ushort*)tile, buffer, dimension * slots);
         return buffer;
     }

@@ -140,10 +140,13 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         int last = Math.Min(tile.Range.End, (part + 1) * PartTiles);
         for (int t = tile.Range.Next(part * PartTiles); t < last; t = tile.Range.Next(t + 1))
         {
-            float* keys = store.Format.ReadKeys(store.KeyTile(blocks[t], Layer.Index, tile.Head), shape.KeyDimension, keyBuffer);
+            int next = tile.Range.Next(t + 1);
+            byte* nextKeys = next < last ? store.KeyTile(blocks[next], Layer.Index, tile.Head) : null;
+            byte* nextValues = next < last ? store.ValueTile(blocks[next], Layer.Index, tile.Head) : null;
+            float* keys = store.Format.ReadKeys(store.KeyTile(blocks[t], Layer.Index, tile.Head), shape.KeyDimension, keyBuffer, nextKeys);
             int depth = Math.Min(KvFormat.BlockSize, slots - (t * KvFormat.BlockSize));
             float* values = store.Format.ReadValues(
-                store.ValueTile(blocks[t], Layer.Index, tile.Head), shape.ValueDimension, depth, valueBuffer);
+                store.ValueTile(blocks[t], Layer.Index, tile.Head), shape.ValueDimension, depth, valueBuffer, nextValues);
             for (int pair = 0; pair < tile.Pairs; pair += RowProducts.MaxRows)
                 AttendRows(tile, t, pair, queries + pair, keys, values, depth, scores, state);
         }
@@ -156,7 +159,7 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         int rows = Math.Min(RowProducts.MaxRows, tile.Pairs - first), block = RowProducts.BlockRows(rows);
         uint* visible = stackalloc uint[RowProducts.MaxRows];
         uint any = uint.MaxValue;
-        new Span<uint>(visible, rows).Fill(any);
+        new Span<uint>(visible, RowProducts.MaxRows).Fill(any);
         if (!tile.Range.IsWhole(t))
         {
             any = 0;
@@ -170,13 +173,9 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         float* factors = stackalloc float[RowProducts.MaxRows];
         float** weights = stackalloc float*[RowProducts.MaxRows];
         for (int i = 0; i < block; i++)
-        {
             weights[i] = scores + (i * KvFormat.BlockSize);
-            // What is left of a block computes nothing that is used.
-            if (i >= rows)
-                new Span<float>(weights[i], KvFormat.BlockSize).Clear();
-            factors[i] = i < rows ? state.Add(first + i, weights[i], visible[i], Spec) : 1;
-        }
+        // The rows that fill up the block repeat its last query, and nothing reads their state.
+        state.Add(first, block, scores, visible, Spec, factors);
         float* sums = state.Values + ((long)first * Shape.ValueDimension);
         RowProducts.Multiply(block, weights, depth, values, Shape.ValueDimension, sums, factors);
     }
