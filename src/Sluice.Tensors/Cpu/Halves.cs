@@ -8,20 +8,15 @@ namespace Sluice.Tensors.Cpu;
 /// </summary>
 internal static unsafe class Halves
 {
-    /// <summary>Half precision to float32, and memory that is needed next into the cache if it is given.</summary>
-    public static void ReadF16(ushort* from, float* to, int count, byte* upcoming = null)
+    public static void ReadF16(ushort* from, float* to, int count)
     {
         if (HalfKernel.IsSupported && count >= HalfKernel.Unit)
         {
             int units = count / HalfKernel.Unit, done = units * HalfKernel.Unit;
-            HalfKernel.Run(from, to, upcoming is null ? (byte*)from : upcoming, units);
+            HalfKernel.Run(from, to, units);
             from += done;
             to += done;
             count -= done;
-        }
-        else
-        {
-            CacheLines.Fetch(upcoming, count * sizeof(ushort));
         }
         Traverse.Run(new FromF16(from, to), count);
     }

@@ -31,16 +31,14 @@ public sealed unsafe class BF16Kv : KvFormat
             Halves.WriteBF16(values, (ushort*)tile + (slot * row.Length), row.Length);
     }
 
-    internal override float* ReadKeys(byte* tile, int dimension, float* buffer, byte* upcoming = null)
+    internal override float* ReadKeys(byte* tile, int dimension, float* buffer)
     {
-        CacheLines.Fetch(upcoming, TileBytes(dimension));
         Halves.ReadBF16((ushort*)tile, buffer, dimension * BlockSize);
         return buffer;
     }
 
-    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer, byte* upcoming = null)
+    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer)
     {
-        CacheLines.Fetch(upcoming, TileBytes(dimension));
         Halves.ReadBF16((ushort*)tile, buffer, dimension * slots);
         return buffer;
     }

@@ -31,15 +31,15 @@ public sealed unsafe class F16Kv : KvFormat
             Halves.WriteF16(values, (ushort*)tile + (slot * row.Length), row.Length);
     }
 
-    internal override float* ReadKeys(byte* tile, int dimension, float* buffer, byte* upcoming = null)
+    internal override float* ReadKeys(byte* tile, int dimension, float* buffer)
     {
-        Halves.ReadF16((ushort*)tile, buffer, dimension * BlockSize, upcoming);
+        Halves.ReadF16((ushort*)tile, buffer, dimension * BlockSize);
         return buffer;
     }
 
-    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer, byte* upcoming = null)
+    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer)
     {
-        Halves.ReadF16((ushort*)tile, buffer, dimension * slots, upcoming);
+        Halves.ReadF16((ushort*)tile, buffer, dimension * slots);
         return buffer;
     }
 }

@@ -1,5 +1,3 @@
-using Sluice.Tensors.Cpu;
-
 namespace Sluice.Tensors.KvFormats;
 
 /// <summary>Rows of float32: exact, and read in place.</summary>
@@ -20,15 +18,7 @@ public sealed unsafe class F32Kv : KvFormat
     internal override void WriteValue(ReadOnlySpan<float> row, byte* tile, int slot) =>
         row.CopyTo(new Span<float>((float*)tile + slot * row.Length, row.Length));
 
-    internal override float* ReadKeys(byte* tile, int dimension, float* buffer, byte* upcoming = null)
-    {
-        CacheLines.Fetch(upcoming, TileBytes(dimension));
-        return (float*)tile;
-    }
+    internal override float* ReadKeys(byte* tile, int dimension, float* buffer) => (float*)tile;
 
-    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer, byte* upcoming = null)
-    {
-        CacheLines.Fetch(upcoming, TileBytes(dimension));
-        return (float*)tile;
-    }
+    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer) => (float*)tile;
 }

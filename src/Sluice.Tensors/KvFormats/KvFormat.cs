@@ -27,24 +27,12 @@ public abstract unsafe class KvFormat
     internal abstract void WriteValue(ReadOnlySpan<float> row, byte* tile, int slot);
 
     /// <summary>Unpacks a key tile to [dimension][BlockSize].</summary>
-    /// <param name="tile">The tile.</param>
-    /// <param name="dimension">Values of a row.</param>
-    /// <param name="buffer">Where to.</param>
-    /// <param name="upcoming">
-    /// The tile that will be read after it, or null: it is fetched meanwhile. Tiles of a head lie far apart, so that the
-    /// processor does not foresee it by itself.
-    /// </param>
     /// <returns><paramref name="buffer"/>, or the tile itself where it needs no unpacking.</returns>
-    internal abstract float* ReadKeys(byte* tile, int dimension, float* buffer, byte* upcoming = null);
+    internal abstract float* ReadKeys(byte* tile, int dimension, float* buffer);
 
-    /// <summary>Unpacks the first rows of a value tile to [slot][dimension].</summary>
-    /// <param name="tile">The tile.</param>
-    /// <param name="dimension">Values of a row.</param>
-    /// <param name="slots">Rows.</param>
-    /// <param name="buffer">Where to.</param>
-    /// <param name="upcoming">The tile that will be read after it, or null: it is fetched meanwhile.</param>
+    /// <summary>Unpacks the first <paramref name="slots"/> rows of a value tile to [slot][dimension].</summary>
     /// <returns><paramref name="buffer"/>, or the tile itself where it needs no unpacking.</returns>
-    internal abstract float* ReadValues(byte* tile, int dimension, int slots, float* buffer, byte* upcoming = null);
+    internal abstract float* ReadValues(byte* tile, int dimension, int slots, float* buffer);
 
     /// <summary>Writes the values of a key row to its tile's slot: one column, a value every <see cref="BlockSize"/>.</summary>
     private protected static void ScatterColumn<T>(T* values, int count, T* column)

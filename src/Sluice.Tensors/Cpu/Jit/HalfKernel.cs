@@ -4,8 +4,7 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// Half precision to float32 by the processor's own instruction, 16 values at once, for which .NET has no intrinsic; meanwhile
-/// memory that is needed next is fetched, a cache line with every line read, so that the hints never queue up.
+/// Half precision to float32 by the processor's own instruction, 16 values at once, for which .NET has no intrinsic.
 /// </summary>
 internal static unsafe class HalfKernel
 {
@@ -20,33 +19,28 @@ internal static unsafe class HalfKernel
     /// <summary>Converts units of <see cref="Unit"/> values.</summary>
     /// <param name="from">Halves.</param>
     /// <param name="to">Floats.</param>
-    /// <param name="upcoming">As many bytes from here on are fetched into the cache; an address that cannot be read does no harm.</param>
     /// <param name="units">One or more.</param>
-    public static void Run(ushort* from, float* to, byte* upcoming, nint units) =>
-        ((delegate* unmanaged[SuppressGCTransition]<ushort*, float*, byte*, nint, void>)Code)(from, to, upcoming, units);
+    public static void Run(ushort* from, float* to, nint units) =>
+        ((delegate* unmanaged[SuppressGCTransition]<ushort*, float*, nint, void>)Code)(from, to, units);
 
     private static nint Assemble()
     {
-        AssemblerRegister64 from = rcx, to = rdx, upcoming = r8, units = r9; // as Windows passes them
+        AssemblerRegister64 from = rcx, to = rdx, units = r8; // as Windows passes them
         Assembler c = new(64);
         if (!OperatingSystem.IsWindows())
         {
-            c.mov(units, rcx);
-            c.mov(upcoming, rdx);
+            c.mov(units, rdx);
             c.mov(from, rdi);
             c.mov(to, rsi);
         }
         AssemblerRegisterZMM[] values = [zmm16, zmm17, zmm18, zmm19];
         Label loop = c.CreateLabel();
         c.Label(ref loop);
-        c.prefetcht0(__byte_ptr[upcoming]);
-        c.prefetcht0(__byte_ptr[upcoming + 64]);
         for (int i = 0; i < values.Length; i++)
             c.vcvtph2ps(values[i], __ymmword_ptr[from + (i * 32)]);
         for (int i = 0; i < values.Length; i++)
             c.vmovups(__zmmword_ptr[to + (i * 64)], values[i]);
         c.add(from, Unit * sizeof(ushort));
-        c.add(upcoming, Unit * sizeof(ushort));
         c.add(to, Unit * sizeof(float));
         c.dec(units);
         c.jnz(loop);
