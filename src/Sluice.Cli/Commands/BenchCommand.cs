@@ -26,6 +26,7 @@ internal static class BenchCommand
         Option<string?> type = Parsing.Choice("--type", "The type of made-up weights, as Q8_0, or a mix, as Q4_K_M.", TypeMix.Names, "Q4_K_M");
         Option<int[]> prompts = Parsing.Integers("--prompt-tokens", "Lengths of prompts to read; 0: none.", 0, [512], "-p");
         Option<int[]> generations = Parsing.Integers("--generate-tokens", "Numbers of tokens to write; 0: none.", 0, [128], "-n");
+        Option<int> depth = Parsing.Integer("--depth", "Tokens that are in the cache before each test, not counted in its time.", 0, 0, "-d");
         Option<int> repetitions = Parsing.Integer("--repetitions", "How often each test is run.", 1, 5, "-r");
         Option<string?> save = new("--save") { Description = "Keep the file of a --shape here, as for another engine to run the same one.", HelpName = "PATH" };
         Option<bool> roofline = new("--roofline")
@@ -38,9 +39,10 @@ internal static class BenchCommand
             "sluice bench --model llama.gguf -p 512 -n 128 -t 2",
             "sluice bench --shape llama-3.2-1b --type Q4_K_M -r 3",
             "sluice bench --shape llama-3.2-1b --type Q4_K_M --roofline",
+            "sluice bench --shape llama-3.2-1b -p 0 -n 32 --depth 3584",
             "sluice bench --shape qwen2.5-0.5b --type Q8_0 -p 0 -n 32,128 --json")
         {
-            shape, type, save, prompts, generations, repetitions, roofline, json,
+            shape, type, save, prompts, generations, depth, repetitions, roofline, json,
         };
         model.AddTo(command, isRequired: false, hasContext: false);
         command.Validators.Add(result =>
@@ -75,7 +77,7 @@ internal static class BenchCommand
             using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, parsed.GetValue(save), cancellation);
             string path = made?.Path ?? model.Path(parsed) ?? DefaultModel.Path;
             long start = Stopwatch.GetTimestamp();
-            using Runner runner = KnownTokens.Load(path, options, tests.Max(test => test.Tokens));
+            using Runner runner = KnownTokens.Load(path, options, tests.Max(test => test.Tokens) + parsed.GetValue(depth));
             if (!OperatingSystem.IsWindows())
                 made?.Dispose(); // the map stays, and nothing is left even where this process is killed
             Terminal.Note($"loaded in {Numbers.Figure(Stopwatch.GetElapsedTime(start).TotalSeconds)} s; {Numbers.Bytes(Environment.WorkingSet)} resident");
@@ -83,7 +85,7 @@ internal static class BenchCommand
             List<BenchRow> rows = [];
             string name = chosen is null ? Name(runner.File) : $"{chosen.Name} {parsed.GetValue(type)}";
             foreach ((bool isPrompt, int tokens) in tests)
-                rows.Add(Measure(runner, name, isPrompt, tokens, parsed.GetValue(repetitions), limits, cancellation));
+                rows.Add(Measure(runner, name, isPrompt, tokens, parsed.GetValue(depth), parsed.GetValue(repetitions), limits, cancellation));
             if (parsed.GetValue(json))
                 Json.Write<IReadOnlyList<BenchRow>>(rows);
             else
@@ -94,19 +96,24 @@ internal static class BenchCommand
     }
 
     private static BenchRow Measure(
-        Runner runner, string name, bool isPrompt, int tokens, int repetitions, MachineLimits? limits, CancellationToken cancellation)
+        Runner runner, string name, bool isPrompt, int tokens, int depth, int repetitions, MachineLimits? limits, CancellationToken cancellation)
     {
         ProfilingOps? profile = runner.Ops as ProfilingOps;
-        string test = (isPrompt ? "pp" : "tg") + tokens;
+        string test = (isPrompt ? "pp" : "tg") + tokens + (depth > 0 ? $"@d{depth}" : "");
         double[] samples = Terminal.Progress(test, progress =>
         {
-            Run(runner, isPrompt, isPrompt ? tokens : 1, cancellation); // warms caches and the jit compiler up
-            profile?.Reset();
+            using SequenceCache sequence = runner.Cache.CreateSequence();
+            Run(runner, sequence, true, depth, cancellation);
+            Run(runner, sequence, isPrompt, isPrompt ? tokens : 1, cancellation); // warms caches and the jit compiler up
             double[] speeds = new double[repetitions];
+            profile?.Reset();
             for (int i = 0; i < repetitions; i++)
             {
+                if (!sequence.CanTruncate(depth))
+                    throw new UsageException("--depth needs a model whose cache can be cut back: no recurrent state, and no window that has moved on.");
+                sequence.Truncate(depth);
                 long start = Stopwatch.GetTimestamp();
-                Run(runner, isPrompt, tokens, cancellation);
+                Run(runner, sequence, isPrompt, tokens, cancellation);
                 speeds[i] = tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
                 progress.Report((i + 1f) / repetitions);
             }
@@ -116,14 +123,13 @@ internal static class BenchCommand
         double deviation = samples.Length == 1 ? 0 : Math.Sqrt(samples.Sum(x => (x - mean) * (x - mean)) / (samples.Length - 1));
         return new BenchRow(
             name, runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), runner.File.Tensors.Values.Sum(tensor => tensor.Count),
-            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test, mean, deviation, isPrompt ? null : mean * BytesPerToken(runner, tokens) / 1e9, samples,
+            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test, mean, deviation, isPrompt ? null : mean * BytesPerToken(runner, (2 * depth) + tokens) / 1e9, samples,
             limits is null ? null : Roofline.Of(profile!, limits, samples.Sum(speed => tokens / speed), repetitions));
     }
 
     /// <summary>Reads a prompt in steps of the engine's size, or writes tokens one by one; which tokens makes no difference.</summary>
-    private static void Run(Runner runner, bool isPrompt, int tokens, CancellationToken cancellation)
+    private static void Run(Runner runner, SequenceCache sequence, bool isPrompt, int tokens, CancellationToken cancellation)
     {
-        using SequenceCache sequence = runner.Cache.CreateSequence();
         Batch batch = new();
         int vocabulary = runner.Model.Config.Vocabulary, step = isPrompt ? runner.Options.StepTokens : 1;
         for (int start = 0; start < tokens; start += step)

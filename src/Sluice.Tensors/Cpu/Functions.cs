@@ -136,6 +136,15 @@ internal static unsafe class Functions
             where V : unmanaged => VectorMath.Softplus<S, V>(x);
     }
 
+    /// <summary>exp(x - y).</summary>
+    internal readonly struct ExpOfDifference : IFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public V Apply<S, V>(V x, V y)
+            where S : struct, ISimd<V>
+            where V : unmanaged => VectorMath.Exp<S, V>(S.Subtract(x, y));
+    }
+
     /// <summary>f(x) * y.</summary>
     internal readonly struct Gated<F>(F function) : IFunction
         where F : struct, IFunction

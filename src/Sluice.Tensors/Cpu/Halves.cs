@@ -8,7 +8,18 @@ namespace Sluice.Tensors.Cpu;
 /// </summary>
 internal static unsafe class Halves
 {
-    public static void ReadF16(ushort* from, float* to, int count) => Traverse.Run(new FromF16(from, to), count);
+    public static void ReadF16(ushort* from, float* to, int count)
+    {
+        if (HalfKernel.IsSupported && count >= HalfKernel.Unit)
+        {
+            int units = count / HalfKernel.Unit, done = units * HalfKernel.Unit;
+            HalfKernel.Run(from, to, units);
+            from += done;
+            to += done;
+            count -= done;
+        }
+        Traverse.Run(new FromF16(from, to), count);
+    }
 
     public static void WriteF16(float* from, ushort* to, int count) => Traverse.Run(new ToF16(from, to), count);
 

@@ -34,6 +34,15 @@ public class BenchTests
     }
 
     [Fact]
+    public void Measures_behind_a_context()
+    {
+        string output = SluiceProcess.Run(
+            "bench", "--shape", "stories-15m", "--type", "Q8_0", "-p", "8", "-n", "2", "-r", "2", "--depth", "40", "--json").Succeeded().Output;
+        using JsonDocument json = JsonDocument.Parse(output);
+        Assert.Equal(["pp8@d40", "tg2@d40"], json.RootElement.EnumerateArray().Select(row => row.GetProperty("test").GetString()!));
+    }
+
+    [Fact]
     public void Keeps_made_up_weights_where_it_is_told()
     {
         using TemporaryFolder temporary = new();

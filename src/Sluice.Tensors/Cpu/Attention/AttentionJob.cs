@@ -87,10 +87,11 @@ internal readonly unsafe struct AttentionJob : IParallelJob
     /// <summary>The parts up to the last that a tile sees.</summary>
     public static int PartCount(in TileRange range) => (range.End + PartTiles - 1) / PartTiles;
 
-    /// <summary>Floats of scratch memory for a thread: two states, unpacked keys and values, scores.</summary>
+    /// <summary>Floats of scratch memory for a thread: two states, unpacked keys and values, scores, queries.</summary>
     public static long ScratchFloats(KvShape shape) =>
         (2 * SoftmaxState.Floats(QueryTile.MaxPairs, shape.ValueDimension))
-        + (KvFormat.BlockSize * ((long)shape.KeyDimension + shape.ValueDimension + 8));
+        + (KvFormat.BlockSize * ((long)shape.KeyDimension + shape.ValueDimension + 8))
+        + ((QueryTile.MaxPairs * (long)shape.KeyDimension + 15) / 16 * 16);
 
     public void Run(int start, int end, int worker)
     {
@@ -131,8 +132,14 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         int rows = tile.Rows;
         state.Clear(rows, shape.ValueDimension);
         float** queries = stackalloc float*[rows];
+        float* packed = scores + (RowProducts.MaxRows * KvFormat.BlockSize);
         for (int pair = 0; pair < rows; pair++)
-            queries[pair] = Query(tile, Math.Min(pair, tile.Pairs - 1));
+        {
+            // Side by side: rows of a batch are often a multiple of 4 KiB apart, and so would crowd few sets of the L1 cache.
+            queries[pair] = packed + (pair * shape.KeyDimension);
+            new Span<float>(Query(tile, Math.Min(pair, tile.Pairs - 1)), shape.KeyDimension)
+                .CopyTo(new Span<float>(queries[pair], shape.KeyDimension));
+        }
 
         BatchSequence sequence = Batch.Sequences[tile.Sequence];
         int[] blocks = sequence.BlockTables[store.Group];
@@ -140,23 +147,31 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         int last = Math.Min(tile.Range.End, (part + 1) * PartTiles);
         for (int t = tile.Range.Next(part * PartTiles); t < last; t = tile.Range.Next(t + 1))
         {
+            int next = tile.Range.Next(t + 1);
+            RowProducts.Fetch nextKeys = default, nextValues = default;
+            if (next < last)
+            {
+                nextKeys = new(store.KeyTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(1));
+                nextValues = new(store.ValueTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(1));
+            }
             float* keys = store.Format.ReadKeys(store.KeyTile(blocks[t], Layer.Index, tile.Head), shape.KeyDimension, keyBuffer);
             int depth = Math.Min(KvFormat.BlockSize, slots - (t * KvFormat.BlockSize));
             float* values = store.Format.ReadValues(
                 store.ValueTile(blocks[t], Layer.Index, tile.Head), shape.ValueDimension, depth, valueBuffer);
-            for (int pair = 0; pair < tile.Pairs; pair += RowProducts.MaxRows)
-                AttendRows(tile, t, pair, queries + pair, keys, values, depth, scores, state);
+            for (int pair = 0; pair < tile.Pairs; pair += RowProducts.MaxRows, nextKeys = nextValues = default)
+                AttendRows(tile, t, pair, queries + pair, keys, values, depth, scores, state, nextKeys, nextValues);
         }
     }
 
     /// <summary>A few rows against a tile of keys and values.</summary>
     private void AttendRows(
-        in QueryTile tile, int t, int first, float** queries, float* keys, float* values, int depth, float* scores, in SoftmaxState state)
+        in QueryTile tile, int t, int first, float** queries, float* keys, float* values, int depth, float* scores, in SoftmaxState state,
+        RowProducts.Fetch nextKeys, RowProducts.Fetch nextValues)
     {
         int rows = Math.Min(RowProducts.MaxRows, tile.Pairs - first), block = RowProducts.BlockRows(rows);
         uint* visible = stackalloc uint[RowProducts.MaxRows];
         uint any = uint.MaxValue;
-        new Span<uint>(visible, rows).Fill(any);
+        new Span<uint>(visible, RowProducts.MaxRows).Fill(any);
         if (!tile.Range.IsWhole(t))
         {
             any = 0;
@@ -166,19 +181,15 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         if (any == 0)
             return;
 
-        RowProducts.Multiply(block, queries, Shape.KeyDimension, keys, KvFormat.BlockSize, scores, factors: null);
+        RowProducts.Multiply(block, queries, Shape.KeyDimension, keys, KvFormat.BlockSize, scores, factors: null, nextKeys);
         float* factors = stackalloc float[RowProducts.MaxRows];
         float** weights = stackalloc float*[RowProducts.MaxRows];
         for (int i = 0; i < block; i++)
-        {
             weights[i] = scores + (i * KvFormat.BlockSize);
-            // What is left of a block computes nothing that is used.
-            if (i >= rows)
-                new Span<float>(weights[i], KvFormat.BlockSize).Clear();
-            factors[i] = i < rows ? state.Add(first + i, weights[i], visible[i], Spec) : 1;
-        }
+        // The rows that fill up the block repeat its last query, and nothing reads their state.
+        state.Add(first, block, scores, visible, Spec, factors);
         float* sums = state.Values + ((long)first * Shape.ValueDimension);
-        RowProducts.Multiply(block, weights, depth, values, Shape.ValueDimension, sums, factors);
+        RowProducts.Multiply(block, weights, depth, values, Shape.ValueDimension, sums, factors, nextValues);
     }
 
     private void Finish(in QueryTile tile, in SoftmaxState state)

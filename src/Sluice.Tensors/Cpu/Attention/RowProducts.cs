@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -12,6 +13,20 @@ namespace Sluice.Tensors.Cpu;
 /// </summary>
 internal static unsafe class RowProducts
 {
+    /// <summary>
+    /// Memory to fetch into the cache, a line with each row of b. The tiles of a head lie far apart, so that the processor does
+    /// not foresee them by itself, and hints given all at once would only queue up: those beside the unpacking of a tile left
+    /// decoding waiting for memory while its products left the memory idle.
+    /// </summary>
+    public readonly struct Fetch(byte* from, int step)
+    {
+        /// <summary>Where it begins; null: nowhere.</summary>
+        public readonly byte* From = from;
+
+        /// <summary>Bytes from a hint to the next.</summary>
+        public readonly int Step = step;
+    }
+
     /// <summary>The rows of the largest block: two vectors of sums for each must fit the registers (32, or 16 with AVX2).</summary>
     public static int MaxRows => Vector512.IsHardwareAccelerated || AdvSimd.Arm64.IsSupported ? 8 : 4;
 
@@ -26,33 +41,38 @@ internal static unsafe class RowProducts
     /// <param name="columns">The columns of b and c.</param>
     /// <param name="c">[rows, columns].</param>
     /// <param name="factors">[rows], or null.</param>
-    public static void Multiply(int rows, float** a, int depth, float* b, int columns, float* c, float* factors)
+    /// <param name="fetch">Memory that will be read soon, or none.</param>
+    public static void Multiply(int rows, float** a, int depth, float* b, int columns, float* c, float* factors, Fetch fetch = default)
     {
+        if (fetch.From is null)
+            fetch = new Fetch((byte*)b, 0);
         int column = 0;
         if (Vector512.IsHardwareAccelerated)
-            column = Pairs<Simd512, Vector512<float>>(column, rows, a, depth, b, columns, c, factors);
+            column = Pairs<Simd512, Vector512<float>>(column, rows, a, depth, b, columns, c, factors, ref fetch);
         if (Vector256.IsHardwareAccelerated)
-            column = Pairs<Simd256, Vector256<float>>(column, rows, a, depth, b, columns, c, factors);
+            column = Pairs<Simd256, Vector256<float>>(column, rows, a, depth, b, columns, c, factors, ref fetch);
         if (Vector128.IsHardwareAccelerated)
-            column = Pairs<Simd128, Vector128<float>>(column, rows, a, depth, b, columns, c, factors);
-        column = Pairs<Simd1, float>(column, rows, a, depth, b, columns, c, factors);
+            column = Pairs<Simd128, Vector128<float>>(column, rows, a, depth, b, columns, c, factors, ref fetch);
+        column = Pairs<Simd1, float>(column, rows, a, depth, b, columns, c, factors, ref fetch);
         if (column < columns)
             Last(rows, a, depth, b + column, columns, c + column, factors);
     }
 
     /// <summary>The columns from <paramref name="column"/> on, two vectors at a time.</summary>
-    private static int Pairs<S, V>(int column, int rows, float** a, int depth, float* b, int columns, float* c, float* factors)
+    private static int Pairs<S, V>(
+        int column, int rows, float** a, int depth, float* b, int columns, float* c, float* factors, ref Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
         for (; column <= columns - (2 * S.Width); column += 2 * S.Width)
         {
             if (rows == 8)
-                Block8<S, V>(a, depth, b + column, columns, c + column, columns, factors);
+                Block8<S, V>(a, depth, b + column, columns, c + column, columns, factors, fetch);
             else if (rows == 4)
-                Block4<S, V>(a, depth, b + column, columns, c + column, columns, factors);
+                Block4<S, V>(a, depth, b + column, columns, c + column, columns, factors, fetch);
             else
-                Block1<S, V>(a, depth, b + column, columns, c + column, columns, factors);
+                Block1<S, V>(a, depth, b + column, columns, c + column, columns, factors, fetch);
+            fetch = new Fetch(fetch.From + (depth * fetch.Step), fetch.Step);
         }
         return column;
     }
@@ -70,7 +90,7 @@ internal static unsafe class RowProducts
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block8<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors)
+    private static void Block8<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
@@ -94,8 +114,11 @@ internal static unsafe class RowProducts
             Start<S, V>(c + (6 * cStride), factors[6], out c60, out c61);
             Start<S, V>(c + (7 * cStride), factors[7], out c70, out c71);
         }
-        for (int i = 0; i < depth; i++, b += stride)
+        byte* next = fetch.From;
+        for (int i = 0; i < depth; i++, b += stride, next += fetch.Step)
         {
+            if (Sse.IsSupported)
+                Sse.Prefetch0(next);
             V b0 = S.Load(b), b1 = S.Load(b + S.Width), x;
             x = S.Create(a0[i]);
             c00 = S.MultiplyAdd(x, b0, c00);
@@ -133,7 +156,7 @@ internal static unsafe class RowProducts
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block4<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors)
+    private static void Block4<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
@@ -149,8 +172,11 @@ internal static unsafe class RowProducts
             Start<S, V>(c + (2 * cStride), factors[2], out c20, out c21);
             Start<S, V>(c + (3 * cStride), factors[3], out c30, out c31);
         }
-        for (int i = 0; i < depth; i++, b += stride)
+        byte* next = fetch.From;
+        for (int i = 0; i < depth; i++, b += stride, next += fetch.Step)
         {
+            if (Sse.IsSupported)
+                Sse.Prefetch0(next);
             V b0 = S.Load(b), b1 = S.Load(b + S.Width), x;
             x = S.Create(a0[i]);
             c00 = S.MultiplyAdd(x, b0, c00);
@@ -172,7 +198,7 @@ internal static unsafe class RowProducts
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block1<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors)
+    private static void Block1<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
@@ -182,8 +208,11 @@ internal static unsafe class RowProducts
         {
             Start<S, V>(c, factors[0], out c00, out c01);
         }
-        for (int i = 0; i < depth; i++, b += stride)
+        byte* next = fetch.From;
+        for (int i = 0; i < depth; i++, b += stride, next += fetch.Step)
         {
+            if (Sse.IsSupported)
+                Sse.Prefetch0(next);
             V b0 = S.Load(b), b1 = S.Load(b + S.Width), x;
             x = S.Create(a0[i]);
             c00 = S.MultiplyAdd(x, b0, c00);

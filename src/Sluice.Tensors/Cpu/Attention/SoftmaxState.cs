@@ -35,21 +35,23 @@ internal readonly unsafe struct SoftmaxState
         new Span<float>(Values, rows * dimension).Clear();
     }
 
-    /// <summary>Takes in a row's scores of a tile, which become weights.</summary>
-    /// <param name="row">The row.</param>
-    /// <param name="scores">The products of its query with the keys of the tile's slots.</param>
-    /// <param name="visible">The slots that it sees, from the lowest bit.</param>
+    /// <summary>Takes in some rows' scores of a tile, which become weights.</summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="rows">Rows; up to <see cref="RowProducts.MaxRows"/>.</param>
+    /// <param name="scores">The products of their queries with the keys of the tile's slots [rows, slots].</param>
+    /// <param name="visible">The slots that each row sees, from the lowest bit.</param>
     /// <param name="spec">Scale and soft cap.</param>
-    /// <returns>What to multiply the row's earlier values by.</returns>
-    public float Add(int row, float* scores, uint visible, in AttentionSpec spec)
+    /// <param name="factors">What to multiply each row's earlier values by.</param>
+    public void Add(int first, int rows, float* scores, uint* visible, in AttentionSpec spec, float* factors)
     {
         if (Vector512.IsHardwareAccelerated)
-            return Add<Simd512, Vector512<float>>(row, scores, visible, spec.Scale, spec.SoftCap);
-        if (Vector256.IsHardwareAccelerated)
-            return Add<Simd256, Vector256<float>>(row, scores, visible, spec.Scale, spec.SoftCap);
-        if (Vector128.IsHardwareAccelerated)
-            return Add<Simd128, Vector128<float>>(row, scores, visible, spec.Scale, spec.SoftCap);
-        return Add<Simd1, float>(row, scores, visible, spec.Scale, spec.SoftCap);
+            Add<Simd512, Vector512<float>>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+        else if (Vector256.IsHardwareAccelerated)
+            Add<Simd256, Vector256<float>>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+        else if (Vector128.IsHardwareAccelerated)
+            Add<Simd128, Vector128<float>>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+        else
+            Add<Simd1, float>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
     }
 
     /// <summary>Takes in what another part of the sequence gave for a row. Nothing seen there changes nothing here, to the bit.</summary>
@@ -76,8 +78,58 @@ internal readonly unsafe struct SoftmaxState
 
     private static float Exp(float x) => VectorMath.Exp<Simd1, float>(x);
 
+    // Rows go through each step together, so that their chains of dependent instructions overlap.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private float Add<S, V>(int row, float* scores, uint visible, float scale, float cap)
+    private void Add<S, V>(int first, int rows, float* scores, uint* visible, float scale, float cap, float* factors)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        float* before = largest + first, max = stackalloc float[RowProducts.MaxRows];
+        for (int row = 0; row < rows; row++)
+        {
+            float* own = scores + (row * KvFormat.BlockSize);
+            V top = cap > 0 || visible[row] != uint.MaxValue
+                ? ScaleAndMask<S, V>(own, visible[row], scale, cap)
+                : Scale<S, V>(own, scale);
+            float highest = S.MaxLane(top);
+            max[row] = highest > before[row] ? highest : before[row];
+        }
+        Elementwise.Map(default(Functions.ExpOfDifference), before, max, factors, rows);
+        for (int row = 0; row < rows; row++)
+        {
+            float* own = scores + (row * KvFormat.BlockSize);
+            V sum = S.Create(0), largestScore = S.Create(max[row]);
+            for (int i = 0; i < KvFormat.BlockSize; i += S.Width)
+            {
+                V weight = VectorMath.Exp<S, V>(S.Subtract(S.Load(own + i), largestScore));
+                S.Store(own + i, weight);
+                sum = S.Add(sum, weight);
+            }
+            float* lanes = sums + ((first + row) * Lanes);
+            S.Store(lanes, S.MultiplyAdd(S.Load(lanes), S.Create(factors[row]), sum));
+            before[row] = max[row];
+        }
+    }
+
+    /// <summary>Scales a row's scores.</summary>
+    /// <returns>The largest of each lane.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Scale<S, V>(float* scores, float scale)
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        V top = S.Create(float.MinValue);
+        for (int i = 0; i < KvFormat.BlockSize; i += S.Width)
+        {
+            V score = S.Multiply(S.Load(scores + i), S.Create(scale));
+            S.Store(scores + i, score);
+            top = S.Max(top, score);
+        }
+        return top;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static V ScaleAndMask<S, V>(float* scores, uint visible, float scale, float cap)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
@@ -87,26 +139,11 @@ internal readonly unsafe struct SoftmaxState
             V score = S.Multiply(S.Load(scores + i), S.Create(scale));
             if (cap > 0)
                 score = S.Multiply(VectorMath.Tanh<S, V>(S.Divide(score, S.Create(cap))), S.Create(cap));
-            if (visible != uint.MaxValue)
-            {
-                V seen = S.EqualBits(S.And(S.CreateBits(visible >> i), S.LaneBits), S.LaneBits);
-                score = S.Select(seen, score, S.Create(float.NegativeInfinity));
-            }
+            V seen = S.EqualBits(S.And(S.CreateBits(visible >> i), S.LaneBits), S.LaneBits);
+            score = S.Select(seen, score, S.Create(float.NegativeInfinity));
             S.Store(scores + i, score);
             top = S.Max(top, score);
         }
-        float before = largest[row], max = Math.Max(before, S.MaxLane(top));
-        float factor = max == before ? 1 : Exp(before - max);
-        V sum = S.Create(0);
-        for (int i = 0; i < KvFormat.BlockSize; i += S.Width)
-        {
-            V weight = VectorMath.Exp<S, V>(S.Subtract(S.Load(scores + i), S.Create(max)));
-            S.Store(scores + i, weight);
-            sum = S.Add(sum, weight);
-        }
-        float* lanes = sums + (row * Lanes);
-        S.Store(lanes, S.MultiplyAdd(S.Load(lanes), S.Create(factor), sum));
-        largest[row] = max;
-        return factor;
+        return top;
     }
 }
