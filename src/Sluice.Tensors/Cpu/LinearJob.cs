@@ -144,6 +144,9 @@ internal readonly unsafe struct LinearJob(
                     integers, tokens, integers.Codes(panel), integers.Scales(panel),
                     activations.Quants + (long)first * activations.Columns,
                     activations.NotesOf(part.Kind) + (long)first * groups * integers.Kind.NotesPerGroup, sums, groups),
+                PackedPoints points => kernels.PackedPoints(
+                    points, tokens, points.Units(panel), activations.Quants + (long)first * activations.Columns,
+                    activations.NotesOf(part.Kind) + (long)first * groups * points.Kind.NotesPerGroup, sums, groups),
                 PackedFloats floats => kernels.PackedFloats(
                     floats.Type, tokens, floats.Values(panel), activations.Floats + (long)first * activations.Columns, sums,
                     activations.Columns),

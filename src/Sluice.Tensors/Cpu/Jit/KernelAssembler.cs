@@ -8,7 +8,7 @@ namespace Sluice.Tensors.Cpu;
 /// Writes the kernels that <see cref="Kernels"/> describes, for one number of tokens, in AVX-512. A register holds 16 rows; the
 /// activations are memory operands, broadcast to all of them.
 /// </summary>
-internal sealed class KernelAssembler(int tokens)
+internal sealed partial class KernelAssembler(int tokens)
 {
     private const int Vector = 64, Dword = 4;
 

@@ -25,14 +25,19 @@ internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
     public void LoadHalves(int at, AssemblerRegisterZMM result) => code.vcvtph2ps(result, __ymmword_ptr[scales + at]);
 
     /// <summary>A 32-bit constant for all lanes, as an operand.</summary>
-    public AssemblerMemoryOperand Constant(int value)
+    public AssemblerMemoryOperand Constant(int value) => __dword_bcst[DwordAt(value)];
+
+    /// <summary>A 32-bit constant, as an operand of 4 bytes.</summary>
+    public AssemblerMemoryOperand Single(int value) => __dword_ptr[DwordAt(value)];
+
+    private Label DwordAt(int value)
     {
         if (!dwords.TryGetValue(value, out Label label))
         {
             label = Data(BitConverter.GetBytes(value));
             dwords.Add(value, label);
         }
-        return __dword_bcst[label];
+        return label;
     }
 
     /// <summary>Bytes that lie beside the code.</summary>

@@ -78,6 +78,19 @@ internal sealed unsafe class VnniKernels : Kernels
         ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
     }
 
+    public override bool PackedPoints(
+        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups)
+    {
+        if (!panels.CanLookUp)
+            return false;
+        ref nint kernel = ref PackedKernels[(int)panels.Format.Type * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssemblePoints(ref kernel, tokens, panels);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, void>)kernel)(
+            units, activations, notes, sums, groups);
+        return true;
+    }
+
     public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
     {
         ref nint kernel = ref PackedKernels[(int)type * MaxTokens + tokens - 1];
@@ -102,6 +115,9 @@ internal sealed unsafe class VnniKernels : Kernels
 
     private static void AssemblePacked(ref nint kernel, int tokens, PackedIntegers panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.Packed(panels.Kind, panels.Layout, panels.Levels));
+
+    private static void AssemblePoints(ref nint kernel, int tokens, PackedPoints panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.Points(panels.Kind, panels.Format, panels.Layout));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler => assembler.Floats(type));

@@ -32,6 +32,7 @@ internal sealed unsafe class PackedPoints : IntegerPanels
     {
         this.format = format;
         book = format.Codes;
+        CanLookUp = PointAssembler.Can(format);
         int points = format.PointCount;
         // 0, 1, 2 or 4 bits, so that none straddle bytes: no book has 2048 points.
         highBits = int.Log2(format.Points.Count) - 8;
@@ -53,6 +54,17 @@ internal sealed unsafe class PackedPoints : IntegerPanels
     }
 
     public override long Bytes => buffer.Length;
+
+    public PointFormat Format => format;
+
+    /// <summary>Whether an assembled kernel can look the points up in registers.</summary>
+    public bool CanLookUp { get; }
+
+    /// <summary>Where a unit's numbers are.</summary>
+    public PointLayout Layout => new(highAt, signsAt, scalesAt, unitBytes);
+
+    /// <summary>The units of a panel.</summary>
+    public byte* Units(int panel) => buffer.Pointer + panel * panelBytes;
 
     public override void Dispose() => buffer.Dispose();
 
@@ -272,3 +284,6 @@ internal sealed unsafe class PackedPoints : IntegerPanels
         }
     }
 }
+
+/// <summary>Where a unit of <see cref="PackedPoints"/> has its parts, and its length, in bytes.</summary>
+internal readonly record struct PointLayout(int HighAt, int SignsAt, int ScalesAt, int UnitBytes);
