@@ -258,6 +258,10 @@ internal readonly unsafe struct LinearJob(
                         activations.QuantsAt(first, tokens, column),
                         activations.NotesAt(part.Kind, integers.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
+                    PackedPoints points => kernels.PackedPoints(
+                        points, tokens, points.Units(panel, column), activations.QuantsAt(first, tokens, column),
+                        activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
+                        columns / IntegerPanels.Group),
                     PackedFloats floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
                     PackedBFloat16s pairs => kernels.PackedFloats(

@@ -28,6 +28,12 @@ internal sealed partial class KernelAssembler(int tokens)
 
     private readonly Assembler c = new(64);
 
+    /// <summary>Bytes to leave between the instructions and the constants that follow them.</summary>
+    public int Padding { get; init; }
+
+    /// <summary>Bytes of the constants, once they are written.</summary>
+    public int ConstantBytes { get; private set; }
+
     /// <summary>void (codes, scales, activations, notes, sums, groups).</summary>
     public void Integers(IntegerKind kind)
     {
@@ -298,7 +304,7 @@ internal sealed partial class KernelAssembler(int tokens)
         for (int t = 0; t < tokens; t++)
             c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
         Leave();
-        scaleCode.WriteConstants();
+        ConstantBytes = scaleCode.WriteConstants(Padding);
     }
 
     private static AssemblerRegisterZMM Magic => zmm31;

@@ -25,14 +25,19 @@ internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
     public void LoadHalves(int at, AssemblerRegisterZMM result) => code.vcvtph2ps(result, __ymmword_ptr[scales + at]);
 
     /// <summary>A 32-bit constant for all lanes, as an operand.</summary>
-    public AssemblerMemoryOperand Constant(int value)
+    public AssemblerMemoryOperand Constant(int value) => __dword_bcst[DwordAt(value)];
+
+    /// <summary>A 32-bit constant, as an operand of 4 bytes.</summary>
+    public AssemblerMemoryOperand Single(int value) => __dword_ptr[DwordAt(value)];
+
+    private Label DwordAt(int value)
     {
         if (!dwords.TryGetValue(value, out Label label))
         {
             label = Data(BitConverter.GetBytes(value));
             dwords.Add(value, label);
         }
-        return __dword_bcst[label];
+        return label;
     }
 
     /// <summary>Bytes that lie beside the code.</summary>
@@ -51,14 +56,19 @@ internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
         code.vgatherdps(result.k1, __[r11 + indices * 4]);
     }
 
-    /// <summary>Writes the constants, after the last instruction.</summary>
-    public void WriteConstants()
+    /// <summary>Writes the constants, after the last instruction: the long ones first, so that if they begin aligned all of them are.</summary>
+    /// <param name="padding">Bytes between the instructions and the constants.</param>
+    /// <returns>The constants' bytes.</returns>
+    public int WriteConstants(int padding)
     {
-        foreach ((Label label, byte[] bytes) in constants)
+        if (padding > 0)
+            code.db(new byte[padding]);
+        foreach ((Label label, byte[] bytes) in constants.OrderByDescending(constant => constant.Bytes.Length))
         {
             Label at = label;
             code.Label(ref at);
             code.db(bytes);
         }
+        return constants.Sum(constant => constant.Bytes.Length);
     }
 }

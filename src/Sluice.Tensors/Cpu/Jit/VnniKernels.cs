@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics.X86;
 using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -86,6 +87,19 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
         ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
     }
 
+    public override bool PackedPoints(
+        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups)
+    {
+        if (!panels.CanLookUp)
+            return false;
+        ref nint kernel = ref PackedKernels[(int)panels.Format.Type * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssemblePoints(ref kernel, tokens, panels);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, void>)kernel)(
+            units, activations, notes, sums, groups);
+        return true;
+    }
+
     public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
     {
         ref nint kernel = ref PackedKernels[(int)type * MaxTokens + tokens - 1];
@@ -130,6 +144,9 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static void AssemblePacked(ref nint kernel, int tokens, PackedIntegers panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.Packed(panels.Kind, panels.Layout, panels.Levels));
 
+    private static void AssemblePoints(ref nint kernel, int tokens, PackedPoints panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.Points(panels.Kind, panels.Format, panels.Layout));
+
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>
         {
@@ -145,11 +162,25 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
         {
             if (kernel != 0)
                 return;
-            KernelAssembler assembler = new(tokens);
+            Volatile.Write(ref kernel, ExecutableMemory.Load(Code(tokens, write)));
+        }
+    }
+
+    // Where the instructions end is known only once they are written; a second time puts the constants at a whole cache line from
+    // there, for a load across two lines costs twice.
+    private static ReadOnlySpan<byte> Code(int tokens, Action<KernelAssembler> write)
+    {
+        int padding = 0;
+        while (true)
+        {
+            KernelAssembler assembler = new(tokens) { Padding = padding };
             write(assembler);
             using MemoryStream code = new();
             assembler.Write(code);
-            Volatile.Write(ref kernel, ExecutableMemory.Load(code.GetBuffer().AsSpan(0, (int)code.Length)));
+            int before = (int)code.Length - assembler.ConstantBytes;
+            if (assembler.ConstantBytes == 0 || before % NativeBuffer.Alignment == 0)
+                return code.GetBuffer().AsSpan(0, (int)code.Length);
+            padding = NativeBuffer.Alignment - before % NativeBuffer.Alignment;
         }
     }
 

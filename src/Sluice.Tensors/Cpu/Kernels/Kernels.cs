@@ -53,6 +53,10 @@ internal abstract unsafe class Kernels
     public virtual bool Packed(
         PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups) => false;
 
+    /// <summary>Multiplies integers that are points of a code book, all columns of a panel at once; false where it cannot.</summary>
+    public virtual bool PackedPoints(
+        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups) => false;
+
     /// <summary>Multiplies floats as they are packed, all columns of a panel at once; false where it cannot.</summary>
     public virtual bool PackedFloats(
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;

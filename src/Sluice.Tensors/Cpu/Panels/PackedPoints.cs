@@ -32,6 +32,7 @@ internal sealed unsafe class PackedPoints : IntegerPanels
     {
         this.format = format;
         book = format.Codes;
+        CanLookUp = PointAssembler.Can(format);
         int points = format.PointCount;
         // 0, 1, 2 or 4 bits, so that none straddle bytes: no book has 2048 points.
         highBits = int.Log2(format.Points.Count) - 8;
@@ -54,11 +55,22 @@ internal sealed unsafe class PackedPoints : IntegerPanels
 
     public override long Bytes => buffer.Length;
 
+    public PointFormat Format => format;
+
+    /// <summary>Whether an assembled kernel can look the points up in registers.</summary>
+    public bool CanLookUp { get; }
+
+    /// <summary>Where a unit's numbers are.</summary>
+    public PointLayout Layout => new(highAt, signsAt, scalesAt, unitBytes);
+
+    /// <summary>The units of a panel from a column on, which is a multiple of <see cref="Panels.Stretch"/>.</summary>
+    public byte* Units(int panel, int column) => buffer.Pointer + panel * panelBytes + (long)(column / Stretch) * unitBytes;
+
     public override void Dispose() => buffer.Dispose();
 
     public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
     {
-        byte* unit = buffer.Pointer + panel * panelBytes + (long)(column / Stretch) * unitBytes, target = codes;
+        byte* unit = Units(panel, column), target = codes;
         ushort* indices = stackalloc ushort[Stretch / 4 * Height];
         byte* points = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(book));
         // A row is whole blocks of 256 columns, and so is any stretch of it.
@@ -272,3 +284,6 @@ internal sealed unsafe class PackedPoints : IntegerPanels
         }
     }
 }
+
+/// <summary>Where a unit of <see cref="PackedPoints"/> has its parts, and its length, in bytes.</summary>
+internal readonly record struct PointLayout(int HighAt, int SignsAt, int ScalesAt, int UnitBytes);

@@ -1,0 +1,87 @@
+using Iced.Intel;
+using Sluice.Tensors.Formats;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Sluice.Tensors.Cpu;
+
+internal sealed partial class KernelAssembler
+{
+    /// <summary>
+    /// void (units, activations, notes, sums, groups) of panels with a code book: as <see cref="Packed"/>, but with a unit's
+    /// numbers together, as <see cref="PackedPoints"/> draws them.
+    /// </summary>
+    public void Points(IntegerKind kind, PointFormat format, PointLayout layout)
+    {
+        AssemblerRegister64 unit = rdi, activations = rsi, notes = rdx, sums = rcx, groups = r8;
+        ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8), dot = Zmm.AsSpan(8, 8), part = Zmm.AsSpan(16, 8);
+        AssemblerRegisterZMM scale = Code;
+        ScaleAssembler constants = new(c, unit);
+        PointAssembler points = new(constants, format);
+        int unitGroups = Panels.Stretch / IntegerPanels.Group, quads = 8 / kind.Parts;
+        Enter(5);
+        LoadMagic();
+        points.Start();
+        for (int t = 0; t < tokens; t++)
+            c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        constants.LoadHalves(layout.ScalesAt, constants.Shared);
+        c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
+        for (int at = 0; at < layout.UnitBytes; at += Vector)
+            c.prefetcht0(__byte_ptr[unit + at + PrefetchDistance]);
+        for (int g = 0; g < unitGroups; g++)
+        {
+            int note = g * kind.NotesPerGroup * tokens * Dword;
+            if (format.HasSigns)
+                c.vmovdqu32(zmm30, __zmmword_ptr[unit + layout.SignsAt + g * Vector]);
+            for (int p = 0; p < kind.Parts; p++)
+            {
+                for (int quad = p * quads; quad < (p + 1) * quads; quad++)
+                {
+                    if (points.IsFirst(quad))
+                        points.LookUp(unit, layout.HighAt, (g * 8 + quad) * 4 / format.Points.Width);
+                    for (int t = 0; t < tokens && quad == p * quads; t++)
+                    {
+                        if (kind.Offset != 0)
+                            c.vpbroadcastd(dot[t], __dword_ptr[notes + note + ((1 + p) * tokens + t) * Dword]);
+                        else
+                            c.vmovdqa32(dot[t], Magic);
+                    }
+                    points.Quad(quad);
+                    for (int t = 0; t < tokens; t++)
+                        c.vpdpbusd(dot[t], Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
+                }
+                int number = g * kind.Parts + p;
+                c.vpmovzxbd(scale, __xmmword_ptr[unit + layout.ScalesAt + Panels.Height * (sizeof(ushort) + number / 2)]);
+                // 2 s + 1, of the lower or upper 4 bits s.
+                if (number % 2 == 0)
+                    c.vpslld(scale, scale, 1);
+                else
+                    c.vpsrld(scale, scale, 3);
+                c.vpandd(scale, scale, constants.Constant(30));
+                c.vpord(scale, scale, constants.Constant(1));
+                c.vcvtdq2ps(scale, scale);
+                c.vmulps(scale, scale, constants.Shared);
+                for (int t = 0; t < tokens; t++)
+                {
+                    c.vsubps(dot[t], dot[t], Magic);
+                    if (p == 0)
+                        c.vmulps(part[t], dot[t], scale);
+                    else
+                        c.vfmadd231ps(part[t], dot[t], scale);
+                }
+            }
+            for (int t = 0; t < tokens; t++)
+                c.vfmadd231ps(sum[t], part[t], __dword_bcst[notes + note + t * Dword]);
+        }
+        c.add(unit, layout.UnitBytes);
+        c.add(activations, unitGroups * IntegerPanels.Group * tokens);
+        c.add(notes, unitGroups * kind.NotesPerGroup * tokens * Dword);
+        c.sub(groups, unitGroups);
+        c.jnz(loop);
+        for (int t = 0; t < tokens; t++)
+            c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
+        Leave();
+        ConstantBytes = constants.WriteConstants(Padding);
+    }
+}

@@ -1,0 +1,143 @@
+using System.Numerics;
+using System.Runtime.Intrinsics.X86;
+using Iced.Intel;
+using Sluice.Tensors.Formats;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// Writes the part of a kernel that turns indices into codes, in registers. A point's codes take few levels, so that their numbers
+/// are 16 bits: 2 of each of 8 codes, 4 of each of 4. With the low bytes of all points in one table and the high bytes in
+/// another, VPERMI2B looks 64 points (4 of each of 16 rows) up in 128 places at once, and masks of the index's upper bits choose
+/// between these. Merged, a dword holds two points of a row; VPMULTISHIFTQB moves the numbers of 4 codes to the low bits of 4
+/// bytes, and VPERMB, which ignores the other bits when the levels are repeated, makes them codes.
+/// </summary>
+internal sealed class PointAssembler(ScaleAssembler constants, PointFormat format)
+{
+    private const int Vector = 64, Height = Panels.Height;
+
+    // Points that are looked up at once, of each row; a group of 32 columns has 4 or 8.
+    private const int AtOnce = 4;
+
+    private readonly Assembler c = constants.Code;
+    private readonly Dictionary<(string Name, int Number), Label> vectors = [];
+    private readonly byte[] levels = Levels(format);
+    private readonly int highBits = BitOperations.Log2((uint)format.Points.Count) - 8;
+
+    /// <summary>CPUID leaf 7, ECX bit 1: AVX512_VBMI.</summary>
+    public static bool IsSupported { get; } =
+        X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 0).Ecx & (1 << 1)) != 0;
+
+    /// <summary>Whether a format's points are such: no more than 4 levels in 8 codes, or 16 in 4.</summary>
+    public static bool Can(PointFormat format) =>
+        IsSupported && Levels(format).Length <= 1 << BitsOf(format) && format.Points.Count is >= 256 and <= 1024
+            && (format.Points.Width == 8 || format.GroupSize == IntegerPanels.Group);
+
+    /// <summary>Whether a quad is the first of those that <see cref="LookUp"/> makes ready.</summary>
+    public bool IsFirst(int quad) => quad % (AtOnce * format.Points.Width / 4) == 0;
+
+    /// <summary>Looks the points of 4 or 8 quads up. Registers 16 to 23 are overwritten; the result is in 27 and 29.</summary>
+    /// <param name="unit">The unit of 256 columns.</param>
+    /// <param name="highAt">Where the indices' upper bits are in it.</param>
+    /// <param name="point">The first point within the unit.</param>
+    public void LookUp(AssemblerRegister64 unit, int highAt, int point)
+    {
+        c.vmovdqu32(zmm23, __zmmword_ptr[unit + point * Height]);
+        c.vpmovb2m(k1, zmm23);
+        if (highBits > 0)
+            c.vbroadcasti32x4(zmm16, __xmmword_ptr[unit + highAt + point * highBits / 8 * Height]);
+        for (int bit = 0; bit < highBits; bit++)
+        {
+            int from = point * highBits % 8 + bit;
+            c.vptestmb(Masks[1 + bit], zmm16, Constant("high bit", from, i => (byte)(1 << (from + i / Height * highBits))));
+        }
+        Choose(0, 0, format.Points.Count / 128, 0);
+        Choose(1, 0, format.Points.Count / 128, 1);
+        AssemblerRegisterZMM[] merged = [zmm27, zmm29];
+        for (int m = 0; m < 2; m++)
+        {
+            c.vmovdqu32(merged[m], Constant("merge", m, i => (byte)(i % 2 * 64 + (2 * m + i % 4 / 2) * Height + i / 4)));
+            c.vpermi2b(merged[m], zmm16, zmm17);
+        }
+    }
+
+    /// <summary>Leaves a quad's codes in register 25, with the group's signs, if there are any, in 30.</summary>
+    public void Quad(int quad)
+    {
+        int width = format.Points.Width, bits = BitsOf(format), perRegister = width / 2, at = quad % perRegister * 4 * bits;
+        AssemblerRegisterZMM merged = quad / perRegister % 2 == 0 ? zmm27 : zmm29, code = zmm25;
+        // A qword is two rows: 32 bits each.
+        c.vmovdqu32(code, Constant("spread", quad % perRegister, i => (byte)(i % 8 / 4 * 32 + at + i % 4 * bits)));
+        c.vpmultishiftqb(code, code, merged);
+        c.vpermb(code, code, Constant("levels", 0, i => levels[i % (1 << bits) % levels.Length]));
+        if (!format.HasSigns)
+            return;
+        c.vptestmb(k1, zmm30, Constant("sign", quad, _ => (byte)(1 << quad)));
+        c.vpsubb(code.k1, zmm24, code); // an integer q is q + offset: its negative's is 2 offset - code
+    }
+
+    /// <summary>Loads what stays in register 24.</summary>
+    public void Start() => c.vmovdqu32(zmm24, Constant("twice", 0, _ => (byte)(-2 * format.Lowest)));
+
+    private static AssemblerRegisterK[] Masks => [k1, k2, k3];
+
+    private static AssemblerRegisterZMM[] Temporaries => [zmm16, zmm17, zmm18, zmm19, zmm20];
+
+    private static int BitsOf(PointFormat format) => 16 / format.Points.Width;
+
+    private static byte[] Levels(PointFormat format) => [.. format.Codes.Distinct().Order()];
+
+    // A binary tree over the index's bits from 7 on; its results lie in registers from 16 on.
+    private void Choose(int plane, int first, int count, int depth)
+    {
+        AssemblerRegisterZMM result = Temporaries[depth];
+        if (count == 1)
+        {
+            c.vmovdqu32(zmm22, Table(plane, 2 * first));
+            c.vmovdqa32(result, zmm23);
+            c.vpermi2b(result, zmm22, Table(plane, 2 * first + 1));
+            return;
+        }
+        Choose(plane, first, count / 2, depth);
+        Choose(plane, first + count / 2, count / 2, depth + 1);
+        AssemblerRegisterZMM other = Temporaries[depth + 1];
+        switch (count)
+        {
+            case 2:
+                c.vmovdqu8(result.k1, other);
+                break;
+            case 4:
+                c.vmovdqu8(result.k2, other);
+                break;
+            default:
+                c.vmovdqu8(result.k3, other);
+                break;
+        }
+    }
+
+    // A byte of the level numbers of a point.
+    private byte Packed(int point, int plane)
+    {
+        int bits = BitsOf(format), width = format.Points.Width, all = 0;
+        for (int i = 0; i < width; i++)
+            all |= Array.IndexOf(levels, format.Codes[point * width + i]) << (i * bits);
+        return (byte)(all >> (8 * plane));
+    }
+
+    private AssemblerMemoryOperand Table(int plane, int number) =>
+        Constant(plane == 0 ? "low" : "high", number, i => Packed(number * Vector + i, plane));
+
+    private AssemblerMemoryOperand Constant(string name, int number, Func<int, byte> make)
+    {
+        if (!vectors.TryGetValue((name, number), out Label label))
+        {
+            byte[] bytes = new byte[Vector];
+            for (int i = 0; i < bytes.Length; i++)
+                bytes[i] = make(i);
+            label = constants.Data(bytes);
+            vectors.Add((name, number), label);
+        }
+        return __zmmword_ptr[label];
+    }
+}
