@@ -38,6 +38,9 @@ public sealed class SequenceCache : IDisposable
     /// <summary>How many of the tokens can be found by sequences that begin alike: whole blocks of them.</summary>
     public int SharedLength => (_prefix?.Depth ?? 0) * KvFormat.BlockSize;
 
+    /// <summary>Whether another sequence shares as much of its tokens with others as this one does, and the same ones.</summary>
+    public bool IsAlongside(SequenceCache other) => _prefix is not null && _prefix == other._prefix;
+
     /// <summary>The blocks that it holds in a group.</summary>
     public int Held(int group) => _held[group];
 

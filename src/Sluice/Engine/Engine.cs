@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Sluice.Files;
@@ -20,16 +21,25 @@ namespace Sluice;
 public sealed class Engine : IDisposable
 {
     private readonly Channel<Sequence> _submitted = Channel.CreateUnbounded<Sequence>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly StepBudget _budget;
     private readonly Scheduler _scheduler;
+    private readonly StatisticsBook _statistics;
     private readonly Batch _batch = new();
-    private readonly Thread _thread;
-    private volatile bool _isStopping;
-    private Exception? _failure;
+    private readonly Thread? _thread;
+    private int _unseen; // requests in the channel
+    private volatile bool _isStopping, _hasEnded;
+    private volatile Exception? _failure;
 
-    private Engine(Runner runner, Tokenizer? tokenizer)
+    private Engine(Runner runner, Tokenizer? tokenizer, bool isStepped)
     {
         (Runner, Tokenizer) = (runner, tokenizer);
-        _scheduler = new Scheduler(runner.Cache, runner.Options.StepTokens);
+        EngineOptions options = runner.Options;
+        _budget = new StepBudget(options.StepTokens, options.InterTokenTarget);
+        _scheduler = new Scheduler(runner.Cache, _budget, SchedulingPolicies.Get(options.Policy), options.StepTokens);
+        _statistics = new StatisticsBook(runner.Cache, _scheduler.Counts);
+        UpdateStatistics();
+        if (isStepped)
+            return;
         _thread = new Thread(Loop) { IsBackground = true, Name = "Sluice engine" };
         _thread.Start();
     }
@@ -43,6 +53,15 @@ public sealed class Engine : IDisposable
     /// <summary>The most tokens of a request, prompt and continuation together.</summary>
     public int Context => Runner.Context;
 
+    /// <summary>What it is doing and has done; from any thread, at any time.</summary>
+    public EngineStatistics Statistics => _statistics.Read(Volatile.Read(ref _unseen));
+
+    /// <summary>Whether requests are taken: false once it is disposed, or has failed.</summary>
+    public bool IsAlive => !_isStopping && !_hasEnded;
+
+    /// <summary>What ended the engine's thread, and with it all requests; null as long as nothing did.</summary>
+    public Exception? Failure => _failure;
+
     /// <summary>Loads a model.</summary>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
     /// <param name="options">How to run it; default options if null.</param>
@@ -51,12 +70,16 @@ public sealed class Engine : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     /// <exception cref="NotSupportedException">The file needs something that Sluice does not have.</exception>
     /// <exception cref="InvalidOperationException">Weights or the asked-for cache do not fit in memory.</exception>
-    public static Engine Load(string path, EngineOptions? options = null, IProgress<float>? progress = null)
+    public static Engine Load(string path, EngineOptions? options = null, IProgress<float>? progress = null) =>
+        Load(path, options, progress, isStepped: false);
+
+    /// <summary>As the other; where <paramref name="isStepped"/>, without a thread: who loads it calls <see cref="Step"/>.</summary>
+    internal static Engine Load(string path, EngineOptions? options, IProgress<float>? progress, bool isStepped)
     {
         Runner runner = Runner.Load(path, options, progress);
         try
         {
-            return new Engine(runner, HasVocabulary(runner.File) ? Tokenizer.FromModel(runner.File) : null);
+            return new Engine(runner, HasVocabulary(runner.File) ? Tokenizer.FromModel(runner.File) : null, isStepped);
         }
         catch
         {
@@ -89,13 +112,16 @@ public sealed class Engine : IDisposable
     /// </exception>
     public IAsyncEnumerable<GeneratedToken> Generate(Request request, CancellationToken cancellation = default)
     {
-        ObjectDisposedException.ThrowIf(_isStopping, this);
-        Check(request);
         CancellationTokenSource abandoned = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Sequence sequence = new(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, abandoned.Token);
-        if (!_submitted.Writer.TryWrite(sequence))
-            throw new ObjectDisposedException(nameof(Engine), _failure);
-        return Read(sequence, abandoned);
+        try
+        {
+            return Read(Submit(request, abandoned.Token), abandoned);
+        }
+        catch
+        {
+            abandoned.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Stops after the step under way, ends open requests with an error, and frees the model.</summary>
@@ -105,30 +131,70 @@ public sealed class Engine : IDisposable
             return;
         _isStopping = true;
         _submitted.Writer.TryComplete();
-        _thread.Join();
+        if (_thread is null)
+            EndAll();
+        else
+            _thread.Join();
         Runner.Dispose();
+    }
+
+    /// <summary>Hands a request to the engine's thread.</summary>
+    internal Sequence Submit(Request request, CancellationToken cancellation)
+    {
+        ObjectDisposedException.ThrowIf(_isStopping, this);
+        Check(request);
+        Sequence sequence = new(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, cancellation);
+        Interlocked.Increment(ref _unseen);
+        if (_submitted.Writer.TryWrite(sequence))
+            return sequence;
+        Interlocked.Decrement(ref _unseen);
+        throw new ObjectDisposedException(nameof(Engine), _failure);
     }
 
     /// <summary>One step of the engine: schedule, run, sample, deliver.</summary>
     internal void Step()
     {
+        Accept();
         _scheduler.Schedule(_batch);
         if (_batch.Count > 0)
         {
+            long start = Stopwatch.GetTimestamp();
             using ScratchScope scope = Runner.Ops.Scratch();
             Tensor logits = Runner.Forward(_batch); // [outputs, vocabulary]
             int output = 0;
             foreach (Sequence sequence in _scheduler.Running)
             {
-                bool isSampled = sequence.Scheduled == sequence.Pending;
-                sequence.Cache!.Commit(sequence.Scheduled);
-                if (isSampled)
+                if (sequence.Scheduled > 0 && sequence.Commit())
                     Sample(sequence, logits[output++]);
             }
+            Observe(Stopwatch.GetElapsedTime(start));
         }
+        UpdateStatistics();
         if (Runner.Options.CheckIntegrity)
             Runner.Cache.CheckIntegrity();
     }
+
+    /// <summary>Takes the requests that came since the last step.</summary>
+    private void Accept()
+    {
+        while (_submitted.Reader.TryRead(out Sequence? sequence))
+        {
+            _scheduler.Add(sequence);
+            Interlocked.Decrement(ref _unseen);
+        }
+    }
+
+    /// <summary>Notes what a step cost, for the size of the next ones and for those who watch.</summary>
+    private void Observe(TimeSpan time)
+    {
+        int decoding = 0;
+        foreach (Sequence sequence in _scheduler.Running)
+            decoding += sequence.Scheduled == 1 ? 1 : 0;
+        _budget.Observe(decoding, _batch.Count - decoding, time.TotalSeconds);
+        _statistics.AddStep(_batch.Count - decoding, _batch.Outputs.Length, _batch.Count, time);
+    }
+
+    private void UpdateStatistics() => _statistics.Update(_scheduler.Running.Count, _scheduler.Waiting, _budget.RunningLimit);
 
     /// <summary>A request that cannot be sampled (its bias rules out every token) fails alone.</summary>
     private static void Sample(Sequence sequence, Span<float> logits)
@@ -188,8 +254,6 @@ public sealed class Engine : IDisposable
             {
                 if (_scheduler.IsIdle && !_submitted.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
                     break;
-                while (_submitted.Reader.TryRead(out Sequence? sequence))
-                    _scheduler.Add(sequence);
                 Step();
             }
         }
@@ -198,10 +262,15 @@ public sealed class Engine : IDisposable
             // Whatever went wrong, nobody may wait for ever: every open request learns of it.
             _failure = error;
         }
+        EndAll();
+    }
+
+    private void EndAll()
+    {
+        _hasEnded = true;
         _submitted.Writer.TryComplete();
-        Exception reason = _failure ?? new ObjectDisposedException(nameof(Engine));
-        while (_submitted.Reader.TryRead(out Sequence? sequence))
-            sequence.Finish(reason);
-        _scheduler.FinishAll(reason);
+        Accept();
+        _scheduler.EndAll(_failure ?? new ObjectDisposedException(nameof(Engine)));
+        UpdateStatistics();
     }
 }

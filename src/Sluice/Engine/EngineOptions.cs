@@ -24,6 +24,18 @@ public sealed record EngineOptions
     /// <summary>The most tokens of one step, of all requests together.</summary>
     public int StepTokens { get; init; } = 512;
 
+    /// <summary>The order in which requests are served: a name of <see cref="SchedulingPolicies"/>.</summary>
+    public string Policy { get; init; } = SchedulingPolicies.All[0].Name;
+
+    /// <summary>
+    /// The time that may pass between two tokens of a request; null for whatever serves most tokens. Steps are kept as small as
+    /// that takes, by what steps were measured to cost.
+    /// </summary>
+    public TimeSpan? InterTokenTarget { get; init; }
+
+    /// <summary>Whether blocks of the cache are kept for requests that begin alike, as long as nothing else needs them.</summary>
+    public bool PrefixCache { get; init; } = true;
+
     /// <summary>Keeps full-attention layers to a window and sinks, which is not what the model was made for; off by default.</summary>
     public Retention Retention { get; init; }
 
@@ -44,6 +56,9 @@ public sealed record EngineOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(StepTokens);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.Window);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.SinkTokens);
+        if (InterTokenTarget <= TimeSpan.Zero)
+            throw new ArgumentOutOfRangeException(nameof(InterTokenTarget), InterTokenTarget, "A time between tokens is above zero.");
+        _ = SchedulingPolicies.Get(Policy);
         _ = Tensors.KvFormats.KvFormats.Get(KvFormat);
     }
 }

@@ -58,7 +58,7 @@ public sealed class Runner : IDisposable
             ops = options.Wrap?.Invoke(ops) ?? ops;
             Model model = Model.Load(file, ops, new ModelOptions(options.Context, options.Retention), progress);
             KvPlan plan = Plan(model, options);
-            return new Runner(file, ops, model, new KvCache(plan), options);
+            return new Runner(file, ops, model, new KvCache(plan, options.PrefixCache), options);
         }
         catch
         {
