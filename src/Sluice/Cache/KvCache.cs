@@ -28,8 +28,8 @@ public sealed class KvCache : IDisposable
         int recurrentLayers = plan.Layers.OfType<RecurrentCache>().Count();
         if (recurrentLayers > 0)
         {
-            States = new StateStore(plan.States, recurrentLayers, floats);
-            for (int slot = plan.States - 1; slot >= 0; slot--)
+            States = new StateStore(plan.Sequences, recurrentLayers, floats);
+            for (int slot = plan.Sequences - 1; slot >= 0; slot--)
                 _freeStates.Push(slot);
         }
         _attention = new KvLayer[plan.Layers.Count];

@@ -34,7 +34,7 @@ public sealed class Engine : IDisposable
     {
         (Runner, Tokenizer) = (runner, tokenizer);
         EngineOptions options = runner.Options;
-        _budget = new StepBudget(options.StepTokens, options.InterTokenTarget);
+        _budget = new StepBudget(options.StepTokens, options.Running, options.InterTokenTarget);
         _scheduler = new Scheduler(runner.Cache, _budget, SchedulingPolicies.Get(options.Policy), options.StepTokens);
         _statistics = new StatisticsBook(runner.Cache, _scheduler.Counts);
         UpdateStatistics();
@@ -52,6 +52,9 @@ public sealed class Engine : IDisposable
 
     /// <summary>The most tokens of a request, prompt and continuation together.</summary>
     public int Context => Runner.Context;
+
+    /// <summary>What memory it takes.</summary>
+    public MemoryPlan Memory => Runner.Memory;
 
     /// <summary>What it is doing and has done; from any thread, at any time.</summary>
     public EngineStatistics Statistics => _statistics.Read(Volatile.Read(ref _unseen));

@@ -24,6 +24,15 @@ public sealed record EngineOptions
     /// <summary>The most tokens of one step, of all requests together.</summary>
     public int StepTokens { get; init; } = 512;
 
+    /// <summary>The most requests that run at once; fewer where a step is small, and where <see cref="InterTokenTarget"/> asks for it.</summary>
+    public int Running { get; init; } = 64;
+
+    /// <summary>
+    /// Runs one step of the largest size when the model is loaded, so that the memory that steps take is known from then on
+    /// (<see cref="MemoryPlan"/>), and the first request finds everything compiled. It takes as long as such a step.
+    /// </summary>
+    public bool WarmUp { get; init; }
+
     /// <summary>The order in which requests are served: a name of <see cref="SchedulingPolicies"/>.</summary>
     public string Policy { get; init; } = SchedulingPolicies.All[0].Name;
 
@@ -56,6 +65,7 @@ public sealed record EngineOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(StepTokens);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.Window);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.SinkTokens);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Running);
         if (InterTokenTarget <= TimeSpan.Zero)
             throw new ArgumentOutOfRangeException(nameof(InterTokenTarget), InterTokenTarget, "A time between tokens is above zero.");
         _ = SchedulingPolicies.Get(Policy);

@@ -35,6 +35,9 @@ public sealed class Runner : IDisposable
     /// <summary>What runs the model; its scratch scopes hold results of <see cref="Forward"/>.</summary>
     public Ops Ops { get; }
 
+    /// <summary>What memory it takes. The work space is that of the largest step so far: the largest there is, after a warm-up.</summary>
+    public MemoryPlan Memory => new(Model.WeightBytes, Model.MappedBytes, Cache.Plan, Ops.ScratchBytes);
+
     /// <summary>Loads a model and allocates its cache.</summary>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
     /// <param name="options">How to run it; default options if null.</param>
@@ -58,7 +61,10 @@ public sealed class Runner : IDisposable
             ops = options.Wrap?.Invoke(ops) ?? ops;
             Model model = Model.Load(file, ops, new ModelOptions(options.Context, options.Retention), progress);
             KvPlan plan = Plan(model, options);
-            return new Runner(file, ops, model, new KvCache(plan, options.PrefixCache), options);
+            Runner runner = new(file, ops, model, new KvCache(plan, options.PrefixCache), options);
+            if (options.WarmUp)
+                runner.WarmUp();
+            return runner;
         }
         catch
         {
@@ -88,6 +94,21 @@ public sealed class Runner : IDisposable
         Cache.Dispose();
         Ops.Dispose();
         File.Dispose();
+    }
+
+    /// <summary>Runs a step of the largest size: as many tokens and as many logits as there can be.</summary>
+    private void WarmUp()
+    {
+        using SequenceCache sequence = Cache.CreateSequence();
+        int tokens = Math.Min(Options.StepTokens, Context), outputs = StepBudget.MostRunningIn(Options.StepTokens, Options.Running);
+        if (!sequence.TryReserve(tokens))
+            throw new InvalidOperationException("The cache cannot hold a single request, which its plan promised.");
+        Batch batch = new();
+        sequence.Begin(batch);
+        for (int i = 0; i < tokens; i++)
+            batch.Add(0, wantOutput: i >= tokens - outputs);
+        using ScratchScope scope = Ops.Scratch();
+        Forward(batch);
     }
 
     private static KvPlan Plan(Model model, EngineOptions options)

@@ -21,11 +21,13 @@ internal sealed class StepBudget
     private readonly double[] _decodeTimes; // mean seconds of steps in which just so many sequences decoded; 0 for not measured
     private int _largestDecode, _largestPrompt;
 
-    public StepBudget(int stepTokens, TimeSpan? target)
+    /// <param name="stepTokens">The most tokens of a step.</param>
+    /// <param name="mostRunning">The most sequences that run at once.</param>
+    /// <param name="target">The time that a step may take; null for any.</param>
+    public StepBudget(int stepTokens, int mostRunning, TimeSpan? target)
     {
         (_stepTokens, _target) = (stepTokens, target?.TotalSeconds);
-        // Half of a step, so that prompts go on beside those that decode.
-        MostRunning = Math.Max(1, (stepTokens + 1) / 2);
+        MostRunning = MostRunningIn(stepTokens, mostRunning);
         _decodeTimes = new double[MostRunning + 1];
         RunningLimit = target is null ? MostRunning : 1;
     }
@@ -38,6 +40,9 @@ internal sealed class StepBudget
 
     /// <summary>What steps were measured to cost.</summary>
     public StepCost Cost { get; } = new();
+
+    /// <summary>How many of the asked-for sequences run at once: they take half of a step at most, so that prompts go on beside them.</summary>
+    public static int MostRunningIn(int stepTokens, int mostRunning) => Math.Max(1, Math.Min(mostRunning, (stepTokens + 1) / 2));
 
     /// <summary>The tokens of prompts that go into a step.</summary>
     /// <param name="decoding">The sequences that decode in it.</param>

@@ -44,10 +44,10 @@ public class StepBudgetTests
     [Fact]
     public void Without_a_target_a_step_is_as_large_as_the_options_say()
     {
-        StepBudget budget = new(512, null);
+        StepBudget budget = new(512, 256, null);
         budget.Observe(4, 100, 10);
         Assert.Equal((256, 512, 412), (budget.RunningLimit, budget.PromptTokens(0), budget.PromptTokens(100)));
-        Assert.Equal(1, new StepBudget(1, null).RunningLimit);
+        Assert.Equal(1, new StepBudget(1, 256, null).RunningLimit);
     }
 
     /// <summary>A machine of known costs: steps come to stay within the target, and to use most of it.</summary>
@@ -58,7 +58,7 @@ public class StepBudgetTests
     public void Steps_come_to_fill_the_target(double least, double perDecode, double perPrompt)
     {
         const double Target = 0.050;
-        StepBudget budget = new(512, TimeSpan.FromSeconds(Target));
+        StepBudget budget = new(512, 256, TimeSpan.FromSeconds(Target));
         double seconds = 0;
         for (int i = 0; i < 60; i++)
         {
@@ -75,7 +75,7 @@ public class StepBudgetTests
     [Fact]
     public void As_many_run_as_give_most_tokens_within_the_target()
     {
-        StepBudget budget = new(512, TimeSpan.FromMilliseconds(40));
+        StepBudget budget = new(512, 256, TimeSpan.FromMilliseconds(40));
         Assert.Equal(1, budget.RunningLimit);
         int running = 0;
         for (int i = 0; i < 200; i++)
@@ -86,7 +86,7 @@ public class StepBudgetTests
         Assert.InRange(budget.RunningLimit, 13, 15); // 10 + 15 * 2 = 40 ms
 
         // Where more at once give fewer tokens a second, fewer run, whatever the target.
-        StepBudget thrashing = new(512, TimeSpan.FromSeconds(1));
+        StepBudget thrashing = new(512, 256, TimeSpan.FromSeconds(1));
         for (int count = 1; count <= 32; count++)
             thrashing.Observe(count, 0, count <= 12 ? 0.010 + (0.001 * count) : 0.010 + (0.004 * count));
         Assert.InRange(thrashing.RunningLimit, 12, 32);
@@ -97,7 +97,7 @@ public class StepBudgetTests
     [Fact]
     public void A_target_that_cannot_be_kept_still_lets_everything_go_on()
     {
-        StepBudget budget = new(64, TimeSpan.FromMilliseconds(1));
+        StepBudget budget = new(64, 256, TimeSpan.FromMilliseconds(1));
         for (int i = 0; i < 20; i++)
             budget.Observe(1, i % 2 * 16, 0.1 + (i % 2 * 0.1));
         Assert.Equal((1, 16), (budget.RunningLimit, budget.PromptTokens(1)));
