@@ -33,6 +33,15 @@ public sealed record EngineOptions
     /// </summary>
     public bool WarmUp { get; init; }
 
+    /// <summary>
+    /// Runs prompts and decoding side by side rather than in the same steps, each with threads of its own: decoding then waits for no
+    /// prompt, and cache blocks pass from one to the other by reference.
+    /// </summary>
+    public bool Disaggregate { get; init; }
+
+    /// <summary>Where prompts run apart, the threads that they have, besides <see cref="Threads"/>; 0 for one a physical core.</summary>
+    public int PrefillThreads { get; init; }
+
     /// <summary>The order in which requests are served: a name of <see cref="SchedulingPolicies"/>.</summary>
     public string Policy { get; init; } = SchedulingPolicies.All[0].Name;
 
@@ -48,7 +57,7 @@ public sealed record EngineOptions
     /// <summary>Keeps full-attention layers to a window and sinks, which is not what the model was made for; off by default.</summary>
     public Retention Retention { get; init; }
 
-    /// <summary>Puts something around the operations that run the model, as <see cref="ProfilingOps"/>; it owns what it is given.</summary>
+    /// <summary>Puts something around the operations that run the model, as <see cref="ProfilingOps"/>; it owns what it is given. Called once more where prompts run apart.</summary>
     public Func<Ops, Ops>? Wrap { get; init; }
 
     /// <summary>Whether every step checks the cache's books: for tests.</summary>
@@ -59,6 +68,7 @@ public sealed record EngineOptions
     public void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfNegative(Threads);
+        ArgumentOutOfRangeException.ThrowIfNegative(PrefillThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(Context);
         ArgumentOutOfRangeException.ThrowIfNegative(KvMemory);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Sequences);

@@ -1,5 +1,4 @@
 using Sluice.Cache;
-using Sluice.Tensors;
 
 namespace Sluice;
 
@@ -15,6 +14,8 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     private readonly List<Sequence> _waiting = []; // both in the policy's order
     private readonly List<Sequence> _running = [];
     private readonly PromptShares _prompts = new();
+    private Sequence? _held; // the first that could not go on because of what was in flight: those after it wait until it can
+    private bool _hasChanged; // whether requests came, went or got on by being scheduled
     private long _arrivals;
 
     /// <summary>The requests that are admitted, in the policy's order.</summary>
@@ -22,9 +23,6 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
 
     /// <summary>The requests that are not.</summary>
     public int Waiting => _waiting.Count;
-
-    /// <summary>Whether there is nothing to do.</summary>
-    public bool IsIdle => _running.Count == 0 && _waiting.Count == 0;
 
     /// <summary>What has happened so far.</summary>
     public SchedulerCounts Counts { get; } = new();
@@ -44,16 +42,20 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
         Retire();
     }
 
-    /// <summary>Fills the batch with the next step's tokens; each running sequence's share is its <see cref="Sequence.Scheduled"/>.</summary>
-    public void Schedule(Batch batch)
+    /// <summary>Chooses a worker's next step: fills its batch, which stays empty where there is nothing that it can do.</summary>
+    /// <returns>Whether anything changed that another worker may have waited for.</returns>
+    public bool Schedule(Worker worker)
     {
-        batch.Clear();
+        _hasChanged = false;
+        worker.Batch.Clear();
+        worker.Sequences.Clear();
         Retire();
         Admit();
-        Share();
-        Reserve();
-        foreach (Sequence sequence in _running)
-            sequence.AddTo(batch);
+        Share(worker);
+        Reserve(worker.Sequences);
+        foreach (Sequence sequence in worker.Sequences)
+            sequence.AddTo(worker.Batch);
+        return _hasChanged;
     }
 
     /// <summary>Drops requests that ended or were cancelled.</summary>
@@ -69,10 +71,10 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
         for (int i = 0; i < sequences.Count; i++)
         {
             Sequence sequence = sequences[i];
-            if (!sequence.IsFinished && sequence.Cancellation.IsCancellationRequested)
+            if (!sequence.IsFinished && !sequence.IsInFlight && sequence.Cancellation.IsCancellationRequested)
                 sequence.Finish(new OperationCanceledException(sequence.Cancellation));
             if (sequence.IsFinished)
-                Counts.Ended(sequence);
+                Left(sequence);
             else
                 sequences[kept++] = sequence;
         }
@@ -99,6 +101,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
             }
             _waiting.RemoveAt(0); // those that were set aside come after it
             Insert(_running, first);
+            _hasChanged = true;
         }
     }
 
@@ -131,15 +134,20 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
         0, KvPlan.BlocksFor(cache.Groups[group].Retention, sequence.Length + extra, stepTokens) - sequence.Cache!.Held(group));
 
     /// <summary>Divides the step's tokens: one for each that is past its prompt, and what is left of the budget for prompts.</summary>
-    private void Share()
+    private void Share(Worker worker)
     {
         int decoding = 0;
         _prompts.Clear();
         foreach (Sequence sequence in _running)
         {
+            if (sequence.IsInFlight || (sequence.Needs & worker.Role) == 0)
+                continue;
+            if (_held is not null && sequence.Place.CompareTo(_held.Place) > 0)
+                break;
+            worker.Sequences.Add(sequence);
             // Another may have computed, since the last step, what this one would compute next.
-            if (sequence.Pending > 1)
-                Counts.Reused(sequence, queried: 0, sequence.Reuse());
+            if (sequence.Pending > 1 && sequence.Reuse() is > 0 and int reused)
+                Counts.Reused(sequence, queried: 0, reused);
             sequence.Scheduled = sequence.Pending == 1 ? 1 : 0;
             decoding += sequence.Scheduled;
             if (sequence.Pending > 1)
@@ -148,30 +156,75 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
         _prompts.Divide(budget.PromptTokens(decoding));
     }
 
-    /// <summary>Takes cache blocks for the shares, setting aside the last in the order where there are too few.</summary>
-    private void Reserve()
+    /// <summary>
+    /// Takes cache blocks for the shares, setting aside the last in the order where there are too few; keeps those that have a share
+    /// and got their blocks.
+    /// </summary>
+    private void Reserve(List<Sequence> sequences)
     {
-        for (int i = 0; i < _running.Count; i++)
+        int kept = 0;
+        for (int i = 0; i < sequences.Count; i++)
         {
-            Sequence sequence = _running[i];
-            while (sequence.Scheduled > 0 && !sequence.Cache!.TryReserve(sequence.Scheduled))
-            {
-                if (_running.Count == 1)
-                    throw new InvalidOperationException("The cache cannot hold a single request, which its plan promised.");
-                SetAside(_running[^1]);
-                if (i == _running.Count)
-                    return; // that was the last itself
-            }
+            Sequence sequence = sequences[i];
+            if (sequence.Scheduled == 0 || !TryReserve(sequence))
+                continue; // without a share, set aside by one before, or held
+            if (_held == sequence)
+                _held = null;
+            sequences[kept++] = sequence;
         }
+        sequences.RemoveRange(kept, sequences.Count - kept);
+    }
+
+    private bool TryReserve(Sequence sequence)
+    {
+        while (!sequence.Cache!.TryReserve(sequence.Scheduled))
+        {
+            Sequence last = Last()!;
+            if (last != sequence)
+            {
+                SetAside(last);
+                continue;
+            }
+            if (_running.Count == 1)
+                throw new InvalidOperationException("The cache cannot hold a single request, which its plan promised.");
+            if (_running[^1] == sequence)
+            {
+                SetAside(sequence);
+                return false;
+            }
+            // Those after it are in flight. They must not be again before it had its turn.
+            sequence.Scheduled = 0;
+            _held = _held is null || _held.Place.CompareTo(sequence.Place) > 0 ? sequence : _held;
+            return false;
+        }
+        return true;
     }
 
     /// <summary>Sets the last running request aside if it comes after another.</summary>
     private bool TrySetAside(Sequence after)
     {
-        if (_running.Count == 0 || _running[^1].Place.CompareTo(after.Place) < 0)
+        if (Last() is not { } last || last.Place.CompareTo(after.Place) < 0)
             return false;
-        SetAside(_running[^1]);
+        SetAside(last);
         return true;
+    }
+
+    /// <summary>The last running request that is not in flight.</summary>
+    private Sequence? Last()
+    {
+        int index = _running.Count - 1;
+        while (index >= 0 && _running[index].IsInFlight)
+            index--;
+        return index < 0 ? null : _running[index];
+    }
+
+    /// <summary>Notes that a request ended.</summary>
+    private void Left(Sequence sequence)
+    {
+        _hasChanged = true;
+        Counts.Ended(sequence);
+        if (_held == sequence)
+            _held = null;
     }
 
     /// <summary>
@@ -180,8 +233,11 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     /// </summary>
     private void SetAside(Sequence sequence)
     {
+        if (_held == sequence)
+            _held = null;
         _running.Remove(sequence);
         sequence.SetAside();
+        _hasChanged = true;
         Counts.Preemptions++;
         Insert(_waiting, sequence);
     }

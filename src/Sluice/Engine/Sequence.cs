@@ -65,8 +65,14 @@ internal sealed class Sequence
     /// </summary>
     public int Pending => _tokens.Count - (Cache?.Length ?? 0);
 
-    /// <summary>The tokens that the step under way runs.</summary>
+    /// <summary>The tokens that the next step, or the one under way, runs.</summary>
     public int Scheduled { get; set; }
+
+    /// <summary>Whether a step runs some of its tokens right now, so that its cache must stay as it is.</summary>
+    public bool IsInFlight { get; private set; }
+
+    /// <summary>What kind of step it needs: its prompt is read, or read again, until the next token can be chosen.</summary>
+    public StepRole Needs { get; private set; } = StepRole.Prompts;
 
     /// <summary>Whether it ended, with its last token or with an error.</summary>
     public bool IsFinished { get; private set; }
@@ -94,6 +100,7 @@ internal sealed class Sequence
         Cache!.Dispose();
         Cache = null;
         Scheduled = 0;
+        Needs = StepRole.Prompts;
         Preemptions++;
     }
 
@@ -123,8 +130,7 @@ internal sealed class Sequence
     /// <summary>Adds its share of the step to a batch.</summary>
     public void AddTo(Batch batch)
     {
-        if (Scheduled == 0)
-            return;
+        IsInFlight = true;
         Cache!.Begin(batch);
         for (int i = 0; i < Scheduled; i++)
             batch.Add(_tokens[Cache.Length + i], wantOutput: i == Pending - 1);
@@ -135,7 +141,11 @@ internal sealed class Sequence
     public bool Commit()
     {
         Cache!.Commit(Scheduled, Tokens);
-        return Pending == 0;
+        (IsInFlight, Scheduled) = (false, 0);
+        if (Pending > 0)
+            return false;
+        Needs = StepRole.Decode;
+        return true;
     }
 
     /// <summary>Chooses the next token and delivers it.</summary>

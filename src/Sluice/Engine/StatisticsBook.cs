@@ -43,15 +43,14 @@ internal sealed class StatisticsBook(KvCache cache, SchedulerCounts counts)
     }
 
     /// <summary>What was noted last.</summary>
-    /// <param name="submitted">Requests that the engine's thread has not seen yet, which wait too.</param>
-    public EngineStatistics Read(int submitted)
+    public EngineStatistics Read()
     {
         lock (_lock)
         {
             return new EngineStatistics
             {
                 Running = _running,
-                Waiting = _waiting + submitted,
+                Waiting = _waiting,
                 RunningLimit = _runningLimit,
                 Groups = [.. _groups],
                 PrefixQueriedTokens = _queried,

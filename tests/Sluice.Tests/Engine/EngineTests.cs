@@ -167,6 +167,55 @@ public class EngineTests
         await NothingHeld(engine);
     }
 
+    /// <summary>Many at once, in a cache that has room for few, some cancelled: with one thread that does all, and with two.</summary>
+    [Theory]
+    [InlineData(false, "models/stories260K-f32.gguf")]
+    [InlineData(true, "models/stories260K-f32.gguf")]
+    [InlineData(true, "golden/models/gemma2.gguf")]
+    [InlineData(true, "golden/models/mamba.gguf")]
+    [InlineData(true, "golden/models/deepseek2-sigmoid.gguf")]
+    public async Task A_crowd_is_served_as_each_would_be_alone(bool isApart, string model)
+    {
+        EngineOptions options = Options with { Sequences = 2, Context = 96, Disaggregate = isApart, PrefillThreads = 1, Threads = 1 };
+        string path = SharedFiles.Shared(model.Split('/'));
+        Dictionary<int, int[]> alone = [];
+        using (Engine single = Engine.Load(path, options with { Disaggregate = false, PrefixCache = false }))
+        {
+            for (int kind = 0; kind < 12; kind++)
+                alone.Add(kind, await Ids(single, kind, most: int.MaxValue));
+        }
+        using Engine engine = Engine.Load(path, options);
+        await Parallel.ForAsync(0, 24, new ParallelOptions { MaxDegreeOfParallelism = 24 }, async (user, _) =>
+        {
+            Random random = new(user);
+            for (int i = 0; i < 6; i++)
+            {
+                int kind = random.Next(12), most = random.Next(4) == 0 ? random.Next(1, 20) : int.MaxValue;
+                int[] ids = await Ids(engine, kind, most);
+                Assert.Equal(alone[kind].Take(most), ids);
+            }
+        });
+        await NothingHeld(engine);
+        Assert.True(engine.IsAlive);
+        Assert.Equal(0, engine.Statistics.Failed);
+        Assert.Equal(24 * 6, engine.Statistics.Completed + engine.Statistics.Cancelled);
+        if (!model.Contains("mamba", StringComparison.Ordinal))
+            Assert.True(engine.Statistics.PrefixHitTokens > 0);
+
+        static async Task<int[]> Ids(Engine engine, int kind, int most)
+        {
+            int[] prompt = [.. Enumerable.Range(0, 10 + (kind * 5)).Select(i => 1 + (((i * 7) + (kind % 3)) % 60))];
+            List<int> ids = [];
+            await foreach (GeneratedToken token in engine.Generate(new Request { Prompt = prompt, MaxTokens = 25, IgnoreEnd = true, Sampling = SamplingOptions.Greedy }))
+            {
+                ids.Add(token.Id);
+                if (ids.Count == most)
+                    break;
+            }
+            return [.. ids];
+        }
+    }
+
     /// <summary>A failure in a step ends the engine, which says so, and everybody who waits learns of it.</summary>
     [Fact]
     public async Task An_engine_that_fails_says_so()
@@ -181,6 +230,8 @@ public class EngineTests
         Assert.Contains("1 references but 0 holders", error.Message, StringComparison.Ordinal);
         Assert.False(engine.IsAlive);
         Assert.Same(error, engine.Failure);
+        for (int i = 0; i < 500 && engine.Statistics.Failed == 0; i++)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
         Assert.Equal((0, 0, 1L, 1L), (engine.Statistics.Running, engine.Statistics.Waiting, engine.Statistics.Completed, engine.Statistics.Failed));
         Assert.Same(error, Assert.Throws<ObjectDisposedException>(() => engine.Generate("Once")).InnerException);
     }

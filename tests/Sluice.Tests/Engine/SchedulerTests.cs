@@ -26,10 +26,10 @@ public class SchedulerTests
         long preemptions = 0, hits = 0;
         Gen.Select(
             Gen.Select(Gen.Int[0, 2], Gen.Int[1, 70], Gen.Int[1, 45], Gen.Int[0, 12], Gen.Int[0, 9]).Array[1, 14],
-            Gen.Select(Gen.Int[0, 4], Gen.Bool, Gen.Int[0, 2], Gen.Int[1, 3])).Sample(
+            Gen.Select(Gen.Int[0, 4], Gen.Bool, Gen.Int[0, 2], Gen.Int[1, 3], Gen.Int[0, 9])).Sample(
             (requests, setting) =>
             {
-                (int step, bool isKept, int policy, int sequences) = setting;
+                (int step, bool isKept, int policy, int sequences, int apart) = setting;
                 EngineOptions options = SteppedEngine.Options with
                 {
                     Context = 120,
@@ -39,7 +39,9 @@ public class SchedulerTests
                     Policy = policy == 1 ? "priority" : "fcfs",
                     InterTokenTarget = policy == 2 ? TimeSpan.FromMilliseconds(1) : null,
                 };
-                using SteppedEngine engine = new(model, options);
+                using SteppedEngine engine = new(model, options with { Disaggregate = apart > 4, PrefillThreads = 1 });
+                if (apart > 5)
+                    engine.InterleaveWorkers(apart);
                 List<(SteppedEngine.Open Open, int[] Expected, int CancelAt)> open = [];
                 foreach ((int kind, int length, int tokens, int delay, int cancel) in requests)
                 {
@@ -75,7 +77,7 @@ public class SchedulerTests
                             request.Cancel();
                     }
                 }
-            }, iter: 40, threads: 1);
+            }, iter: 60, threads: 1);
         if (model != Recurrent)
             Assert.True(preemptions > 0 && hits > 0, $"{preemptions} preemptions and {hits} hits prove nothing");
     }
@@ -169,6 +171,63 @@ public class SchedulerTests
         Assert.Empty(longPrompt.Tokens);
         engine.RunToEnd();
         Assert.Equal(2, longPrompt.Tokens.Count);
+    }
+
+    /// <summary>Where prompts run apart, every step of the other worker has a token for everybody, whatever prompts there are.</summary>
+    [Fact]
+    public void Decoding_apart_waits_for_no_prompt()
+    {
+        using SteppedEngine engine = new(Stories, SteppedEngine.Options with { Context = 500, Sequences = 4, StepTokens = 16, Disaggregate = true, PrefillThreads = 1 });
+        SteppedEngine.Open decoding = engine.Submit(Prompt(0, 4, 512), 60);
+        engine.Step();
+        engine.Step();
+        int count = decoding.Tokens.Count;
+        Worker decode = engine.Engine.Workers.Single(worker => worker.Role == StepRole.Decode);
+        Worker prompts = engine.Engine.Workers.Single(worker => worker.Role == StepRole.Prompts);
+        SteppedEngine.Open longPrompt = engine.Submit(Prompt(1, 400, 512), 2);
+        Assert.True(engine.Engine.TrySchedule(prompts));
+        for (int i = 1; i <= 10; i++)
+        {
+            Assert.True(engine.Engine.TrySchedule(decode));
+            Assert.Equal(1, decode.Batch.Count);
+            engine.Engine.Run(decode);
+            decoding.Drain();
+            Assert.Equal(count + i, decoding.Tokens.Count);
+        }
+        engine.Engine.Run(prompts);
+        engine.RunToEnd();
+        Assert.Equal(2, longPrompt.Tokens.Count);
+    }
+
+    /// <summary>
+    /// The first in the order is not held up for ever by others in flight: they are not scheduled again before it had its turn.
+    /// </summary>
+    [Fact]
+    public void What_is_in_flight_makes_room_for_the_first_in_the_end()
+    {
+        // 4 blocks: the first comes to need a third one while a step has the two of the second in flight.
+        using SteppedEngine engine = new(Stories, SteppedEngine.Options with { Context = 128, Sequences = 1, StepTokens = 63, Disaggregate = true, PrefillThreads = 1 });
+        Worker decode = engine.Engine.Workers.Single(worker => worker.Role == StepRole.Decode);
+        Worker prompts = engine.Engine.Workers.Single(worker => worker.Role == StepRole.Prompts);
+        SteppedEngine.Open first = engine.Submit(Prompt(0, 31, 512), 60);
+        Assert.True(engine.Engine.TrySchedule(prompts));
+        engine.Engine.Run(prompts);
+        SteppedEngine.Open second = engine.Submit(Prompt(1, 64, 512), 20);
+        Assert.True(engine.Engine.TrySchedule(prompts)); // 63 of its tokens
+        for (int length = 32; length <= 64; length++)
+        {
+            Assert.True(engine.Engine.TrySchedule(decode));
+            engine.Engine.Run(decode);
+        }
+        Assert.False(engine.Engine.TrySchedule(decode));
+        engine.Engine.Run(prompts);
+        Assert.False(engine.Engine.TrySchedule(prompts)); // or it might be in flight whenever the first tries
+        Assert.True(engine.Engine.TrySchedule(decode));
+        Assert.Equal(1, engine.Statistics.Preemptions);
+        engine.Engine.Run(decode);
+        engine.RunToEnd();
+        Assert.Equal((60, 20), (first.Tokens.Count, second.Tokens.Count));
+        Assert.Equal((0, 1), (first.Completion.Preemptions, second.Completion.Preemptions));
     }
 
     [Fact]

@@ -9,11 +9,16 @@ using Engine = Sluice.Engine;
 internal sealed class SteppedEngine : IDisposable
 {
     private readonly List<Open> _open = [];
+    private readonly HashSet<Worker> _inFlight = [];
+    private Random? _interleaving;
 
     public SteppedEngine(string model, EngineOptions options) =>
         Engine = Engine.Load(SharedFiles.Shared(model.Split('/')), options with { CheckIntegrity = true }, null, isStepped: true);
 
     public Engine Engine { get; }
+
+    /// <summary>Lets workers begin and end their steps in a random order, as threads would.</summary>
+    public void InterleaveWorkers(int seed) => _interleaving = new Random(seed);
 
     public EngineStatistics Statistics => Engine.Statistics;
 
@@ -32,7 +37,10 @@ internal sealed class SteppedEngine : IDisposable
 
     public void Step()
     {
-        Engine.Step();
+        if (_interleaving is { } random)
+            Interleave(random);
+        else
+            Engine.Step();
         foreach (Open open in _open)
             open.Drain();
     }
@@ -49,6 +57,18 @@ internal sealed class SteppedEngine : IDisposable
         Step();
         Assert.Equal(0, Engine.Runner.Cache.Sequences);
         Assert.All(Statistics.Groups, group => Assert.Equal((0, group.Total), (group.Used, group.Cached + group.Free)));
+    }
+
+    private void Interleave(Random random)
+    {
+        for (int i = 0; i < 4; i++)
+        {
+            Worker worker = Engine.Workers[random.Next(Engine.Workers.Count)];
+            if (_inFlight.Remove(worker))
+                Engine.Run(worker);
+            else if (Engine.TrySchedule(worker))
+                _inFlight.Add(worker);
+        }
     }
 
     public void Dispose() => Engine.Dispose();
