@@ -5,11 +5,15 @@ public unsafe partial class CpuOps
     private readonly Kernels kernels;
     private readonly List<CpuWeight> weights = [];
     private readonly WorkerScratch[] scratch;
+    private readonly CpuOps? owner; // of the weights, if another
+    private int borrowed; // how many of its weights were loaded here
 
     /// <inheritdoc/>
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts)
     {
         int columns = JoinedColumns(parts);
+        if (owner is not null)
+            return Borrow(columns, parts);
         Panels[] packed = new Panels[parts.Length];
         try
         {
@@ -25,6 +29,18 @@ public unsafe partial class CpuOps
                 part?.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The owner's next weight, which is the same one where both load the same model.</summary>
+    private CpuWeight Borrow(int columns, ReadOnlySpan<WeightData> parts)
+    {
+        int rows = 0;
+        foreach (WeightData part in parts)
+            rows += part.Rows;
+        CpuWeight? weight = borrowed < owner!.weights.Count ? owner.weights[borrowed++] : null;
+        return weight is not null && weight.Rows == rows && weight.Columns == columns && weight.Experts == parts[0].Experts
+            ? weight
+            : throw new InvalidOperationException($"{parts[0].Name} is not the weight that was loaded in its place before.");
     }
 
     /// <inheritdoc/>

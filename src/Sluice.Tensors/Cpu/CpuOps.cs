@@ -13,6 +13,15 @@ public sealed unsafe partial class CpuOps : Ops
     {
     }
 
+    /// <summary>
+    /// With threads and scratch memory of its own, and the weights of another, so that two can run the same model at once. It loads
+    /// what the other loaded, in the same order, and is disposed before it.
+    /// </summary>
+    /// <param name="threads">How many work on an operation; 0 for one on each physical core.</param>
+    /// <param name="owner">Whose weights it uses.</param>
+    public CpuOps(int threads, CpuOps owner)
+        : this(threads, owner.kernels) => this.owner = owner;
+
     internal CpuOps(int threads, Kernels kernels, bool pin = false)
     {
         this.kernels = kernels;

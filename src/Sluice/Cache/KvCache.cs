@@ -15,7 +15,12 @@ public sealed class KvCache : IDisposable
     private readonly HashSet<SequenceCache> _sequences = [];
 
     /// <summary>Allocates the cache that a plan describes.</summary>
-    public KvCache(KvPlan plan)
+    /// <param name="plan">What to allocate.</param>
+    /// <param name="keepsPrefixes">
+    /// Whether blocks of sequences that ended stay cached for others that begin alike, as far as there is room. A model with a
+    /// recurrent state cannot: the state at the end of a block is nowhere kept.
+    /// </param>
+    public KvCache(KvPlan plan, bool keepsPrefixes = false)
     {
         Plan = plan;
         Groups = [.. plan.Groups.Select((group, index) => new CacheGroup(group, new KvStore(plan.Format, index, group.Shape, group.Blocks)))];
@@ -23,12 +28,14 @@ public sealed class KvCache : IDisposable
         int recurrentLayers = plan.Layers.OfType<RecurrentCache>().Count();
         if (recurrentLayers > 0)
         {
-            States = new StateStore(plan.States, recurrentLayers, floats);
-            for (int slot = plan.States - 1; slot >= 0; slot--)
+            States = new StateStore(plan.Sequences, recurrentLayers, floats);
+            for (int slot = plan.Sequences - 1; slot >= 0; slot--)
                 _freeStates.Push(slot);
         }
         _attention = new KvLayer[plan.Layers.Count];
         _recurrent = new (StateStore?, int)[plan.Layers.Count];
+        if (keepsPrefixes && States is null)
+            Prefixes = new PrefixTree(Groups);
         int[] next = new int[Groups.Count];
         int state = 0;
         for (int i = 0; i < plan.Layers.Count; i++)
@@ -57,6 +64,12 @@ public sealed class KvCache : IDisposable
     /// <summary>The sequences that hold blocks.</summary>
     public int Sequences => _sequences.Count;
 
+    /// <summary>Blocks that were given up, after they were cached for reuse, because others needed room.</summary>
+    public long Evictions => Prefixes?.Evictions ?? 0;
+
+    /// <summary>Blocks by content; null where none are kept.</summary>
+    internal PrefixTree? Prefixes { get; }
+
     /// <summary>Whether another sequence can have a recurrent state, where the model needs one.</summary>
     public bool HasFreeState => States is null || _freeStates.Count > 0;
 
@@ -79,6 +92,39 @@ public sealed class KvCache : IDisposable
         return sequence;
     }
 
+    /// <summary>The blocks of a group that are kept for reuse while no sequence holds them.</summary>
+    public int Cached(int group) => Prefixes?.Unused(group) ?? 0;
+
+    /// <summary>The blocks of a group that can be had: the free ones, and those that can be evicted.</summary>
+    public int Available(int group) => Groups[group].Pool.Free + Cached(group);
+
+    /// <summary>Takes a block of a group, evicting a cached one where none is free.</summary>
+    internal int Take(int group)
+    {
+        BlockPool pool = Groups[group].Pool;
+        if (pool.Free == 0)
+            Prefixes?.TryEvict(group);
+        return pool.TryAllocate(out int block) ? block : throw new InvalidOperationException("There are fewer blocks to be had than there should be.");
+    }
+
+    /// <summary>Adds a sequence's reference to a block.</summary>
+    internal void Retain(int group, int block)
+    {
+        if (Prefixes is null)
+            Groups[group].Pool.Retain(block);
+        else
+            Prefixes.Retain(group, block);
+    }
+
+    /// <summary>Drops a sequence's reference to a block.</summary>
+    internal void Release(int group, int block)
+    {
+        if (Prefixes is null)
+            Groups[group].Pool.Release(block);
+        else
+            Prefixes.Release(group, block);
+    }
+
     internal void Remove(SequenceCache sequence)
     {
         _sequences.Remove(sequence);
@@ -93,7 +139,8 @@ public sealed class KvCache : IDisposable
         foreach (SequenceCache sequence in _sequences)
             sequence.CheckIntegrity();
         for (int g = 0; g < Groups.Count; g++)
-            Groups[g].Pool.CheckIntegrity(_sequences.SelectMany(sequence => sequence.BlocksOf(g)));
+            Groups[g].Pool.CheckIntegrity(_sequences.SelectMany(sequence => sequence.BlocksOf(g)).Concat(Prefixes?.BlocksOf(g) ?? []));
+        Prefixes?.CheckIntegrity();
         if (States is not null && _freeStates.Concat(_sequences.Select(s => s.StateSlot)).Distinct().Count() != States.Slots)
             throw new InvalidOperationException("A recurrent state is lost or shared.");
     }

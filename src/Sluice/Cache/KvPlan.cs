@@ -7,11 +7,11 @@ public sealed class KvPlan
 {
     private readonly int[] _groupOf;
 
-    private KvPlan(KvFormat format, IReadOnlyList<LayerCache> layers, IReadOnlyList<Group> groups, int[] groupOf, int states, int context)
+    private KvPlan(KvFormat format, IReadOnlyList<LayerCache> layers, IReadOnlyList<Group> groups, int[] groupOf, int sequences, int context)
     {
-        (Format, Layers, Groups, _groupOf, States, Context) = (format, layers, groups, groupOf, states, context);
+        (Format, Layers, Groups, _groupOf, Sequences, Context) = (format, layers, groups, groupOf, sequences, context);
         Bytes = groups.Sum(group => group.Blocks * KvStore.BlockBytes(format, group.Shape))
-            + layers.OfType<RecurrentCache>().Sum(layer => (long)layer.Floats * sizeof(float) * states);
+            + layers.OfType<RecurrentCache>().Sum(layer => (long)layer.Floats * sizeof(float) * sequences);
     }
 
     /// <summary>Layers that share block tables.</summary>
@@ -29,8 +29,8 @@ public sealed class KvPlan
     /// <summary>The groups.</summary>
     public IReadOnlyList<Group> Groups { get; }
 
-    /// <summary>Sequences that can have a recurrent state at once.</summary>
-    public int States { get; }
+    /// <summary>Sequences of full length that there is room for, at least; so many can have a recurrent state at once.</summary>
+    public int Sequences { get; }
 
     /// <summary>The longest sequence that fits.</summary>
     public int Context { get; }

@@ -12,7 +12,9 @@ public sealed class SequenceCache : IDisposable
     private readonly KvCache _cache;
     private readonly int[][] _tables;
     private readonly int[] _lengths; // blocks in each table
+    private readonly int[] _held; // blocks in each table that were not given back
     private readonly int[] _windowed; // in each table, the first block that may not have been given back to a window
+    private PrefixNode? _prefix; // how far the tree of prefixes has this sequence; null where there is no tree
     private bool _disposed;
 
     internal SequenceCache(KvCache cache, int stateSlot)
@@ -20,9 +22,11 @@ public sealed class SequenceCache : IDisposable
         (_cache, StateSlot) = (cache, stateSlot);
         _tables = new int[cache.Groups.Count][];
         _lengths = new int[cache.Groups.Count];
+        _held = new int[cache.Groups.Count];
         _windowed = new int[cache.Groups.Count];
         for (int g = 0; g < _tables.Length; g++)
             _tables[g] = new int[8];
+        Follow(cache.Prefixes?.Root);
     }
 
     /// <summary>The tokens that are cached.</summary>
@@ -31,11 +35,58 @@ public sealed class SequenceCache : IDisposable
     /// <summary>Where its recurrent state is, if the model has one.</summary>
     public int StateSlot { get; }
 
+    /// <summary>How many of the tokens can be found by sequences that begin alike: whole blocks of them.</summary>
+    public int SharedLength => (_prefix?.Depth ?? 0) * KvFormat.BlockSize;
+
+    /// <summary>Whether another sequence shares as much of its tokens with others as this one does, and the same ones.</summary>
+    public bool IsAlongside(SequenceCache other) => _prefix is not null && _prefix == other._prefix;
+
+    /// <summary>The blocks that it holds in a group.</summary>
+    public int Held(int group) => _held[group];
+
+    /// <summary>
+    /// Goes on with cached blocks, as far as there are some for the tokens. Every token given may be taken as cached: leave out
+    /// one whose logits are wanted.
+    /// </summary>
+    /// <param name="sequence">The sequence's tokens, those that are cached included.</param>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int Reuse(ReadOnlySpan<int> sequence)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_prefix is null || Length != SharedLength || sequence.Length < Length)
+            return 0; // what it has beyond whole blocks it goes on with
+        PrefixNode end = _cache.Prefixes!.Match(_prefix, sequence[Length..]);
+        int from = _prefix.Depth, before = Length;
+        if (end == _prefix)
+            return 0;
+        Length = end.Depth * KvFormat.BlockSize;
+        for (int g = 0; g < _tables.Length; g++)
+        {
+            Grow(g, end.Depth);
+            Retention retention = _cache.Groups[g].Retention;
+            for (PrefixNode node = end; node.Depth > from; node = node.Parent!)
+            {
+                int index = node.Depth - 1, first = index * KvFormat.BlockSize, last = first + KvFormat.BlockSize - 1;
+                bool isSeen = !retention.IsGone(first, last, Length);
+                _tables[g][index] = isSeen ? node.Blocks[g] : -1;
+                if (isSeen)
+                {
+                    _cache.Retain(g, node.Blocks[g]);
+                    _held[g]++;
+                }
+            }
+            _lengths[g] = end.Depth;
+            GiveBackUnseen(g);
+        }
+        Follow(end);
+        return Length - before;
+    }
+
     /// <summary>
     /// Makes sure that the next <paramref name="tokens"/> slots can be written: takes blocks for them, and copies a last block
-    /// that is shared.
+    /// that is shared. Where no block is free, cached ones that nobody uses are evicted.
     /// </summary>
-    /// <returns>False where a pool has too few free blocks; then nothing was changed.</returns>
+    /// <returns>False where a pool has too few blocks to give; then nothing was changed.</returns>
     public bool TryReserve(int tokens)
     {
         if (!CanReserve(tokens))
@@ -47,15 +98,14 @@ public sealed class SequenceCache : IDisposable
             if (tokens > 0 && last < _lengths[g] && group.Pool.References(_tables[g][last]) > 1)
             {
                 int shared = _tables[g][last];
-                _tables[g][last] = Take(group.Pool);
+                _tables[g][last] = _cache.Take(g);
                 group.Store.CopyBlock(shared, _tables[g][last]);
-                group.Pool.Release(shared);
+                _cache.Release(g, shared);
             }
             int needed = BlocksFor(Length + tokens);
-            if (needed > _tables[g].Length)
-                Array.Resize(ref _tables[g], Math.Max(needed, _tables[g].Length * 2));
-            while (_lengths[g] < needed)
-                _tables[g][_lengths[g]++] = Take(group.Pool);
+            Grow(g, needed);
+            for (; _lengths[g] < needed; _lengths[g]++, _held[g]++)
+                _tables[g][_lengths[g]] = _cache.Take(g);
         }
         return true;
     }
@@ -69,7 +119,7 @@ public sealed class SequenceCache : IDisposable
             BlockPool pool = _cache.Groups[g].Pool;
             int last = Length / KvFormat.BlockSize;
             int copied = tokens > 0 && last < _lengths[g] && pool.References(_tables[g][last]) > 1 ? 1 : 0;
-            if (Math.Max(0, BlocksFor(Length + tokens) - _lengths[g]) + copied > pool.Free)
+            if (Math.Max(0, BlocksFor(Length + tokens) - _lengths[g]) + copied > _cache.Available(g))
                 return false;
         }
         return true;
@@ -82,14 +132,28 @@ public sealed class SequenceCache : IDisposable
     /// Counts the next <paramref name="tokens"/> slots as cached, and gives back reserved blocks beyond them and those that fell
     /// out of every later token's window.
     /// </summary>
+    /// <remarks>As the tokens are not told, the sequence's further blocks cannot be found by others.</remarks>
     public void Commit(int tokens)
     {
-        Length += tokens;
-        for (int g = 0; g < _tables.Length; g++)
+        Follow(null);
+        Advance(tokens);
+    }
+
+    /// <summary>
+    /// As <see cref="Commit(int)"/>, and lets sequences that begin alike find the blocks that are full now.
+    /// </summary>
+    /// <param name="tokens">How many of the reserved slots count.</param>
+    /// <param name="sequence">The sequence's tokens, up to those that are cached now, at least.</param>
+    public void Commit(int tokens, ReadOnlySpan<int> sequence)
+    {
+        if (_prefix is not null)
         {
-            DropBeyond(g, Length);
-            GiveBackUnseen(g);
+            PrefixNode end = _prefix;
+            while ((end.Depth + 1) * KvFormat.BlockSize <= Length + tokens)
+                end = _cache.Prefixes!.Extend(end, sequence.Slice(end.Depth * KvFormat.BlockSize, KvFormat.BlockSize), _tables);
+            Follow(end);
         }
+        Advance(tokens);
     }
 
     /// <summary>Whether the sequence can be cut back to a length: everything that a token there sees is still cached.</summary>
@@ -119,6 +183,10 @@ public sealed class SequenceCache : IDisposable
         if (!CanTruncate(length))
             throw new InvalidOperationException($"A sequence of {Length} tokens cannot be cut back to {length}: what those saw is gone.");
         Length = length;
+        PrefixNode? end = _prefix;
+        while (end is not null && end.Depth * KvFormat.BlockSize > length)
+            end = end.Parent;
+        Follow(end);
         for (int g = 0; g < _tables.Length; g++)
             DropBeyond(g, length);
     }
@@ -134,10 +202,11 @@ public sealed class SequenceCache : IDisposable
         for (int g = 0; g < _tables.Length; g++)
         {
             copy._tables[g] = [.. _tables[g]];
-            (copy._lengths[g], copy._windowed[g]) = (_lengths[g], _windowed[g]);
+            (copy._lengths[g], copy._held[g], copy._windowed[g]) = (_lengths[g], _held[g], _windowed[g]);
             foreach (int block in BlocksOf(g))
-                _cache.Groups[g].Pool.Retain(block);
+                _cache.Retain(g, block);
         }
+        copy.Follow(_prefix);
         return copy;
     }
 
@@ -148,6 +217,7 @@ public sealed class SequenceCache : IDisposable
             return;
         for (int g = 0; g < _tables.Length; g++)
             DropBeyond(g, 0);
+        Follow(null);
         _disposed = true;
         _cache.Remove(this);
     }
@@ -160,6 +230,14 @@ public sealed class SequenceCache : IDisposable
         {
             if (_lengths[g] < BlocksFor(Length))
                 throw new InvalidOperationException($"A sequence of {Length} tokens has {_lengths[g]} blocks in group {g}.");
+            if (BlocksOf(g).Count() != _held[g])
+                throw new InvalidOperationException($"A sequence that holds {BlocksOf(g).Count()} blocks in group {g} counts {_held[g]}.");
+            for (PrefixNode? node = _prefix; node is { Depth: > 0 }; node = node.Parent)
+            {
+                int own = _tables[g][node.Depth - 1];
+                if (own >= 0 && own != node.Blocks[g])
+                    throw new InvalidOperationException($"Block {node.Depth - 1} of group {g} is {own} in a sequence but {node.Blocks[g]} in the tree of prefixes.");
+            }
             for (int block = 0; block < BlocksFor(Length); block++)
             {
                 int first = block * KvFormat.BlockSize, last = first + KvFormat.BlockSize - 1;
@@ -180,7 +258,11 @@ public sealed class SequenceCache : IDisposable
             int first = block * KvFormat.BlockSize, last = first + KvFormat.BlockSize - 1;
             if (!group.Retention.IsGone(first, last, Length))
                 return;
-            group.Pool.Release(_tables[g][block]);
+            if (_tables[g][block] >= 0)
+            {
+                _cache.Release(g, _tables[g][block]);
+                _held[g]--;
+            }
             _tables[g][block] = -1;
             _windowed[g] = block + 1;
         }
@@ -191,14 +273,39 @@ public sealed class SequenceCache : IDisposable
         for (; _lengths[g] > BlocksFor(length); _lengths[g]--)
         {
             int block = _tables[g][_lengths[g] - 1];
-            if (block >= 0)
-                _cache.Groups[g].Pool.Release(block);
+            if (block < 0)
+                continue;
+            _cache.Release(g, block);
+            _held[g]--;
         }
         _windowed[g] = Math.Min(_windowed[g], _lengths[g]);
     }
 
-    private static int Take(BlockPool pool) =>
-        pool.TryAllocate(out int block) ? block : throw new InvalidOperationException("The pool has fewer free blocks than it said.");
+    private void Advance(int tokens)
+    {
+        Length += tokens;
+        for (int g = 0; g < _tables.Length; g++)
+        {
+            DropBeyond(g, Length);
+            GiveBackUnseen(g);
+        }
+    }
+
+    /// <summary>Makes a table long enough for a number of blocks.</summary>
+    private void Grow(int g, int blocks)
+    {
+        if (blocks > _tables[g].Length)
+            Array.Resize(ref _tables[g], Math.Max(blocks, _tables[g].Length * 2));
+    }
+
+    /// <summary>Stands at another node of the tree of prefixes, or leaves it.</summary>
+    private void Follow(PrefixNode? node)
+    {
+        if (node != _prefix)
+            _cache.Prefixes!.Move(_prefix, node);
+        _prefix = node;
+    }
+
 
     private static int BlocksFor(int tokens) => (tokens + KvFormat.BlockSize - 1) / KvFormat.BlockSize;
 }

@@ -1,5 +1,5 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using Sluice.Files;
 using Sluice.Tensors;
 using Sluice.Tokenizers;
@@ -7,8 +7,8 @@ using Sluice.Tokenizers;
 namespace Sluice;
 
 /// <summary>
-/// Runs a model for many requests at once. Requests come and go through channels; one thread schedules, runs, samples and
-/// delivers, step by step.
+/// Runs a model for many requests at once. One thread schedules, runs, samples and delivers, step by step; or two do, one of
+/// which reads prompts. Tokens come out through channels.
 /// </summary>
 /// <example>
 /// <code>
@@ -19,20 +19,33 @@ namespace Sluice;
 /// </example>
 public sealed class Engine : IDisposable
 {
-    private readonly Channel<Sequence> _submitted = Channel.CreateUnbounded<Sequence>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly object _books = new(); // held whenever the scheduler or the cache's books are touched; not while a step runs
+    private readonly StepBudget _budget;
     private readonly Scheduler _scheduler;
-    private readonly Batch _batch = new();
-    private readonly Thread _thread;
-    private volatile bool _isStopping;
-    private Exception? _failure;
+    private readonly StatisticsBook _statistics;
+    private readonly Worker[] _workers;
+    private readonly Thread[] _threads;
+    private int _working; // threads that have not ended
+    private volatile bool _isStopping, _hasEnded;
+    private volatile Exception? _failure;
 
-    private Engine(Runner runner, Tokenizer? tokenizer)
+    private Engine(Runner runner, Tokenizer? tokenizer, bool isStepped)
     {
         (Runner, Tokenizer) = (runner, tokenizer);
-        _scheduler = new Scheduler(runner.Cache, runner.Options.StepTokens);
-        _thread = new Thread(Loop) { IsBackground = true, Name = "Sluice engine" };
-        _thread.Start();
+        EngineOptions options = runner.Options;
+        _budget = new StepBudget(options.StepTokens, options.Running, options.InterTokenTarget);
+        _scheduler = new Scheduler(runner.Cache, _budget, SchedulingPolicies.Get(options.Policy), options.StepTokens);
+        _statistics = new StatisticsBook(runner.Cache, _scheduler.Counts);
+        _workers = runner.Workers();
+        UpdateStatistics();
+        _threads = isStepped ? [] : [.. _workers.Select(worker => new Thread(() => Loop(worker)) { IsBackground = true, Name = $"Sluice engine ({worker.Role})" })];
+        _working = _threads.Length;
+        foreach (Thread thread in _threads)
+            thread.Start();
     }
+
+    /// <summary>What runs the steps.</summary>
+    internal IReadOnlyList<Worker> Workers => _workers;
 
     /// <summary>The model's tokenizer; null where its file has no vocabulary, so that only token ids go in and out.</summary>
     public Tokenizer? Tokenizer { get; }
@@ -43,6 +56,18 @@ public sealed class Engine : IDisposable
     /// <summary>The most tokens of a request, prompt and continuation together.</summary>
     public int Context => Runner.Context;
 
+    /// <summary>What memory it takes.</summary>
+    public MemoryPlan Memory => Runner.Memory;
+
+    /// <summary>What it is doing and has done; from any thread, at any time.</summary>
+    public EngineStatistics Statistics => _statistics.Read();
+
+    /// <summary>Whether requests are taken: false once it is disposed, or has failed.</summary>
+    public bool IsAlive => !_isStopping && !_hasEnded;
+
+    /// <summary>What ended the engine's thread, and with it all requests; null as long as nothing did.</summary>
+    public Exception? Failure => _failure;
+
     /// <summary>Loads a model.</summary>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
     /// <param name="options">How to run it; default options if null.</param>
@@ -51,12 +76,16 @@ public sealed class Engine : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     /// <exception cref="NotSupportedException">The file needs something that Sluice does not have.</exception>
     /// <exception cref="InvalidOperationException">Weights or the asked-for cache do not fit in memory.</exception>
-    public static Engine Load(string path, EngineOptions? options = null, IProgress<float>? progress = null)
+    public static Engine Load(string path, EngineOptions? options = null, IProgress<float>? progress = null) =>
+        Load(path, options, progress, isStepped: false);
+
+    /// <summary>As the other; where <paramref name="isStepped"/>, without a thread: who loads it calls <see cref="Step"/>.</summary>
+    internal static Engine Load(string path, EngineOptions? options, IProgress<float>? progress, bool isStepped)
     {
         Runner runner = Runner.Load(path, options, progress);
         try
         {
-            return new Engine(runner, HasVocabulary(runner.File) ? Tokenizer.FromModel(runner.File) : null);
+            return new Engine(runner, HasVocabulary(runner.File) ? Tokenizer.FromModel(runner.File) : null, isStepped);
         }
         catch
         {
@@ -89,46 +118,110 @@ public sealed class Engine : IDisposable
     /// </exception>
     public IAsyncEnumerable<GeneratedToken> Generate(Request request, CancellationToken cancellation = default)
     {
-        ObjectDisposedException.ThrowIf(_isStopping, this);
-        Check(request);
         CancellationTokenSource abandoned = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Sequence sequence = new(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, abandoned.Token);
-        if (!_submitted.Writer.TryWrite(sequence))
-            throw new ObjectDisposedException(nameof(Engine), _failure);
-        return Read(sequence, abandoned);
+        try
+        {
+            return Read(Submit(request, abandoned.Token), abandoned);
+        }
+        catch
+        {
+            abandoned.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Stops after the step under way, ends open requests with an error, and frees the model.</summary>
     public void Dispose()
     {
-        if (_isStopping)
-            return;
-        _isStopping = true;
-        _submitted.Writer.TryComplete();
-        _thread.Join();
+        lock (_books)
+        {
+            if (_isStopping)
+                return;
+            _isStopping = true;
+            if (_threads.Length == 0)
+                EndAll();
+            Monitor.PulseAll(_books);
+        }
+        foreach (Thread thread in _threads)
+            thread.Join();
         Runner.Dispose();
     }
 
-    /// <summary>One step of the engine: schedule, run, sample, deliver.</summary>
+    /// <summary>Hands a request to the scheduler.</summary>
+    internal Sequence Submit(Request request, CancellationToken cancellation)
+    {
+        ObjectDisposedException.ThrowIf(_isStopping, this);
+        Check(request);
+        Sequence sequence = new(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, cancellation);
+        lock (_books)
+        {
+            if (_isStopping || _hasEnded)
+                throw new ObjectDisposedException(nameof(Engine), _failure);
+            _scheduler.Add(sequence);
+            UpdateStatistics();
+            Monitor.PulseAll(_books);
+        }
+        return sequence;
+    }
+
+    /// <summary>One step of an engine without threads, of each worker in turn.</summary>
     internal void Step()
     {
-        _scheduler.Schedule(_batch);
-        if (_batch.Count > 0)
+        foreach (Worker worker in _workers)
         {
-            using ScratchScope scope = Runner.Ops.Scratch();
-            Tensor logits = Runner.Forward(_batch); // [outputs, vocabulary]
-            int output = 0;
-            foreach (Sequence sequence in _scheduler.Running)
+            if (TrySchedule(worker))
+                Run(worker);
+        }
+    }
+
+    /// <summary>One step of the engine: it was scheduled; run, sample, deliver.</summary>
+    internal void Run(Worker worker)
+    {
+        long start = Stopwatch.GetTimestamp();
+        using ScratchScope scope = worker.Scratch();
+        Tensor logits = worker.Run(); // [outputs, vocabulary]
+        Deliver(worker, logits, start);
+    }
+
+    /// <summary>Chooses a worker's next step.</summary>
+    /// <returns>Whether there is something to run.</returns>
+    internal bool TrySchedule(Worker worker)
+    {
+        lock (_books)
+        {
+            if (_scheduler.Schedule(worker))
+                Monitor.PulseAll(_books); // another worker may have something to do now
+            UpdateStatistics();
+            if (Runner.Options.CheckIntegrity)
+                Runner.Cache.CheckIntegrity();
+            return worker.Batch.Count > 0;
+        }
+    }
+
+    /// <summary>Counts a step's tokens as cached, and gives each sequence that has all of its own cached the next.</summary>
+    private void Deliver(Worker worker, Tensor logits, long start)
+    {
+        lock (_books)
+        {
+            int output = 0, decoding = 0;
+            foreach (Sequence sequence in worker.Sequences)
             {
-                bool isSampled = sequence.Scheduled == sequence.Pending;
-                sequence.Cache!.Commit(sequence.Scheduled);
-                if (isSampled)
+                decoding += sequence.Scheduled == 1 ? 1 : 0;
+                if (sequence.Commit())
                     Sample(sequence, logits[output++]);
             }
+            // What it cost, for the size of the next ones and for those who watch.
+            TimeSpan time = Stopwatch.GetElapsedTime(start);
+            _budget.Observe(decoding, worker.Batch.Count - decoding, time.TotalSeconds);
+            _statistics.AddStep(worker.Batch.Count - decoding, output, worker.Batch.Count, time);
+            UpdateStatistics();
+            if (Runner.Options.CheckIntegrity)
+                Runner.Cache.CheckIntegrity();
+            Monitor.PulseAll(_books); // another worker may go on with these
         }
-        if (Runner.Options.CheckIntegrity)
-            Runner.Cache.CheckIntegrity();
     }
+
+    private void UpdateStatistics() => _statistics.Update(_scheduler.Running.Count, _scheduler.Waiting, _budget.RunningLimit);
 
     /// <summary>A request that cannot be sampled (its bias rules out every token) fails alone.</summary>
     private static void Sample(Sequence sequence, Span<float> logits)
@@ -180,28 +273,47 @@ public sealed class Engine : IDisposable
             throw new ArgumentException($"The prompt has {request.Prompt.Count:N0} tokens and leaves no room in a context of {Context:N0}.", nameof(request));
     }
 
-    private void Loop()
+    private void Loop(Worker worker)
     {
         try
         {
-            while (!_isStopping)
-            {
-                if (_scheduler.IsIdle && !_submitted.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
-                    break;
-                while (_submitted.Reader.TryRead(out Sequence? sequence))
-                    _scheduler.Add(sequence);
-                Step();
-            }
+            while (Await(worker))
+                Run(worker);
         }
         catch (Exception error)
         {
             // Whatever went wrong, nobody may wait for ever: every open request learns of it.
-            _failure = error;
+            _failure ??= error;
         }
-        _submitted.Writer.TryComplete();
-        Exception reason = _failure ?? new ObjectDisposedException(nameof(Engine));
-        while (_submitted.Reader.TryRead(out Sequence? sequence))
-            sequence.Finish(reason);
-        _scheduler.FinishAll(reason);
+        lock (_books)
+        {
+            _hasEnded = true;
+            if (--_working == 0)
+                EndAll();
+            Monitor.PulseAll(_books);
+        }
+    }
+
+    /// <summary>Schedules a worker's next step, waiting until there is one.</summary>
+    /// <returns>False once the engine ends.</returns>
+    private bool Await(Worker worker)
+    {
+        lock (_books)
+        {
+            while (!_isStopping && !_hasEnded)
+            {
+                if (TrySchedule(worker))
+                    return true;
+                Monitor.Wait(_books);
+            }
+            return false;
+        }
+    }
+
+    private void EndAll()
+    {
+        _hasEnded = true;
+        _scheduler.EndAll(_failure ?? new ObjectDisposedException(nameof(Engine)));
+        UpdateStatistics();
     }
 }

@@ -27,10 +27,40 @@ public sealed record EngineOptions
     /// <summary>The most tokens of one step, of all requests together.</summary>
     public int StepTokens { get; init; } = 512;
 
+    /// <summary>The most requests that run at once; fewer where a step is small, and where <see cref="InterTokenTarget"/> asks for it.</summary>
+    public int Running { get; init; } = 64;
+
+    /// <summary>
+    /// Runs one step of the largest size when the model is loaded, so that the memory that steps take is known from then on
+    /// (<see cref="MemoryPlan"/>), and the first request finds everything compiled. It takes as long as such a step.
+    /// </summary>
+    public bool WarmUp { get; init; }
+
+    /// <summary>
+    /// Runs prompts and decoding side by side rather than in the same steps, each with threads of its own: decoding then waits for no
+    /// prompt, and cache blocks pass from one to the other by reference.
+    /// </summary>
+    public bool Disaggregate { get; init; }
+
+    /// <summary>Where prompts run apart, the threads that they have, besides <see cref="Threads"/>; 0 for one a physical core.</summary>
+    public int PrefillThreads { get; init; }
+
+    /// <summary>The order in which requests are served: a name of <see cref="SchedulingPolicies"/>.</summary>
+    public string Policy { get; init; } = SchedulingPolicies.All[0].Name;
+
+    /// <summary>
+    /// The time that may pass between two tokens of a request; null for whatever serves most tokens. Steps are kept as small as
+    /// that takes, by what steps were measured to cost.
+    /// </summary>
+    public TimeSpan? InterTokenTarget { get; init; }
+
+    /// <summary>Whether blocks of the cache are kept for requests that begin alike, as long as nothing else needs them.</summary>
+    public bool PrefixCache { get; init; } = true;
+
     /// <summary>Keeps full-attention layers to a window and sinks, which is not what the model was made for; off by default.</summary>
     public Retention Retention { get; init; }
 
-    /// <summary>Puts something around the operations that run the model, as <see cref="ProfilingOps"/>; it owns what it is given.</summary>
+    /// <summary>Puts something around the operations that run the model, as <see cref="ProfilingOps"/>; it owns what it is given. Called once more where prompts run apart.</summary>
     public Func<Ops, Ops>? Wrap { get; init; }
 
     /// <summary>Whether every step checks the cache's books: for tests.</summary>
@@ -41,12 +71,17 @@ public sealed record EngineOptions
     public void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfNegative(Threads);
+        ArgumentOutOfRangeException.ThrowIfNegative(PrefillThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(Context);
         ArgumentOutOfRangeException.ThrowIfNegative(KvMemory);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Sequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(StepTokens);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.Window);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.SinkTokens);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Running);
+        if (InterTokenTarget <= TimeSpan.Zero)
+            throw new ArgumentOutOfRangeException(nameof(InterTokenTarget), InterTokenTarget, "A time between tokens is above zero.");
+        _ = SchedulingPolicies.Get(Policy);
         _ = Tensors.KvFormats.KvFormats.Get(KvFormat);
     }
 }

@@ -19,6 +19,9 @@ public sealed record Request
 
     /// <summary>Whether to go on after a token that ends a text.</summary>
     public bool IgnoreEnd { get; init; }
+
+    /// <summary>How urgent it is: higher goes first, where the engine's policy is <c>priority</c>.</summary>
+    public int Priority { get; init; }
 }
 
 /// <summary>Why a generation ended.</summary>
@@ -49,4 +52,7 @@ public readonly record struct GeneratedToken(int Id, string Text, float LogProba
 {
     /// <summary>The most probable tokens at this place, if asked for.</summary>
     public IReadOnlyList<SampledToken> TopLogProbabilities { get; init; } = [];
+
+    /// <summary>How the request went; with its last token only.</summary>
+    public Completion? Completion { get; init; }
 }

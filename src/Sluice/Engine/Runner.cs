@@ -14,8 +14,10 @@ namespace Sluice;
 /// </summary>
 public sealed class Runner : IDisposable
 {
-    private Runner(ModelFile file, Ops ops, Model model, KvCache cache, EngineOptions options) =>
-        (File, Ops, Model, Cache, Options) = (file, ops, model, cache, options);
+    private readonly (Ops Ops, Model Model)? _second;
+
+    private Runner(ModelFile file, Ops ops, Model model, (Ops, Model)? second, KvCache cache, EngineOptions options) =>
+        (File, Ops, Model, _second, Cache, Options) = (file, ops, model, second, cache, options);
 
     /// <summary>The model's file.</summary>
     public ModelFile File { get; }
@@ -32,8 +34,12 @@ public sealed class Runner : IDisposable
     /// <summary>The longest sequence.</summary>
     public int Context => Cache.Plan.Context;
 
-    /// <summary>What runs the model; its scratch scopes hold results of <see cref="Forward"/>.</summary>
+    /// <summary>What runs the model; its scratch scopes hold results of <see cref="Forward(Batch)"/>.</summary>
     public Ops Ops { get; }
+
+    /// <summary>What memory it takes. The work space is that of the largest step so far: the largest there is, after a warm-up.</summary>
+    public MemoryPlan Memory => new(
+        Model.WeightBytes, Model.MappedBytes, Cache.Plan, Ops.ScratchBytes + (_second?.Ops.ScratchBytes ?? 0));
 
     /// <summary>Loads a model and allocates its cache.</summary>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
@@ -48,20 +54,35 @@ public sealed class Runner : IDisposable
         options ??= new EngineOptions();
         options.Validate();
         ModelFile file = ModelFile.Open(path);
-        Ops? ops = null;
+        Ops? ops = null, secondOps = null;
         try
         {
             long available = SystemMemory.Available();
             if (file.Length > available)
                 throw new InvalidOperationException($"{path} has {file.Length:N0} bytes; only {available:N0} bytes of memory are free.");
-            ops = new CpuOps(options.Threads, options.PinThreads);
-            ops = options.Wrap?.Invoke(ops) ?? ops;
-            Model model = Model.Load(file, ops, new ModelOptions(options.Context, options.Retention), progress);
+            CpuOps cpu = new(options.Threads, options.PinThreads);
+            ops = options.Wrap?.Invoke(cpu) ?? cpu;
+            ModelOptions modelOptions = new(options.Context, options.Retention);
+            Model model = Model.Load(file, ops, modelOptions, progress);
+            (Ops, Model)? second = null;
+            if (options.Disaggregate)
+            {
+                CpuOps secondCpu = new(options.PrefillThreads, cpu);
+                secondOps = options.Wrap?.Invoke(secondCpu) ?? secondCpu;
+                second = (secondOps, Model.Load(file, secondOps, modelOptions));
+            }
             KvPlan plan = Plan(model, options);
-            return new Runner(file, ops, model, new KvCache(plan), options);
+            Runner runner = new(file, ops, model, second, new KvCache(plan, options.PrefixCache), options);
+            if (options.WarmUp)
+            {
+                foreach (Worker worker in runner.Workers())
+                    runner.WarmUp(worker);
+            }
+            return runner;
         }
         catch
         {
+            secondOps?.Dispose();
             ops?.Dispose();
             file.Dispose();
             throw;
@@ -72,22 +93,44 @@ public sealed class Runner : IDisposable
     /// Runs a batch and gives the logits of the rows that want them [batch.Outputs.Length, vocabulary], in the caller's scratch
     /// scope.
     /// </summary>
-    public Tensor Forward(Batch batch)
+    public Tensor Forward(Batch batch) => Forward(batch, Model);
+
+    /// <summary>What an engine's threads run: one that does all, or one that decodes and one that reads prompts.</summary>
+    internal Worker[] Workers() => _second is { } second
+        ? [new Worker(this, Ops, Model, StepRole.Decode), new Worker(this, second.Ops, second.Model, StepRole.Prompts)]
+        : [new Worker(this, Ops, Model, StepRole.All)];
+
+    internal Tensor Forward(Batch batch, Model model)
     {
         foreach (int token in batch.Tokens)
         {
             if ((uint)token >= (uint)Model.Config.Vocabulary)
                 throw new ArgumentException($"Token {token} is not in the vocabulary of {Model.Config.Vocabulary}.", nameof(batch));
         }
-        return Model.Forward(batch, Cache);
+        return model.Forward(batch, Cache);
     }
 
     /// <summary>Frees the cache, the weights and the file.</summary>
     public void Dispose()
     {
         Cache.Dispose();
+        _second?.Ops.Dispose();
         Ops.Dispose();
         File.Dispose();
+    }
+
+    /// <summary>Runs a step of the largest size: as many tokens and as many logits as there can be.</summary>
+    private void WarmUp(Worker worker)
+    {
+        using SequenceCache sequence = Cache.CreateSequence();
+        int tokens = Math.Min(Options.StepTokens, Context), outputs = StepBudget.MostRunningIn(Options.StepTokens, Options.Running);
+        if (!sequence.TryReserve(tokens))
+            throw new InvalidOperationException("The cache cannot hold a single request, which its plan promised.");
+        sequence.Begin(worker.Batch);
+        for (int i = 0; i < tokens; i++)
+            worker.Batch.Add(0, wantOutput: i >= tokens - outputs);
+        using ScratchScope scope = worker.Scratch();
+        worker.Run();
     }
 
     private static KvPlan Plan(Model model, EngineOptions options)

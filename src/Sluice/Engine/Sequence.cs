@@ -1,6 +1,10 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Sluice.Cache;
 using Sluice.Sampling;
+using Sluice.Tensors;
+using Sluice.Tensors.KvFormats;
 using Sluice.Tokenizers;
 
 namespace Sluice;
@@ -13,6 +17,9 @@ internal sealed class Sequence
     private readonly StreamingDetokenizer? _detokenizer;
     private readonly StopMatcher _stops;
     private readonly Tokenizer? _tokenizer;
+    private readonly long _submitted = Stopwatch.GetTimestamp();
+    private long _started, _firstToken;
+    private int _cachedPrompt;
     private readonly Channel<GeneratedToken> _output = Channel.CreateUnbounded<GeneratedToken>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
@@ -34,28 +41,112 @@ internal sealed class Sequence
 
     public CancellationToken Cancellation { get; }
 
+    /// <summary>When it was submitted, by the machine's clock.</summary>
+    public TimeSpan Arrival => Stopwatch.GetElapsedTime(0, _submitted);
+
+    /// <summary>Its place in the scheduler's order: lower goes first.</summary>
+    public (long Rank, long Arrival) Place { get; set; }
+
+    /// <summary>How often it was set aside.</summary>
+    public int Preemptions { get; private set; }
+
     /// <summary>The most tokens that will be generated.</summary>
     public int MaxTokens { get; }
 
     /// <summary>What is cached; null while the request waits.</summary>
     public SequenceCache? Cache { get; set; }
 
-    /// <summary>The tokens that a step has yet to run: the rest of the prompt, or the token generated last.</summary>
+    /// <summary>Its tokens so far: the prompt and what was generated.</summary>
+    public int Length => _tokens.Count;
+
+    /// <summary>
+    /// The tokens that a step has yet to run: the rest of the prompt, or the token generated last; after it was set aside, all
+    /// that are no longer cached.
+    /// </summary>
     public int Pending => _tokens.Count - (Cache?.Length ?? 0);
 
-    /// <summary>The tokens that the step under way runs.</summary>
+    /// <summary>The tokens that the next step, or the one under way, runs.</summary>
     public int Scheduled { get; set; }
 
-    /// <summary>Whether the last token was delivered.</summary>
+    /// <summary>Whether a step runs some of its tokens right now, so that its cache must stay as it is.</summary>
+    public bool IsInFlight { get; private set; }
+
+    /// <summary>What kind of step it needs: its prompt is read, or read again, until the next token can be chosen.</summary>
+    public StepRole Needs { get; private set; } = StepRole.Prompts;
+
+    /// <summary>Whether it ended, with its last token or with an error.</summary>
     public bool IsFinished { get; private set; }
+
+    /// <summary>What it ended with; null for a last token.</summary>
+    public Exception? Error { get; private set; }
 
     /// <summary>Where the output is read.</summary>
     public ChannelReader<GeneratedToken> Output => _output.Reader;
 
     private int Generated => _tokens.Count - Request.Prompt.Count;
 
-    /// <summary>A pending token, counted from the first that is not cached.</summary>
-    public int PendingToken(int index) => _tokens[Cache!.Length + index];
+    private ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
+
+    /// <summary>Notes that it was admitted.</summary>
+    public void Started()
+    {
+        if (_started == 0)
+            _started = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Frees its cache; it goes on later from its tokens.</summary>
+    public void SetAside()
+    {
+        Cache!.Dispose();
+        Cache = null;
+        Scheduled = 0;
+        Needs = StepRole.Prompts;
+        Preemptions++;
+    }
+
+    /// <summary>Takes from the cache what others have computed of its tokens, but for the last, whose logits are wanted.</summary>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int Reuse()
+    {
+        int reused = Cache!.Reuse(Tokens[..^1]);
+        if (Generated == 0 && Preemptions == 0)
+            _cachedPrompt += reused;
+        return reused;
+    }
+
+    /// <summary>
+    /// Whether another, which is about to be computed, goes on with the same block of tokens, so that this one need only wait
+    /// for it.
+    /// </summary>
+    public bool WillFindBlockOf(Sequence other)
+    {
+        const int Size = KvFormat.BlockSize;
+        int start = Cache!.SharedLength;
+        return Cache.IsAlongside(other.Cache!) && Cache.Length == start
+            && _tokens.Count > start + Size && other._tokens.Count >= start + Size
+            && Tokens.Slice(start, Size).SequenceEqual(other.Tokens.Slice(start, Size));
+    }
+
+    /// <summary>Adds its share of the step to a batch.</summary>
+    public void AddTo(Batch batch)
+    {
+        IsInFlight = true;
+        Cache!.Begin(batch);
+        for (int i = 0; i < Scheduled; i++)
+            batch.Add(_tokens[Cache.Length + i], wantOutput: i == Pending - 1);
+    }
+
+    /// <summary>Counts its share of the step as cached.</summary>
+    /// <returns>Whether all its tokens are, so that the next is to be sampled.</returns>
+    public bool Commit()
+    {
+        Cache!.Commit(Scheduled, Tokens);
+        (IsInFlight, Scheduled) = (false, 0);
+        if (Pending > 0)
+            return false;
+        Needs = StepRole.Decode;
+        return true;
+    }
 
     /// <summary>Chooses the next token and delivers it.</summary>
     /// <param name="logits">Of the last token [vocabulary]; changed.</param>
@@ -76,7 +167,10 @@ internal sealed class Sequence
         if (finish is not null and not FinishReason.StopString && _detokenizer is not null)
             text += _stops.Append(_detokenizer.Flush()) + _stops.Flush();
         IReadOnlyList<SampledToken> top = Request.Sampling.LogProbs > 0 ? [.. _sampler.TopLogProbabilities] : [];
-        _output.Writer.TryWrite(new GeneratedToken(token.Id, text, token.LogProbability, finish) { TopLogProbabilities = top });
+        if (_firstToken == 0)
+            _firstToken = Stopwatch.GetTimestamp();
+        Completion? completion = finish is null ? null : Summary();
+        _output.Writer.TryWrite(new GeneratedToken(token.Id, text, token.LogProbability, finish) { TopLogProbabilities = top, Completion = completion });
         if (finish is not null)
             Finish(null);
     }
@@ -84,8 +178,25 @@ internal sealed class Sequence
     /// <summary>Ends the output, with an error or without, and gives the cache back.</summary>
     public void Finish(Exception? error)
     {
-        IsFinished = true;
+        End(error);
         Cache?.Dispose();
+    }
+
+    /// <summary>Ends the output alone, for when the whole cache goes.</summary>
+    public void End(Exception? error)
+    {
+        (IsFinished, Error) = (true, error);
         _output.Writer.TryComplete(error);
     }
+
+    private Completion Summary() => new()
+    {
+        PromptTokens = Request.Prompt.Count,
+        CachedPromptTokens = _cachedPrompt,
+        GeneratedTokens = Generated,
+        Preemptions = Preemptions,
+        Queued = Stopwatch.GetElapsedTime(_submitted, _started),
+        FirstToken = Stopwatch.GetElapsedTime(_submitted, _firstToken),
+        LastToken = Stopwatch.GetElapsedTime(_submitted),
+    };
 }

@@ -19,6 +19,12 @@ public abstract class Model
     /// <summary>What each layer keeps of a sequence.</summary>
     public abstract IReadOnlyList<LayerCache> Layers { get; }
 
+    /// <summary>The bytes that its weights take in memory.</summary>
+    public long WeightBytes { get; private set; }
+
+    /// <summary>The bytes of its tables that are read where they are, in the mapped file, as rows of them are needed.</summary>
+    public long MappedBytes { get; private set; }
+
     /// <summary>What runs the model.</summary>
     protected Ops Ops { get; }
 
@@ -42,6 +48,7 @@ public abstract class Model
         ModelLoader loader = new(file, ops, options, progress);
         Model model = create(loader);
         loader.CheckAllRead();
+        (model.WeightBytes, model.MappedBytes) = (loader.WeightBytes, loader.MappedBytes);
         return model;
     }
 }

@@ -32,6 +32,12 @@ public sealed class ModelLoader
     /// <summary>The caller's choices.</summary>
     public ModelOptions Options { get; }
 
+    /// <summary>The bytes that what was loaded takes in memory.</summary>
+    internal long WeightBytes { get; private set; }
+
+    /// <summary>The bytes of tensors that are read where they are, in the mapped file, as rows of them are needed.</summary>
+    internal long MappedBytes { get; private set; }
+
     /// <summary>Whether the file has a tensor.</summary>
     public bool Has(string name) => _file.Tensors.ContainsKey(name);
 
@@ -45,7 +51,7 @@ public sealed class ModelLoader
     public Weight Experts(int columns, int experts, params ReadOnlySpan<(string Name, int Rows)> parts) => Load(columns, experts, parts);
 
     /// <summary>A vector of float32.</summary>
-    public Tensor Vector(string name, int length) => Ops.LoadTensor(Stored(name, length, 1, 1));
+    public Tensor Vector(string name, int length) => Table(name, length, 1);
 
     /// <summary>A vector of float32, or none where the file does not have it.</summary>
     public Tensor OptionalVector(string name, int length) => Has(name) ? Vector(name, length) : default;
@@ -66,18 +72,30 @@ public sealed class ModelLoader
         int start = 0;
         foreach ((string name, int length) in parts)
         {
-            WeightData data = Stored(name, length, 1, 1);
+            WeightData data = Find(name, length, 1, 1);
             data.Format.Dequantize(data.Row(0), values.AsSpan(start, length));
             start += length;
         }
+        WeightBytes += (long)total * sizeof(float);
         return Ops.LoadVector(values);
     }
 
     /// <summary>A small matrix of float32 [rows, columns].</summary>
-    public Tensor Table(string name, int columns, int rows) => Ops.LoadTensor(Stored(name, columns, rows, 1));
+    public Tensor Table(string name, int columns, int rows)
+    {
+        WeightBytes += (long)columns * rows * sizeof(float);
+        return Ops.LoadTensor(Find(name, columns, rows, 1));
+    }
 
     /// <summary>A tensor as it is stored, for rows that are looked up.</summary>
     public WeightData Stored(string name, int columns, int rows, int experts)
+    {
+        WeightData data = Find(name, columns, rows, experts);
+        MappedBytes += _file.Tensor(name).Bytes;
+        return data;
+    }
+
+    private WeightData Find(string name, int columns, int rows, int experts)
     {
         TensorInfo info = _file.Tensor(name);
         ReadOnlySpan<long> expected = experts == 1 ? [columns, rows] : [columns, rows, experts];
@@ -111,8 +129,9 @@ public sealed class ModelLoader
     {
         WeightData[] data = new WeightData[parts.Length];
         for (int i = 0; i < parts.Length; i++)
-            data[i] = Stored(parts[i].Name, columns, parts[i].Rows, experts);
+            data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts);
         Weight weight = Ops.LoadWeight(data);
+        WeightBytes += weight.Bytes;
         foreach ((string name, _) in parts)
         {
             TensorInfo info = _file.Tensor(name);

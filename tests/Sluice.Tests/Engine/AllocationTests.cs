@@ -49,6 +49,27 @@ public class AllocationTests
         }
     }
 
+    /// <summary>
+    /// A step of the whole engine (schedule, run, sample, deliver) allocates no more than the text it delivers; that, and a node
+    /// of the tree of prefixes every 32 tokens.
+    /// </summary>
+    [Fact]
+    public void A_step_of_the_engine_allocates_next_to_nothing()
+    {
+        EngineOptions options = SteppedEngine.Options with { Context = 512, Sequences = 8, StepTokens = 64, InterTokenTarget = TimeSpan.FromSeconds(1) };
+        using Sluice.Engine engine = Sluice.Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), options, null, isStepped: true);
+        for (int i = 0; i < 6; i++)
+            engine.Submit(new Request { Prompt = [1, 2, i], MaxTokens = 400, IgnoreEnd = true, Sampling = SamplingOptions.Greedy }, CancellationToken.None);
+        for (int i = 0; i < 100; i++)
+            engine.Step();
+        Assert.Equal(6, engine.Statistics.Running);
+        long allocated = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 200; i++)
+            engine.Step();
+        long perToken = (GC.GetAllocatedBytesForCurrentThread() - allocated) / (200 * 6);
+        Assert.InRange(perToken, 0, 150);
+    }
+
     private static void Decode(string model, float temperature, Func<Ops, Ops>? wrap)
     {
         using Runner runner = Runner.Load(

@@ -167,6 +167,105 @@ public class EngineTests
         await NothingHeld(engine);
     }
 
+    /// <summary>Many at once, in a cache that has room for few, some cancelled: with one thread that does all, and with two.</summary>
+    [Theory]
+    [InlineData(false, "models/stories260K-f32.gguf")]
+    [InlineData(true, "models/stories260K-f32.gguf")]
+    [InlineData(true, "golden/models/gemma2.gguf")]
+    [InlineData(true, "golden/models/mamba.gguf")]
+    [InlineData(true, "golden/models/deepseek2-sigmoid.gguf")]
+    public async Task A_crowd_is_served_as_each_would_be_alone(bool isApart, string model)
+    {
+        EngineOptions options = Options with { Sequences = 2, Context = 96, Disaggregate = isApart, PrefillThreads = 1, Threads = 1 };
+        string path = SharedFiles.Shared(model.Split('/'));
+        Dictionary<int, int[]> alone = [];
+        using (Engine single = Engine.Load(path, options with { Disaggregate = false, PrefixCache = false }))
+        {
+            for (int kind = 0; kind < 12; kind++)
+                alone.Add(kind, await Ids(single, kind, most: int.MaxValue));
+        }
+        using Engine engine = Engine.Load(path, options);
+        await Parallel.ForAsync(0, 24, new ParallelOptions { MaxDegreeOfParallelism = 24 }, async (user, _) =>
+        {
+            Random random = new(user);
+            for (int i = 0; i < 6; i++)
+            {
+                int kind = random.Next(12), most = random.Next(4) == 0 ? random.Next(1, 20) : int.MaxValue;
+                int[] ids = await Ids(engine, kind, most);
+                Assert.Equal(alone[kind].Take(most), ids);
+            }
+        });
+        await NothingHeld(engine);
+        Assert.True(engine.IsAlive);
+        Assert.Equal(0, engine.Statistics.Failed);
+        Assert.Equal(24 * 6, engine.Statistics.Completed + engine.Statistics.Cancelled);
+        if (!model.Contains("mamba", StringComparison.Ordinal))
+            Assert.True(engine.Statistics.PrefixHitTokens > 0);
+
+        static async Task<int[]> Ids(Engine engine, int kind, int most)
+        {
+            int[] prompt = [.. Enumerable.Range(0, 10 + (kind * 5)).Select(i => 1 + (((i * 7) + (kind % 3)) % 60))];
+            List<int> ids = [];
+            await foreach (GeneratedToken token in engine.Generate(new Request { Prompt = prompt, MaxTokens = 25, IgnoreEnd = true, Sampling = SamplingOptions.Greedy }))
+            {
+                ids.Add(token.Id);
+                if (ids.Count == most)
+                    break;
+            }
+            return [.. ids];
+        }
+    }
+
+    /// <summary>A failure in a step ends the engine, which says so, and everybody who waits learns of it.</summary>
+    [Fact]
+    public async Task An_engine_that_fails_says_so()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options);
+        Assert.Equal(8, (await Tokens(engine, "Once", new Request { Prompt = [], MaxTokens = 8, IgnoreEnd = true })).Count);
+        Assert.True(engine.IsAlive);
+        Assert.Null(engine.Failure);
+        await NothingHeld(engine);
+        Assert.True(engine.Runner.Cache.Groups[0].Pool.TryAllocate(out _)); // a block that nobody has: the books are wrong
+        InvalidOperationException error = await Assert.ThrowsAsync<InvalidOperationException>(() => Text(engine, "Once", new Request { Prompt = [] }));
+        Assert.Contains("1 references but 0 holders", error.Message, StringComparison.Ordinal);
+        Assert.False(engine.IsAlive);
+        Assert.Same(error, engine.Failure);
+        for (int i = 0; i < 500 && engine.Statistics.Failed == 0; i++)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Assert.Equal((0, 0, 1L, 1L), (engine.Statistics.Running, engine.Statistics.Waiting, engine.Statistics.Completed, engine.Statistics.Failed));
+        Assert.Same(error, Assert.Throws<ObjectDisposedException>(() => engine.Generate("Once")).InnerException);
+    }
+
+    [Fact]
+    public async Task Statistics_add_up()
+    {
+        using Engine engine = Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), Options with { Sequences = 4 });
+        Assert.Equal(0, engine.Statistics.Steps);
+        int[] prompt = [.. Enumerable.Range(1, 70)];
+        Request request = new() { Prompt = prompt, Sampling = SamplingOptions.Greedy, IgnoreEnd = true, MaxTokens = 12 };
+        for (int i = 0; i < 2; i++)
+        {
+            List<GeneratedToken> tokens = [];
+            await foreach (GeneratedToken token in engine.Generate(request))
+                tokens.Add(token);
+            Assert.All(tokens[..^1], token => Assert.Null(token.Completion));
+            Completion completion = tokens[^1].Completion!;
+            Assert.Equal((70, i * 64, 12, 0), (completion.PromptTokens, completion.CachedPromptTokens, completion.GeneratedTokens, completion.Preemptions));
+            Assert.True(TimeSpan.Zero <= completion.Queued && completion.Queued <= completion.FirstToken && completion.FirstToken < completion.LastToken);
+            Assert.Equal((completion.LastToken - completion.FirstToken) / 11, completion.InterToken);
+        }
+        await NothingHeld(engine);
+        EngineStatistics statistics = engine.Statistics;
+        Assert.Equal((2L, 0L, 0L), (statistics.Completed, statistics.Cancelled, statistics.Failed));
+        Assert.Equal((140L, 64L), (statistics.PrefixQueriedTokens, statistics.PrefixHitTokens));
+        Assert.Equal((76L, 24L), (statistics.PromptTokens, statistics.GeneratedTokens));
+        Assert.True(statistics.Steps >= 5 + 11 + 1 + 11 && statistics.StepTime > statistics.LastStepTime);
+        BlockCounts group = Assert.Single(statistics.Groups);
+        Assert.Equal((0, group.Total), (group.Used, group.Cached + group.Free));
+        Assert.Equal(2, group.Cached);
+        Assert.Equal(0, statistics.CacheUse);
+    }
+
     private static async Task<string> Text(Engine engine, string prompt, Request template) =>
         string.Concat((await Tokens(engine, prompt, template)).Select(token => token.Text));
 
@@ -178,12 +277,13 @@ public class EngineTests
         return tokens;
     }
 
-    /// <summary>Blocks are freed at the step after; wait for that.</summary>
+    /// <summary>Blocks are freed at the step after; wait for that, and for the statistics of it.</summary>
     private static async Task NothingHeld(Engine engine)
     {
-        for (int i = 0; i < 500 && engine.Runner.Cache.Sequences > 0; i++)
+        for (int i = 0; i < 500 && (engine.Runner.Cache.Sequences > 0 || engine.Statistics.Running > 0); i++)
             await Task.Delay(10, TestContext.Current.CancellationToken);
         Assert.Equal(0, engine.Runner.Cache.Sequences);
-        Assert.All(engine.Runner.Cache.Groups, group => Assert.Equal(group.Pool.Count, group.Pool.Free));
+        for (int g = 0; g < engine.Runner.Cache.Groups.Count; g++)
+            Assert.Equal(engine.Runner.Cache.Groups[g].Pool.Count, engine.Runner.Cache.Available(g));
     }
 }
