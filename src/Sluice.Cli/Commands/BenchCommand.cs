@@ -27,6 +27,7 @@ internal static class BenchCommand
         Option<int[]> prompts = Parsing.Integers("--prompt-tokens", "Lengths of prompts to read; 0: none.", 0, [512], "-p");
         Option<int[]> generations = Parsing.Integers("--generate-tokens", "Numbers of tokens to write; 0: none.", 0, [128], "-n");
         Option<int> depth = Parsing.Integer("--depth", "Tokens that are in the cache before each test, not counted in its time.", 0, 0, "-d");
+        Option<int[]> batches = Parsing.Integers("--batch", "Numbers of sequences that write at once; tokens of all of them are counted.", 1, [1], "-b");
         Option<int> repetitions = Parsing.Integer("--repetitions", "How often each test is run.", 1, 5, "-r");
         Option<string?> save = new("--save") { Description = "Keep the file of a --shape here, as for another engine to run the same one.", HelpName = "PATH" };
         Option<bool> roofline = new("--roofline")
@@ -40,9 +41,10 @@ internal static class BenchCommand
             "sluice bench --shape llama-3.2-1b --type Q4_K_M -r 3",
             "sluice bench --shape llama-3.2-1b --type Q4_K_M --roofline",
             "sluice bench --shape llama-3.2-1b -p 0 -n 32 --depth 3584",
+            "sluice bench --shape llama-3.2-1b -p 0 -n 32 --batch 1,4,16",
             "sluice bench --shape qwen2.5-0.5b --type Q8_0 -p 0 -n 32,128 --json")
         {
-            shape, type, save, prompts, generations, depth, repetitions, roofline, json,
+            shape, type, save, prompts, generations, depth, batches, repetitions, roofline, json,
         };
         model.AddTo(command, isRequired: false, hasContext: false);
         command.Validators.Add(result =>
@@ -57,10 +59,11 @@ internal static class BenchCommand
         });
         command.SetAction((parsed, cancellation) =>
         {
-            (bool IsPrompt, int Tokens)[] tests =
+            int filled = parsed.GetValue(depth);
+            BenchTest[] tests =
             [
-                .. parsed.GetValue(prompts)!.Where(n => n > 0).Select(n => (true, n)),
-                .. parsed.GetValue(generations)!.Where(n => n > 0).Select(n => (false, n)),
+                .. parsed.GetValue(prompts)!.Where(n => n > 0).Select(n => new BenchTest(true, n, filled, 1)),
+                .. parsed.GetValue(generations)!.Where(n => n > 0).SelectMany(_ => parsed.GetValue(batches)!, (n, b) => new BenchTest(false, n, filled, b)),
             ];
             if (tests.Length == 0)
                 throw new UsageException("There is nothing to measure: -p and -n are both 0.");
@@ -77,15 +80,15 @@ internal static class BenchCommand
             using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, parsed.GetValue(save), cancellation);
             string path = made?.Path ?? model.Path(parsed) ?? DefaultModel.Path;
             long start = Stopwatch.GetTimestamp();
-            using Runner runner = KnownTokens.Load(path, options, tests.Max(test => test.Tokens) + parsed.GetValue(depth));
+            using Runner runner = KnownTokens.Load(path, options, tests.Max(test => test.Tokens) + filled, tests.Max(test => test.Sequences));
             if (!OperatingSystem.IsWindows())
                 made?.Dispose(); // the map stays, and nothing is left even where this process is killed
             Terminal.Note($"loaded in {Numbers.Figure(Stopwatch.GetElapsedTime(start).TotalSeconds)} s; {Numbers.Bytes(Environment.WorkingSet)} resident");
 
             List<BenchRow> rows = [];
             string name = chosen is null ? Name(runner.File) : $"{chosen.Name} {parsed.GetValue(type)}";
-            foreach ((bool isPrompt, int tokens) in tests)
-                rows.Add(Measure(runner, name, isPrompt, tokens, parsed.GetValue(depth), parsed.GetValue(repetitions), limits, cancellation));
+            foreach (BenchTest test in tests)
+                rows.Add(Measure(runner, name, test, parsed.GetValue(repetitions), limits, cancellation));
             if (parsed.GetValue(json))
                 Json.Write<IReadOnlyList<BenchRow>>(rows);
             else
@@ -96,39 +99,55 @@ internal static class BenchCommand
     }
 
     private static BenchRow Measure(
-        Runner runner, string name, bool isPrompt, int tokens, int depth, int repetitions, MachineLimits? limits, CancellationToken cancellation)
+        Runner runner, string name, BenchTest test, int repetitions, MachineLimits? limits, CancellationToken cancellation)
     {
         ProfilingOps? profile = runner.Ops as ProfilingOps;
-        string test = (isPrompt ? "pp" : "tg") + tokens + (depth > 0 ? $"@d{depth}" : "");
-        double[] samples = Terminal.Progress(test, progress =>
+        int total = test.Tokens * test.Sequences;
+        double[] samples = Terminal.Progress(test.Name, progress =>
         {
-            using SequenceCache sequence = runner.Cache.CreateSequence();
-            Run(runner, sequence, true, depth, cancellation);
-            Run(runner, sequence, isPrompt, isPrompt ? tokens : 1, cancellation); // warms caches and the jit compiler up
-            double[] speeds = new double[repetitions];
-            profile?.Reset();
-            for (int i = 0; i < repetitions; i++)
+            SequenceCache[] sequences = new SequenceCache[test.Sequences];
+            try
             {
-                if (!sequence.CanTruncate(depth))
-                    throw new UsageException("--depth needs a model whose cache can be cut back: no recurrent state, and no window that has moved on.");
-                sequence.Truncate(depth);
-                long start = Stopwatch.GetTimestamp();
-                Run(runner, sequence, isPrompt, tokens, cancellation);
-                speeds[i] = tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
-                progress.Report((i + 1f) / repetitions);
+                for (int i = 0; i < sequences.Length; i++)
+                {
+                    sequences[i] = runner.Cache.CreateSequence();
+                    Run(runner, [sequences[i]], true, test.Depth, cancellation);
+                }
+                Run(runner, sequences, test.IsPrompt, test.IsPrompt ? test.Tokens : 1, cancellation); // warms caches and the jit compiler up
+                double[] speeds = new double[repetitions];
+                profile?.Reset();
+                for (int i = 0; i < repetitions; i++)
+                {
+                    foreach (SequenceCache sequence in sequences)
+                    {
+                        if (!sequence.CanTruncate(test.Depth))
+                            throw new UsageException("--depth needs a model whose cache can be cut back: no recurrent state, and no window that has moved on.");
+                        sequence.Truncate(test.Depth);
+                    }
+                    long start = Stopwatch.GetTimestamp();
+                    Run(runner, sequences, test.IsPrompt, test.Tokens, cancellation);
+                    speeds[i] = total / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                    progress.Report((i + 1f) / repetitions);
+                }
+                return speeds;
             }
-            return speeds;
+            finally
+            {
+                foreach (SequenceCache? sequence in sequences)
+                    sequence?.Dispose();
+            }
         });
         double mean = samples.Average();
         double deviation = samples.Length == 1 ? 0 : Math.Sqrt(samples.Sum(x => (x - mean) * (x - mean)) / (samples.Length - 1));
         return new BenchRow(
             name, runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), runner.File.Tensors.Values.Sum(tensor => tensor.Count),
-            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test, mean, deviation, isPrompt ? null : mean * BytesPerToken(runner, (2 * depth) + tokens) / 1e9, samples,
-            limits is null ? null : Roofline.Of(profile!, limits, samples.Sum(speed => tokens / speed), repetitions));
+            runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test.Name, mean, deviation,
+            test.IsPrompt || test.Sequences > 1 ? null : mean * BytesPerToken(runner, (2 * test.Depth) + test.Tokens) / 1e9, samples,
+            limits is null ? null : Roofline.Of(profile!, limits, samples.Sum(speed => total / speed), repetitions));
     }
 
-    /// <summary>Reads a prompt in steps of the engine's size, or writes tokens one by one; which tokens makes no difference.</summary>
-    private static void Run(Runner runner, SequenceCache sequence, bool isPrompt, int tokens, CancellationToken cancellation)
+    /// <summary>Reads prompts in steps of the engine's size, or writes tokens one by one; which tokens makes no difference.</summary>
+    private static void Run(Runner runner, SequenceCache[] sequences, bool isPrompt, int tokens, CancellationToken cancellation)
     {
         Batch batch = new();
         int vocabulary = runner.Model.Config.Vocabulary, step = isPrompt ? runner.Options.StepTokens : 1;
@@ -136,15 +155,19 @@ internal static class BenchCommand
         {
             cancellation.ThrowIfCancellationRequested();
             int count = Math.Min(step, tokens - start);
-            if (!sequence.TryReserve(count))
-                throw new InvalidOperationException($"The KV cache has no room for {start + count:N0} tokens. Raise --kv-memory.");
             batch.Clear();
-            sequence.Begin(batch);
-            for (int i = start; i < start + count; i++)
-                batch.Add((int)(i * 7919L % vocabulary), wantOutput: i == tokens - 1 || !isPrompt);
+            foreach (SequenceCache sequence in sequences)
+            {
+                if (!sequence.TryReserve(count))
+                    throw new InvalidOperationException($"The KV cache has no room for {start + count:N0} tokens. Raise --kv-memory.");
+                sequence.Begin(batch);
+                for (int i = start; i < start + count; i++)
+                    batch.Add((int)(i * 7919L % vocabulary), wantOutput: i == tokens - 1 || !isPrompt);
+            }
             using ScratchScope scope = runner.Ops.Scratch();
             runner.Forward(batch);
-            sequence.Commit(count);
+            foreach (SequenceCache sequence in sequences)
+                sequence.Commit(count);
         }
     }
 
@@ -194,4 +217,15 @@ internal static class BenchCommand
         foreach (BenchRow row in rows)
             Roofline.Show(row);
     }
+}
+
+/// <summary>What is measured.</summary>
+/// <param name="IsPrompt">Whether a prompt is read; else tokens are written one by one.</param>
+/// <param name="Tokens">Of each sequence.</param>
+/// <param name="Depth">Tokens that each has in the cache before.</param>
+/// <param name="Sequences">That run at once.</param>
+internal readonly record struct BenchTest(bool IsPrompt, int Tokens, int Depth, int Sequences)
+{
+    /// <summary>As llama-bench names it: <c>tg64@d3584</c>; <c>tg64x16</c> for 16 sequences.</summary>
+    public string Name => (IsPrompt ? "pp" : "tg") + Tokens + (Sequences > 1 ? $"x{Sequences}" : "") + (Depth > 0 ? $"@d{Depth}" : "");
 }

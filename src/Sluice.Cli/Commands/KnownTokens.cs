@@ -10,10 +10,10 @@ internal static class KnownTokens
     // What one step's logits may take: with a large vocabulary few rows at a time.
     private const long LogitsOfStep = 16 << 20;
 
-    /// <summary>Loads a model for one sequence.</summary>
-    public static Runner Load(string path, EngineOptions options, int contextIfNotGiven)
+    /// <summary>Loads a model for some sequences.</summary>
+    public static Runner Load(string path, EngineOptions options, int contextIfNotGiven, int sequences = 1)
     {
-        options = options with { Sequences = 1, Context = options.Context > 0 ? options.Context : contextIfNotGiven };
+        options = options with { Sequences = sequences, Context = options.Context > 0 ? options.Context : contextIfNotGiven };
         return Terminal.Progress("Loading " + Path.GetFileName(path), progress => Runner.Load(path, options, progress));
     }
 

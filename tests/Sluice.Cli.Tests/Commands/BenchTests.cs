@@ -43,6 +43,15 @@ public class BenchTests
     }
 
     [Fact]
+    public void Measures_sequences_that_write_at_once()
+    {
+        string output = SluiceProcess.Run(
+            "bench", "--shape", "stories-15m", "--type", "Q8_0", "-p", "0", "-n", "2", "-r", "2", "--batch", "1,3,16", "--json").Succeeded().Output;
+        using JsonDocument json = JsonDocument.Parse(output);
+        Assert.Equal(["tg2", "tg2x3", "tg2x16"], json.RootElement.EnumerateArray().Select(row => row.GetProperty("test").GetString()!));
+    }
+
+    [Fact]
     public void Keeps_made_up_weights_where_it_is_told()
     {
         using TemporaryFolder temporary = new();
