@@ -18,8 +18,10 @@ internal sealed class StepBudget
     private const double NewWeight = 0.2; // of the latest measurement in the mean of its size
     private readonly int _stepTokens;
     private readonly double? _target; // seconds
-    private readonly double[] _decodeTimes; // mean seconds of steps in which just so many sequences decoded; 0 for not measured
-    private int _largestDecode, _largestPrompt;
+    private const int Enough = 8; // measurements of a size that count for more than the costs of all sizes
+    private const int Fresh = 1000; // steps for which they do: a machine that was busy once shall be tried again
+    private readonly DecodeTime[] _decodeTimes; // of steps in which just so many sequences decoded and nothing else
+    private int _largestDecode, _largestPrompt, _steps;
 
     /// <param name="stepTokens">The most tokens of a step.</param>
     /// <param name="mostRunning">The most sequences that run at once.</param>
@@ -28,7 +30,7 @@ internal sealed class StepBudget
     {
         (_stepTokens, _target) = (stepTokens, target?.TotalSeconds);
         MostRunning = MostRunningIn(stepTokens, mostRunning);
-        _decodeTimes = new double[MostRunning + 1];
+        _decodeTimes = new DecodeTime[MostRunning + 1];
         RunningLimit = target is null ? MostRunning : 1;
     }
 
@@ -63,14 +65,17 @@ internal sealed class StepBudget
     /// <param name="seconds">What it took.</param>
     public void Observe(int decoding, int promptTokens, double seconds)
     {
+        _steps++;
         Cost.Observe(decoding, promptTokens, seconds);
         _largestDecode = Math.Max(_largestDecode, decoding);
         if (decoding > 0)
             _largestPrompt = Math.Max(_largestPrompt, promptTokens);
         if (promptTokens == 0 && decoding < _decodeTimes.Length)
         {
-            double known = _decodeTimes[decoding];
-            _decodeTimes[decoding] = known == 0 ? seconds : known + (NewWeight * (seconds - known));
+            DecodeTime known = _decodeTimes[decoding];
+            int count = _steps - known.Last < Fresh ? known.Count : 0;
+            double mean = known.Mean + (Math.Max(NewWeight, 1.0 / (count + 1)) * (seconds - known.Mean));
+            _decodeTimes[decoding] = new DecodeTime(mean, count + 1, _steps);
         }
         if (_target is { } target)
             RunningLimit = BestRunning(target);
@@ -90,7 +95,15 @@ internal sealed class StepBudget
         return best;
     }
 
-    /// <summary>As measured, or as the costs of other sizes tell.</summary>
+    /// <summary>As measured, if lately and more than once or twice; else as the costs of all sizes tell.</summary>
     private double DecodeSeconds(int count) =>
-        count < _decodeTimes.Length && _decodeTimes[count] > 0 ? _decodeTimes[count] : Cost.Seconds(count, 0);
+        count < _decodeTimes.Length && _decodeTimes[count] is var known && known.Count >= Enough && _steps - known.Last < Fresh
+            ? known.Mean
+            : Cost.Seconds(count, 0);
+
+    /// <summary>What was measured of steps of one size.</summary>
+    /// <param name="Mean">Mean seconds, the latest counting most.</param>
+    /// <param name="Count">How many there were.</param>
+    /// <param name="Last">When the last was, in steps.</param>
+    private readonly record struct DecodeTime(double Mean, int Count, int Last);
 }

@@ -56,7 +56,7 @@ public class AllocationTests
     [Fact]
     public void A_step_of_the_engine_allocates_next_to_nothing()
     {
-        EngineOptions options = SteppedEngine.Options with { Context = 512, Sequences = 8, StepTokens = 64, InterTokenTarget = TimeSpan.FromSeconds(1) };
+        EngineOptions options = SteppedEngine.Options with { Context = 512, Sequences = 8, StepTokens = 64 };
         using Sluice.Engine engine = Sluice.Engine.Load(SharedFiles.Shared("models", "stories260K-f32.gguf"), options, null, isStepped: true);
         for (int i = 0; i < 6; i++)
             engine.Submit(new Request { Prompt = [1, 2, i], MaxTokens = 400, IgnoreEnd = true, Sampling = SamplingOptions.Greedy }, CancellationToken.None);
