@@ -43,6 +43,9 @@ public sealed class Engine : IDisposable
     /// <summary>The most tokens of a request, prompt and continuation together.</summary>
     public int Context => Runner.Context;
 
+    /// <summary>Whether the thread that runs requests lives: not after an error of its own, nor after <see cref="Dispose"/>.</summary>
+    public bool IsAlive => _thread.IsAlive;
+
     /// <summary>Loads a model.</summary>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
     /// <param name="options">How to run it; default options if null.</param>
