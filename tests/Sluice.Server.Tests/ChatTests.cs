@@ -91,7 +91,7 @@ public class ChatTests
     {
         await using RunningServer server = await RunningServer.StartAsync();
         (int status, JsonElement body) = await server.PostAsync("/v1/chat/completions",
-            """{"messages":[{"role":"user","content":[{"type":"text","text":"Once"}]}],"n":3,"seed":1,"max_tokens":12}""");
+            """{"messages":[{"role":"user","content":[{"type":"text","text":"Once"}]}],"n":3,"seed":1,"max_tokens":40}""");
         Assert.Equal(200, status);
         string[] texts = [.. body.GetProperty("choices").EnumerateArray().Select(c => c.GetProperty("message").GetProperty("content").GetString()!)];
         Assert.Equal(3, texts.Distinct().Count());
