@@ -63,6 +63,7 @@ internal static class CommandLine
             Verbose,
             RunCommand.Create(),
             ChatCommand.Create(),
+            ServeCommand.Create(),
             BenchCommand.Create(),
             PerplexityCommand.Create(),
             LogitsCommand.Create(),

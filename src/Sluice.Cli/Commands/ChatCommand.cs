@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text;
+using Sluice.Chat;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
-using Sluice.Files;
 using Sluice.Tokenizers;
 using Sluice.Tokenizers.Templates;
 
@@ -33,33 +33,14 @@ internal static class ChatCommand
             {
                 Tokenizer tokenizer = engine.Tokenizer
                     ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot talk.");
-                (string how, Func<IReadOnlyList<ChatMessage>, int[]> prompt) = Turns(engine.Runner.File, tokenizer, parsed.GetValue(format));
-                Terminal.Note($"Turns are written {how}. /clear begins anew, /exit ends.");
+                ChatPrompt prompt = ChatPrompt.FromModel(engine.Runner.File, tokenizer, parsed.GetValue(format));
+                Terminal.Note($"Turns are written {prompt.Description}. /clear begins anew, /exit ends.");
                 Conversation conversation = new(engine, prompt, sampling.Request(parsed), parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;
         });
         return command;
-    }
-
-    /// <summary>How a conversation becomes a prompt: as asked for, else by the model's template, else by its control tokens.</summary>
-    private static (string How, Func<IReadOnlyList<ChatMessage>, int[]> Prompt) Turns(ModelFile file, Tokenizer tokenizer, string? asked)
-    {
-        if (asked is null && ChatTemplate.Has(file))
-        {
-            ChatTemplate own = ChatTemplate.FromModel(file, tokenizer);
-            return ("by the model's template", messages => Encode(tokenizer, own.Apply(messages)));
-        }
-        ChatFormat chosen = asked is null ? ChatFormat.Of(tokenizer) : ChatFormat.All.First(format => format.Name == asked);
-        return ($"as {chosen.Name}", messages => chosen.Prompt(tokenizer, messages));
-    }
-
-    /// <summary>Most templates write the token that begins a text, some leave it to the tokenizer.</summary>
-    private static int[] Encode(Tokenizer tokenizer, string prompt)
-    {
-        int[] tokens = tokenizer.Encode(prompt, addSpecial: false, parseSpecial: true);
-        return tokenizer is { AddsBos: true, BosId: int bos } && (tokens.Length == 0 || tokens[0] != bos) ? [bos, .. tokens] : tokens;
     }
 
     private static async Task TalkAsync(Conversation conversation, CancellationToken cancellation)
@@ -80,7 +61,7 @@ internal static class ChatCommand
     }
 
     /// <summary>What was said so far. Each turn makes the prompt anew, as templates may look at the whole of it.</summary>
-    private sealed class Conversation(Engine engine, Func<IReadOnlyList<ChatMessage>, int[]> prompt, Request template, string? system)
+    private sealed class Conversation(Engine engine, ChatPrompt prompt, Request template, string? system)
     {
         private readonly List<ChatMessage> _messages = [];
 
@@ -91,7 +72,7 @@ internal static class ChatCommand
             if (_messages.Count == 0 && system is not null)
                 _messages.Add(new ChatMessage(ChatFormat.System, system));
             _messages.Add(new ChatMessage(ChatFormat.User, text));
-            int[] tokens = prompt(_messages);
+            int[] tokens = prompt.Encode(_messages);
             if (tokens.Length >= engine.Context)
             {
                 Terminal.Complain($"The conversation has {tokens.Length:N0} tokens, and the context {engine.Context:N0}: /clear begins anew.");

@@ -1,7 +1,7 @@
 using Sluice.Tokenizers;
 using Sluice.Tokenizers.Templates;
 
-namespace Sluice.Cli.Commands;
+namespace Sluice.Chat;
 
 /// <summary>
 /// How the turns of a conversation are written for a model, known by a control token of its vocabulary. A model without any is
@@ -11,9 +11,16 @@ namespace Sluice.Cli.Commands;
 /// <param name="Marker">The control token by which it is known.</param>
 /// <param name="Before">What comes before a turn's text, by its role.</param>
 /// <param name="After">What comes after it.</param>
-internal sealed record ChatFormat(string Name, string Marker, Func<string, string> Before, Func<string, string> After)
+public sealed record ChatFormat(string Name, string Marker, Func<string, string> Before, Func<string, string> After)
 {
-    public const string User = "user", Assistant = "assistant", System = "system";
+    /// <summary>The role of who asks.</summary>
+    public const string User = "user";
+
+    /// <summary>The role of the model.</summary>
+    public const string Assistant = "assistant";
+
+    /// <summary>The role of what the model is told first.</summary>
+    public const string System = "system";
 
     /// <summary>All formats. A new one is an entry here.</summary>
     public static IReadOnlyList<ChatFormat> All { get; } =

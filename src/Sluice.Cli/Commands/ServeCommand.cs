@@ -1,0 +1,101 @@
+using System.CommandLine;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Hosting;
+using Sluice.Cli.Arguments;
+using Sluice.Cli.Output;
+using Sluice.Server;
+
+namespace Sluice.Cli.Commands;
+
+/// <summary>The server.</summary>
+internal static class ServeCommand
+{
+    private const string KeysVariable = "SLUICE_API_KEYS";
+
+    public static Command Create()
+    {
+        ServerOptions defaults = new();
+        EngineOptions engineDefaults = new();
+        ModelArguments model = new();
+        Option<string> host = new("--host")
+        {
+            Description = "The address to listen at; * for all.",
+            HelpName = "ADDRESS",
+            DefaultValueFactory = _ => defaults.Host,
+        };
+        Option<int> port = Parsing.Integer("--port", "The port; 0 for any that is free.", 0, defaults.Port, "-p");
+        Option<string?> name = new("--model-name") { Description = "What clients call the model; its file's name if not given.", HelpName = "NAME" };
+        Option<string?> keyFile = new("--api-key-file")
+        {
+            Description = $"Keys that clients must give, one a line; {KeysVariable} may have more, separated by commas.",
+            HelpName = "PATH",
+        };
+        Option<int> sequences = Parsing.Integer(
+            "--sequences", "How many sequences of full length the KV cache shall have room for, if memory allows.", 1, engineDefaults.Sequences);
+        Option<int> queue = Parsing.Integer("--max-queue", "The most requests that wait; more are answered with 429.", 1, defaults.MaxQueue);
+        Option<int> perKey = Parsing.Integer("--max-concurrency", "The most requests of one key at once; 0: no limit.", 0, defaults.ConcurrencyPerKey);
+        Option<int> rate = Parsing.Integer("--max-rate", "The most requests of one key a minute; 0: no limit.", 0, defaults.RequestsPerMinute);
+        Option<long> size = Parsing.Size("--max-request-size", "The most bytes of a request; 16M if not given.");
+        Option<int> timeout = Parsing.Integer(
+            "--request-timeout", "The longest that a request may take, in seconds.", 1, (int)defaults.RequestTimeout.TotalSeconds);
+        Option<int> shutdown = Parsing.Integer(
+            "--shutdown-timeout", "How long open requests may go on when the server stops, in seconds.", 0, (int)defaults.ShutdownTimeout.TotalSeconds);
+        Option<string[]> cors = new("--cors-origin")
+        {
+            Description = "A web origin whose pages may call the server; may be given several times; * for all.",
+            HelpName = "ORIGIN",
+            Arity = ArgumentArity.OneOrMore,
+            AllowMultipleArgumentsPerToken = false,
+        };
+        Option<string?> certificate = new("--tls-certificate") { Description = "Serve HTTPS with this certificate: PEM, or PKCS #12.", HelpName = "PATH" };
+        Option<string?> certificateKey = new("--tls-key") { Description = "The certificate's private key, as PEM.", HelpName = "PATH" };
+        SluiceCommand command = new(
+            "serve", "Serve a model over HTTP as OpenAI's API does, with a web chat at /.",
+            "sluice serve --model qwen2.5-0.5b-instruct.gguf",
+            "SLUICE_API_KEYS=secret sluice serve --model llama.gguf --host 0.0.0.0 --port 8000");
+        model.AddTo(command, isRequired: false);
+        ReadOnlySpan<Option> options =
+            [sequences, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
+        foreach (Option option in options)
+            command.Add(option);
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            ServerOptions server = new()
+            {
+                Host = parsed.GetValue(host)!,
+                Port = parsed.GetValue(port),
+                ModelName = parsed.GetValue(name),
+                ApiKeys = ReadKeys(parsed.GetValue(keyFile)),
+                MaxQueue = parsed.GetValue(queue),
+                ConcurrencyPerKey = parsed.GetValue(perKey),
+                RequestsPerMinute = parsed.GetValue(rate),
+                MaxRequestBytes = parsed.GetValue(size) is > 0 and long bytes ? bytes : defaults.MaxRequestBytes,
+                RequestTimeout = TimeSpan.FromSeconds(parsed.GetValue(timeout)),
+                ShutdownTimeout = TimeSpan.FromSeconds(parsed.GetValue(shutdown)),
+                CorsOrigins = parsed.GetValue(cors) ?? [],
+                Certificate = parsed.GetValue(certificate),
+                CertificateKey = parsed.GetValue(certificateKey),
+            };
+            string path = model.Path(parsed) ?? DefaultModel.Path;
+            EngineOptions engineOptions = model.Options(parsed) with { Sequences = parsed.GetValue(sequences) };
+            using Engine engine = Terminal.Progress("Loading " + Path.GetFileName(path), progress => Engine.Load(path, engineOptions, progress));
+            await using WebApplication app = SluiceServer.Create(engine, server);
+            await app.StartAsync(cancellation);
+            Terminal.Note($"Serving at {string.Join(", ", app.Urls)}");
+            await app.WaitForShutdownAsync(cancellation);
+            return CommandLine.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Keys of the file and the environment. A file without any is a mistake, not an open door.</summary>
+    private static string[] ReadKeys(string? path)
+    {
+        string[] fromFile = path is null ? [] : Clean(File.ReadAllLines(path));
+        if (path is not null && fromFile.Length == 0)
+            throw new InvalidDataException($"{path} has no keys.");
+        return [.. fromFile, .. Clean((Environment.GetEnvironmentVariable(KeysVariable) ?? "").Split(','))];
+    }
+
+    private static string[] Clean(IEnumerable<string> keys) => [.. keys.Select(key => key.Trim()).Where(key => key.Length > 0)];
+}

@@ -1,0 +1,48 @@
+using Sluice.Chat;
+using Sluice.Server.Generation;
+using Sluice.Server.Http;
+using Sluice.Tokenizers;
+
+namespace Sluice.Server.Api;
+
+/// <summary>What the endpoints share.</summary>
+internal sealed class ApiContext(GenerationService generation, ServerMetrics metrics, Tokenizer tokenizer, ChatPrompt prompt)
+{
+    public GenerationService Generation => generation;
+
+    public ServerMetrics Metrics => metrics;
+
+    public Engine Engine => generation.Engine;
+
+    public Tokenizer Tokenizer => tokenizer;
+
+    public ChatPrompt Prompt => prompt;
+
+    public string Model => metrics.Model;
+
+    public long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+
+    public int Vocabulary => generation.Engine.Runner.Model.Config.Vocabulary;
+
+    /// <summary>Reads the field that says which model is meant; there is one.</summary>
+    public void CheckModel(RequestFields fields)
+    {
+        if (fields.Text("model") is { } model && model != Model)
+            throw new ApiException(404, $"The model '{model}' is not served here; '{Model}' is.", "model", "model_not_found");
+    }
+
+    /// <summary>Reads stream and stream_options.</summary>
+    public static (bool IsStream, bool WithUsage) ReadStream(RequestFields fields)
+    {
+        bool isStream = fields.Flag("stream") ?? false;
+        if (fields.Object("stream_options") is not { } options)
+            return (isStream, false);
+        if (!isStream)
+            throw ApiException.Bad("stream_options", "stream_options is only allowed where stream is true.");
+        bool withUsage = options.Flag("include_usage") ?? false;
+        options.CheckAllRead();
+        return (isStream, withUsage);
+    }
+
+    public static string NewId(string prefix) => prefix + Guid.NewGuid().ToString("N");
+}

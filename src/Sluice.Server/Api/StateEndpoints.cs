@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Hosting;
+using Sluice.Server.Generation;
+using Sluice.Server.Http;
+
+namespace Sluice.Server.Api;
+
+/// <summary>What the server says of itself: models, health, load, metrics.</summary>
+internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime lifetime)
+{
+    private static readonly string Version = typeof(StateEndpoints).Assembly.GetName().Version!.ToString(3);
+
+    private ModelEntry Entry => new(api.Model, "model", api.Created, "sluice", api.Engine.Context);
+
+    public Task ModelsAsync(HttpContext context) => Reply.JsonAsync(context, new("list", [Entry]), ApiJson.Default.ModelList);
+
+    public Task ModelAsync(HttpContext context)
+    {
+        string? asked = context.Request.RouteValues["id"] as string;
+        return asked == api.Model
+            ? Reply.JsonAsync(context, Entry, ApiJson.Default.ModelEntry)
+            : throw new ApiException(404, $"The model '{asked}' is not served here; '{api.Model}' is.", "model", "model_not_found");
+    }
+
+    /// <summary>Whether the engine lives.</summary>
+    public Task HealthAsync(HttpContext context) => StateAsync(context, api.Engine.IsAlive, "ok", "the engine has stopped");
+
+    /// <summary>Whether new requests are welcome: not while the server stops.</summary>
+    public Task ReadyAsync(HttpContext context) =>
+        StateAsync(context, api.Engine.IsAlive && !lifetime.ApplicationStopping.IsCancellationRequested, "ready", "not ready");
+
+    public Task VersionAsync(HttpContext context) => Reply.JsonAsync(context, new(Version), ApiJson.Default.VersionReply);
+
+    public Task MetricsAsync(HttpContext context) => Reply.TextAsync(context, PrometheusPage.Write(api.Metrics), PrometheusPage.ContentType);
+
+    public Task LoadAsync(HttpContext context)
+    {
+        ServerMetrics metrics = api.Metrics;
+        LoadReply load = new(
+            metrics.Running, metrics.Waiting, metrics.KvUsage, metrics.KvBlocks, metrics.KvBlocksFree, metrics.PromptTokens,
+            metrics.GeneratedTokens, Enum.GetValues<FinishReason>().Sum(metrics.Finished), metrics.FirstToken.Mean, metrics.InterToken.Mean,
+            metrics.EndToEnd.Mean, Stopwatch.GetElapsedTime(metrics.Start).TotalSeconds, api.Model);
+        return Reply.JsonAsync(context, load, ApiJson.Default.LoadReply);
+    }
+
+    private static Task StateAsync(HttpContext context, bool isWell, string well, string ill) => Reply.JsonAsync(
+        context, new(isWell ? well : ill), ApiJson.Default.StateReply, isWell ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+}

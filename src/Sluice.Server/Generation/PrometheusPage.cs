@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Text;
+
+namespace Sluice.Server.Generation;
+
+/// <summary>The metrics as Prometheus reads them, under vLLM's names (so that its dashboards work) and Sluice's own.</summary>
+internal static class PrometheusPage
+{
+    public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+    public static string Write(ServerMetrics metrics)
+    {
+        StringBuilder page = new();
+        string model = metrics.Model.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n");
+        string labels = $"model_name=\"{model}\"";
+        foreach (string prefix in (ReadOnlySpan<string>)["vllm:", "sluice_"])
+        {
+            Value(page, prefix + "num_requests_running", "gauge", "Requests that generate.", labels, metrics.Running);
+            Value(page, prefix + "num_requests_waiting", "gauge", "Requests without a token yet.", labels, metrics.Waiting);
+            Value(page, prefix + "kv_cache_usage_perc", "gauge", "The share of KV blocks in use, 0 to 1.", labels, metrics.KvUsage);
+            Value(page, prefix + "prompt_tokens_total", "counter", "Prompt tokens processed.", labels, metrics.PromptTokens);
+            Value(page, prefix + "generation_tokens_total", "counter", "Tokens generated.", labels, metrics.GeneratedTokens);
+            Head(page, prefix + "request_success_total", "counter", "Requests that came to their end.");
+            long stopped = metrics.Finished(FinishReason.EndOfText) + metrics.Finished(FinishReason.StopString);
+            long full = metrics.Finished(FinishReason.MaxTokens) + metrics.Finished(FinishReason.ContextFull);
+            page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"stop\"}} {stopped}\n");
+            page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"length\"}} {full}\n");
+            Times(page, prefix + "time_to_first_token_seconds", "From a request's arrival to its first token.", labels, metrics.FirstToken);
+            Times(page, prefix + "inter_token_latency_seconds", "Between a request's tokens.", labels, metrics.InterToken);
+            Times(page, prefix + "e2e_request_latency_seconds", "From a request's arrival to its last token.", labels, metrics.EndToEnd);
+        }
+        Value(page, "sluice_requests_failed_total", "counter", "Requests that failed or whose client left.", labels, metrics.Failed);
+        Value(page, "sluice_kv_blocks", "gauge", "Blocks of the KV cache.", labels, metrics.KvBlocks);
+        Value(page, "sluice_kv_blocks_free", "gauge", "Blocks that nobody holds.", labels, metrics.KvBlocksFree);
+        return page.ToString();
+    }
+
+    private static void Head(StringBuilder page, string name, string type, string help) =>
+        page.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+
+    private static void Value(StringBuilder page, string name, string type, string help, string labels, double value)
+    {
+        Head(page, name, type, help);
+        page.Append(CultureInfo.InvariantCulture, $"{name}{{{labels}}} {value}\n");
+    }
+
+    private static void Times(StringBuilder page, string name, string help, string labels, Histogram values)
+    {
+        Head(page, name, "histogram", help);
+        values.Write(page, name, labels);
+    }
+}

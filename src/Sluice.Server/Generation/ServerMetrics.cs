@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Sluice.Cache;
+
+namespace Sluice.Server.Generation;
+
+/// <summary>
+/// What the server counts: for OpenTelemetry through the meter and the activity source named "Sluice.Server" (the gen_ai names
+/// of its semantic conventions), and for the Prometheus page.
+/// </summary>
+internal sealed class ServerMetrics : IDisposable
+{
+    public const string SourceName = "Sluice.Server";
+
+    private readonly Meter _meter = new(SourceName);
+    private readonly Histogram<double> _duration, _firstToken, _perToken;
+    private readonly Histogram<long> _tokenUsage;
+    private readonly KeyValuePair<string, object?> _model;
+    private readonly Engine _engine;
+    private readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
+    private int _waiting, _running;
+    private long _promptTokens, _generatedTokens, _failed;
+
+    public ServerMetrics(Engine engine, string model)
+    {
+        (_engine, Model) = (engine, model);
+        _model = new("gen_ai.request.model", model);
+        _duration = _meter.CreateHistogram<double>("gen_ai.server.request.duration", "s", "From a request's arrival to its last token.");
+        _firstToken = _meter.CreateHistogram<double>("gen_ai.server.time_to_first_token", "s", "From a request's arrival to its first token.");
+        _perToken = _meter.CreateHistogram<double>("gen_ai.server.time_per_output_token", "s", "Between a request's tokens.");
+        _tokenUsage = _meter.CreateHistogram<long>("gen_ai.client.token.usage", "{token}", "Tokens of a request.");
+        _meter.CreateObservableGauge("sluice.requests.waiting", () => Waiting, "{request}", "Requests without a token yet.");
+        _meter.CreateObservableGauge("sluice.requests.running", () => Running, "{request}", "Requests that generate.");
+        _meter.CreateObservableGauge("sluice.kv.usage", () => KvUsage, "1", "The share of KV blocks in use.");
+    }
+
+    public string Model { get; }
+
+    public ActivitySource Activities { get; } = new(SourceName);
+
+    /// <summary>When the server began (a <see cref="Stopwatch"/> time).</summary>
+    public long Start { get; } = Stopwatch.GetTimestamp();
+
+    /// <summary>Generations without a token yet, and those with one.</summary>
+    public int Waiting => Volatile.Read(ref _waiting);
+
+    public int Running => Volatile.Read(ref _running);
+
+    public long PromptTokens => Interlocked.Read(ref _promptTokens);
+
+    public long GeneratedTokens => Interlocked.Read(ref _generatedTokens);
+
+    /// <summary>Generations that ended with an error, a cancellation or a client that left.</summary>
+    public long Failed => Interlocked.Read(ref _failed);
+
+    public Histogram FirstToken { get; } = Histogram.Seconds();
+
+    public Histogram InterToken { get; } = Histogram.Seconds();
+
+    public Histogram EndToEnd { get; } = Histogram.Seconds();
+
+    /// <summary>All blocks of the KV cache. The engine's thread changes the books meanwhile: good to look at, not to reckon with.</summary>
+    public int KvBlocks => _engine.Runner.Cache.Groups.Sum(group => group.Pool.Count);
+
+    public int KvBlocksFree => _engine.Runner.Cache.Groups.Sum(group => group.Pool.Free);
+
+    /// <summary>The share of blocks in use in the fullest group of layers, 0 to 1.</summary>
+    public double KvUsage => _engine.Runner.Cache.Groups.Select(Usage).DefaultIfEmpty(0).Max();
+
+    public long Finished(FinishReason reason) => Interlocked.Read(ref _finished[(int)reason]);
+
+    public void Dispose()
+    {
+        _meter.Dispose();
+        Activities.Dispose();
+    }
+
+    /// <summary>Counts new generations as waiting unless that makes more than the limit.</summary>
+    public bool TryEnter(int count, int limit)
+    {
+        if (Interlocked.Add(ref _waiting, count) <= limit)
+            return true;
+        Interlocked.Add(ref _waiting, -count);
+        return false;
+    }
+
+    /// <summary>Takes back what <see cref="TryEnter"/> counted, for generations that never began.</summary>
+    public void Leave(int count) => Interlocked.Add(ref _waiting, -count);
+
+    /// <summary>Follows one generation that was counted as waiting.</summary>
+    public GenerationClock Begin(int promptTokens) => new(this, promptTokens);
+
+    private static double Usage(CacheGroup group) => group.Pool.Count == 0 ? 0 : 1 - ((double)group.Pool.Free / group.Pool.Count);
+
+    /// <summary>The times of one generation.</summary>
+    internal sealed class GenerationClock(ServerMetrics metrics, int promptTokens) : IDisposable
+    {
+        private readonly long _start = Stopwatch.GetTimestamp();
+        private long _last;
+        private long _tokens;
+        private FinishReason? _finish;
+
+        public void Count(GeneratedToken token)
+        {
+            long now = Stopwatch.GetTimestamp();
+            _finish = token.Finish;
+            Interlocked.Increment(ref metrics._generatedTokens);
+            if (_tokens++ == 0)
+            {
+                Interlocked.Decrement(ref metrics._waiting);
+                Interlocked.Increment(ref metrics._running);
+                Interlocked.Add(ref metrics._promptTokens, promptTokens);
+                double first = Stopwatch.GetElapsedTime(_start, now).TotalSeconds;
+                metrics.FirstToken.Add(first);
+                metrics._firstToken.Record(first, metrics._model);
+            }
+            else
+            {
+                double between = Stopwatch.GetElapsedTime(_last, now).TotalSeconds;
+                metrics.InterToken.Add(between);
+                metrics._perToken.Record(between, metrics._model);
+            }
+            _last = now;
+        }
+
+        public void Dispose()
+        {
+            Interlocked.Decrement(ref _tokens == 0 ? ref metrics._waiting : ref metrics._running);
+            if (_finish is { } reason)
+            {
+                double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+                metrics.EndToEnd.Add(seconds);
+                metrics._duration.Record(seconds, metrics._model);
+                metrics._tokenUsage.Record(promptTokens, metrics._model, new("gen_ai.token.type", "input"));
+                metrics._tokenUsage.Record(_tokens, metrics._model, new("gen_ai.token.type", "output"));
+                Interlocked.Increment(ref metrics._finished[(int)reason]);
+            }
+            else
+            {
+                Interlocked.Increment(ref metrics._failed);
+            }
+        }
+    }
+}

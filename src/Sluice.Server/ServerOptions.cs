@@ -1,0 +1,44 @@
+namespace Sluice.Server;
+
+/// <summary>How a server listens and what it allows.</summary>
+public sealed record ServerOptions
+{
+    /// <summary>The address to listen at: an IP address, <c>localhost</c>, or <c>*</c> for all.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+
+    /// <summary>The port; 0 for any that is free.</summary>
+    public int Port { get; init; } = 8080;
+
+    /// <summary>The name under which clients ask for the model; the file's name without its extension if null.</summary>
+    public string? ModelName { get; init; }
+
+    /// <summary>Keys of which clients must give one, as a bearer token; none: everybody may come.</summary>
+    public IReadOnlyList<string> ApiKeys { get; init; } = [];
+
+    /// <summary>The most generations that have no token yet; one more is answered with 429.</summary>
+    public int MaxQueue { get; init; } = 256;
+
+    /// <summary>The most bytes of a request.</summary>
+    public long MaxRequestBytes { get; init; } = 16 << 20;
+
+    /// <summary>The most requests of one key (or one address, without keys) under way at once; 0: no limit.</summary>
+    public int ConcurrencyPerKey { get; init; }
+
+    /// <summary>The most requests of one key (or one address, without keys) a minute; 0: no limit.</summary>
+    public int RequestsPerMinute { get; init; }
+
+    /// <summary>The longest that a request may take.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long open requests may go on when the server stops.</summary>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Web origins whose pages may call the server; none by default, <c>*</c> for all.</summary>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
+    /// <summary>A certificate for HTTPS: a PEM file, or a PKCS #12 file where <see cref="CertificateKey"/> is null. Null: HTTP.</summary>
+    public string? Certificate { get; init; }
+
+    /// <summary>The PEM file of the certificate's private key.</summary>
+    public string? CertificateKey { get; init; }
+}

@@ -1,0 +1,76 @@
+using System.ClientModel;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using OpenAI;
+using OpenAI.Chat;
+using Sluice.TestData;
+
+namespace Sluice.Server.Tests;
+
+/// <summary>A real server on a port of its own, with the model that comes with Sluice.</summary>
+internal sealed class RunningServer : IAsyncDisposable
+{
+    public const string Model = "starter";
+
+    private readonly WebApplication _app;
+
+    private RunningServer(Engine engine, WebApplication app)
+    {
+        (Engine, _app) = (engine, app);
+        Address = new Uri(app.Urls.Single());
+        Http = new HttpClient { BaseAddress = Address };
+    }
+
+    public Engine Engine { get; }
+
+    public Uri Address { get; }
+
+    public HttpClient Http { get; }
+
+    public static async Task<RunningServer> StartAsync(ServerOptions? options = null, EngineOptions? engineOptions = null)
+    {
+        string path = Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf");
+        Engine engine = Engine.Load(path, engineOptions ?? new EngineOptions { Threads = 1, Sequences = 4, CheckIntegrity = true });
+        WebApplication app = SluiceServer.Create(engine, (options ?? new ServerOptions()) with { Port = 0, ModelName = Model });
+        await app.StartAsync();
+        return new RunningServer(engine, app);
+    }
+
+    public OpenAIClient Client(string key = "none") =>
+        new(new ApiKeyCredential(key), new OpenAIClientOptions { Endpoint = new Uri(Address, "/v1") });
+
+    public ChatClient Chat(string key = "none") => Client(key).GetChatClient(Model);
+
+    public async Task<(int Status, JsonElement Body)> PostAsync(string path, string json)
+    {
+        using HttpResponseMessage response = await Http.PostAsync(path, new StringContent(json, null, "application/json"));
+        return ((int)response.StatusCode, await response.Content.ReadFromJsonAsync<JsonElement>());
+    }
+
+    public async Task<JsonElement> GetAsync(string path)
+    {
+        using HttpResponseMessage response = await Http.GetAsync(path);
+        return await response.Content.ReadFromJsonAsync<JsonElement>();
+    }
+
+    /// <summary>Asserts that soon nothing runs and nobody holds a sequence of the cache.</summary>
+    public async Task ComesToRestAsync()
+    {
+        for (int i = 0; i < 200; i++)
+        {
+            JsonElement load = await GetAsync("/load");
+            if (load.GetProperty("running").GetInt32() == 0 && load.GetProperty("waiting").GetInt32() == 0 && Engine.Runner.Cache.Sequences == 0)
+                return;
+            await Task.Delay(50);
+        }
+        Assert.Fail("The engine is still busy.");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await _app.DisposeAsync();
+        Engine.Dispose();
+    }
+}

@@ -1,0 +1,85 @@
+using System.ClientModel;
+using System.Net;
+using System.Text.Json;
+using OpenAI.Chat;
+
+namespace Sluice.Server.Tests;
+
+public class SafetyTests
+{
+    private const string Long = """{"messages":[{"role":"user","content":"Once"}],"max_tokens":200,"ignore_eos":true,"stream":true}""";
+
+    [Fact]
+    public async Task OnlyKeysOpen()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ApiKeys = ["first", "second"] });
+        ChatCompletionOptions options = new() { MaxOutputTokenCount = 1 };
+        Assert.Equal(401, (await Assert.ThrowsAsync<ClientResultException>(
+            () => server.Chat("third").CompleteChatAsync([new UserChatMessage("Once")], options))).Status);
+        await server.Chat("second").CompleteChatAsync([new UserChatMessage("Once")], options);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await server.Http.GetAsync("/v1/models")).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await server.Http.GetAsync("/metrics")).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/health")).StatusCode);
+    }
+
+    [Fact]
+    public async Task RatesSizesAndQueuesAreBounded()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestsPerMinute = 3, MaxRequestBytes = 1000, MaxQueue = 2 });
+        Assert.Equal(413, (await server.PostAsync("/tokenize", $$"""{"prompt":"{{new string('x', 2000)}}"}""")).Status);
+        (int full, JsonElement body) = await server.PostAsync("/v1/completions", """{"prompt":"Once","n":3}""");
+        Assert.Equal((429, "rate_limit_error"), (full, body.GetProperty("error").GetProperty("type").GetString()));
+        Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+        using HttpResponseMessage late = await server.Http.PostAsync("/tokenize", new StringContent("""{"prompt":"Once"}"""));
+        Assert.Equal(HttpStatusCode.TooManyRequests, late.StatusCode);
+        Assert.NotNull(late.Headers.RetryAfter);
+    }
+
+    [Fact]
+    public async Task OneKeyRunsNoMoreThanItMay()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ConcurrencyPerKey = 1 });
+        using HttpRequestMessage request = new(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Long) };
+        using (HttpResponseMessage first = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
+            Assert.Equal(429, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+        await server.ComesToRestAsync();
+        Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+    }
+
+    [Fact]
+    public async Task RequestsThatTakeTooLongEnd()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(1) });
+        (int status, JsonElement body) = await server.PostAsync("/v1/chat/completions", Long.Replace(",\"stream\":true", ""));
+        Assert.Equal((408, "timeout"), (status, body.GetProperty("error").GetProperty("code").GetString()));
+        await server.ComesToRestAsync();
+    }
+
+    [Fact]
+    public async Task HealthTellsThatTheEngineDied()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/ready")).StatusCode);
+        server.Engine.Dispose();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await server.Http.GetAsync("/health")).StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await server.Http.GetAsync("/ready")).StatusCode);
+        Assert.Equal(503, (await server.PostAsync("/v1/completions", """{"prompt":"Once"}""")).Status);
+    }
+
+    [Fact]
+    public async Task WebPagesOfOthersMayNotCall()
+    {
+        await using RunningServer closed = await RunningServer.StartAsync();
+        Assert.False(await AllowsAsync(closed));
+        await using RunningServer open = await RunningServer.StartAsync(new ServerOptions { CorsOrigins = ["https://example.org"] });
+        Assert.True(await AllowsAsync(open));
+
+        static async Task<bool> AllowsAsync(RunningServer server)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, "/version");
+            request.Headers.Add("Origin", "https://example.org");
+            using HttpResponseMessage response = await server.Http.SendAsync(request);
+            return response.Headers.Contains("Access-Control-Allow-Origin");
+        }
+    }
+}
