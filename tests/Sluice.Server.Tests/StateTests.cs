@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Sluice.Server.Tests;
@@ -24,6 +25,25 @@ public class StateTests
         JsonElement load = await server.GetAsync("/load");
         Assert.Equal(5, load.GetProperty("generation_tokens").GetInt64());
         Assert.InRange(load.GetProperty("kv_blocks").GetInt32(), 1, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task MetricsCountPrefixesFoundAgain()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        string body = $$"""{"prompt":"{{string.Concat(Enumerable.Repeat("Once there was a dog. ", 30))}}","max_tokens":2,"priority":3}""";
+        await server.PostAsync("/v1/completions", body);
+        await server.PostAsync("/v1/completions", body);
+        await server.ComesToRestAsync();
+        string page = await server.Http.GetStringAsync("/metrics");
+        foreach (string prefix in (string[])["vllm:", "sluice_"])
+        {
+            Assert.InRange(Read(prefix + "prefix_cache_hits_total"), 32, Read(prefix + "prefix_cache_queries_total") / 2);
+            Assert.Equal(0, Read(prefix + "num_preemptions_total"));
+        }
+
+        int Read(string name) => int.Parse(
+            page.Split('\n').Single(line => line.StartsWith(name + "{", StringComparison.Ordinal)).Split(' ')[^1], CultureInfo.InvariantCulture);
     }
 
     [Fact]

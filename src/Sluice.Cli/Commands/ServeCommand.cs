@@ -32,6 +32,13 @@ internal static class ServeCommand
         };
         Option<int> sequences = Parsing.Integer(
             "--sequences", "How many sequences of full length the KV cache shall have room for, if memory allows.", 1, engineDefaults.Sequences);
+        Option<string?> policy = Parsing.Choice(
+            "--policy", "The order in which requests are served.", SchedulingPolicies.All.Select(p => p.Name), engineDefaults.Policy);
+        Option<int> target = Parsing.Integer(
+            "--itl-target", "The time between a request's tokens to aim for, in milliseconds: steps read less of prompts at once; 0: none.", 0, 0);
+        Option<bool> disaggregate = new("--disaggregate") { Description = "Read prompts on threads of their own, beside those that write." };
+        Option<int> prefillWorkers = Parsing.Integer("--prefill-workers", "The threads that --disaggregate adds; one a physical core if not given.", 1);
+        Option<bool> noPrefixes = new("--no-prefix-cache") { Description = "Forget what was computed for a prompt once it is served." };
         Option<int> queue = Parsing.Integer("--max-queue", "The most requests that wait; more are answered with 429.", 1, defaults.MaxQueue);
         Option<int> perKey = Parsing.Integer("--max-concurrency", "The most requests of one key at once; 0: no limit.", 0, defaults.ConcurrencyPerKey);
         Option<int> rate = Parsing.Integer("--max-rate", "The most requests of one key a minute; 0: no limit.", 0, defaults.RequestsPerMinute);
@@ -55,9 +62,14 @@ internal static class ServeCommand
             "SLUICE_API_KEYS=secret sluice serve --model llama.gguf --host 0.0.0.0 --port 8000");
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
         foreach (Option option in options)
             command.Add(option);
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(prefillWorkers) is { Implicit: false } && !result.GetValue(disaggregate))
+                result.AddError("--prefill-workers goes with --disaggregate.");
+        });
         command.SetAction(async (parsed, cancellation) =>
         {
             ServerOptions server = new()
@@ -77,10 +89,20 @@ internal static class ServeCommand
                 CertificateKey = parsed.GetValue(certificateKey),
             };
             string path = model.Path(parsed) ?? DefaultModel.Path;
-            EngineOptions engineOptions = model.Options(parsed) with { Sequences = parsed.GetValue(sequences) };
+            EngineOptions engineOptions = model.Options(parsed) with
+            {
+                Sequences = parsed.GetValue(sequences),
+                Policy = parsed.GetValue(policy)!,
+                InterTokenTarget = parsed.GetValue(target) is > 0 and int milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,
+                Disaggregate = parsed.GetValue(disaggregate),
+                PrefillThreads = parsed.GetValue(prefillWorkers),
+                PrefixCache = !parsed.GetValue(noPrefixes),
+                WarmUp = true,
+            };
             using Engine engine = Terminal.Progress("Loading " + Path.GetFileName(path), progress => Engine.Load(path, engineOptions, progress));
             await using WebApplication app = SluiceServer.Create(engine, server);
             await app.StartAsync(cancellation);
+            Terminal.Note(engine.Memory.ToString());
             Terminal.Note($"Serving at {string.Join(", ", app.Urls)}");
             await app.WaitForShutdownAsync(cancellation);
             return CommandLine.Done;

@@ -16,7 +16,6 @@ internal static class SamplingFields
         IReadOnlyList<string> stop = fields.Texts("stop");
         if (stop.Count > MaxStops || stop.Any(text => text.Length == 0))
             throw fields.Wrong("stop", $"up to {MaxStops} texts that are not empty");
-        ReadPriority(fields);
         _ = fields.Text("user"); // for the provider's own records; there are none
         int topK = fields.Integer("top_k", -1) ?? 0;
         return new Request
@@ -25,6 +24,7 @@ internal static class SamplingFields
             MaxTokens = maxTokens,
             Stop = stop,
             IgnoreEnd = fields.Flag("ignore_eos") ?? false,
+            Priority = -(fields.Integer("priority", -1_000_000) ?? 0), // as for vLLM's clients, a lower number is more urgent
             Sampling = new SamplingOptions
             {
                 Temperature = fields.Number("temperature", 0, 100) ?? 1,
@@ -73,12 +73,5 @@ internal static class SamplingFields
             bias[token] = value <= -100 ? float.NegativeInfinity : value;
         }
         return bias;
-    }
-
-    /// <summary>Not yet: the engine serves first come, first served.</summary>
-    private static void ReadPriority(RequestFields fields)
-    {
-        if (fields.Integer("priority") is not (null or 0))
-            throw ApiException.Unsupported("priority", "priority is not supported yet: requests are served first come, first served.");
     }
 }

@@ -19,6 +19,9 @@ internal static class PrometheusPage
             Value(page, prefix + "num_requests_waiting", "gauge", "Requests without a token yet.", labels, metrics.Waiting);
             Value(page, prefix + "kv_cache_usage_perc", "gauge", "The share of KV blocks in use, 0 to 1.", labels, metrics.KvUsage);
             Value(page, prefix + "prompt_tokens_total", "counter", "Prompt tokens processed.", labels, metrics.PromptTokens);
+            Value(page, prefix + "prefix_cache_queries_total", "counter", "Prompt tokens looked for in the cache.", labels, metrics.Engine.PrefixQueriedTokens);
+            Value(page, prefix + "prefix_cache_hits_total", "counter", "Prompt tokens found in the cache.", labels, metrics.Engine.PrefixHitTokens);
+            Value(page, prefix + "num_preemptions_total", "counter", "Requests set aside for want of memory.", labels, metrics.Engine.Preemptions);
             Value(page, prefix + "generation_tokens_total", "counter", "Tokens generated.", labels, metrics.GeneratedTokens);
             Head(page, prefix + "request_success_total", "counter", "Requests that came to their end.");
             long stopped = metrics.Finished(FinishReason.EndOfText) + metrics.Finished(FinishReason.StopString);
@@ -31,7 +34,7 @@ internal static class PrometheusPage
         }
         Value(page, "sluice_requests_failed_total", "counter", "Requests that failed or whose client left.", labels, metrics.Failed);
         Value(page, "sluice_kv_blocks", "gauge", "Blocks of the KV cache.", labels, metrics.KvBlocks);
-        Value(page, "sluice_kv_blocks_free", "gauge", "Blocks that nobody holds.", labels, metrics.KvBlocksFree);
+        Value(page, "sluice_kv_blocks_free", "gauge", "Blocks that no request holds.", labels, metrics.KvBlocksFree);
         return page.ToString();
     }
 

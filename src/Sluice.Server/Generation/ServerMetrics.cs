@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Sluice.Cache;
 
 namespace Sluice.Server.Generation;
 
@@ -59,13 +58,17 @@ internal sealed class ServerMetrics : IDisposable
 
     public Histogram EndToEnd { get; } = Histogram.Seconds();
 
-    /// <summary>All blocks of the KV cache. The engine's thread changes the books meanwhile: good to look at, not to reckon with.</summary>
-    public int KvBlocks => _engine.Runner.Cache.Groups.Sum(group => group.Pool.Count);
+    /// <summary>What the engine counts itself.</summary>
+    public EngineStatistics Engine => _engine.Statistics;
 
-    public int KvBlocksFree => _engine.Runner.Cache.Groups.Sum(group => group.Pool.Free);
+    /// <summary>All blocks of the KV cache.</summary>
+    public int KvBlocks => Engine.Groups.Sum(group => group.Total);
 
-    /// <summary>The share of blocks in use in the fullest group of layers, 0 to 1.</summary>
-    public double KvUsage => _engine.Runner.Cache.Groups.Select(Usage).DefaultIfEmpty(0).Max();
+    /// <summary>Blocks that requests can have: empty ones, and those kept for prompts that begin alike.</summary>
+    public int KvBlocksFree => Engine.Groups.Sum(group => group.Free + group.Cached);
+
+    /// <summary>The share of the blocks that requests hold, 0 to 1.</summary>
+    public double KvUsage => Engine.CacheUse;
 
     public long Finished(FinishReason reason) => Interlocked.Read(ref _finished[(int)reason]);
 
@@ -89,8 +92,6 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <summary>Follows one generation that was counted as waiting.</summary>
     public GenerationClock Begin(int promptTokens) => new(this, promptTokens);
-
-    private static double Usage(CacheGroup group) => group.Pool.Count == 0 ? 0 : 1 - ((double)group.Pool.Free / group.Pool.Count);
 
     /// <summary>The times of one generation.</summary>
     internal sealed class GenerationClock(ServerMetrics metrics, int promptTokens) : IDisposable
