@@ -10,6 +10,7 @@ public partial class LayeringTests
     {
         ["Files"] = [],
         ["Tokenizers"] = ["Files"],
+        ["Chat"] = ["Files", "Tokenizers"],
         ["Sampling"] = [],
         ["Cache"] = [],
         ["Models"] = ["Files", "Cache"],
