@@ -25,9 +25,12 @@ internal sealed class ApiContext(GenerationService generation, ServerMetrics met
     public int Vocabulary => generation.Engine.Runner.Model.Config.Vocabulary;
 
     /// <summary>Reads the field that says which model is meant; there is one.</summary>
-    public void CheckModel(RequestFields fields)
+    public void CheckModel(RequestFields fields) => CheckModel(fields.Text("model") ?? Model);
+
+    /// <summary>Refuses the name of any other model.</summary>
+    public void CheckModel(string? model)
     {
-        if (fields.Text("model") is { } model && model != Model)
+        if (model != Model)
             throw new ApiException(404, $"The model '{model}' is not served here; '{Model}' is.", "model", "model_not_found");
     }
 

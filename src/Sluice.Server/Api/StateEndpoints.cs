@@ -17,10 +17,8 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
 
     public Task ModelAsync(HttpContext context)
     {
-        string? asked = context.Request.RouteValues["id"] as string;
-        return asked == api.Model
-            ? Reply.JsonAsync(context, Entry, ApiJson.Default.ModelEntry)
-            : throw new ApiException(404, $"The model '{asked}' is not served here; '{api.Model}' is.", "model", "model_not_found");
+        api.CheckModel(context.Request.RouteValues["id"] as string);
+        return Reply.JsonAsync(context, Entry, ApiJson.Default.ModelEntry);
     }
 
     /// <summary>Whether the engine lives.</summary>

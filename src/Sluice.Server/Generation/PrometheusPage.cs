@@ -11,6 +11,7 @@ internal static class PrometheusPage
     public static string Write(ServerMetrics metrics)
     {
         StringBuilder page = new();
+        EngineStatistics engine = metrics.Engine;
         string model = metrics.Model.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n");
         string labels = $"model_name=\"{model}\"";
         foreach (string prefix in (ReadOnlySpan<string>)["vllm:", "sluice_"])
@@ -19,9 +20,9 @@ internal static class PrometheusPage
             Value(page, prefix + "num_requests_waiting", "gauge", "Requests without a token yet.", labels, metrics.Waiting);
             Value(page, prefix + "kv_cache_usage_perc", "gauge", "The share of KV blocks in use, 0 to 1.", labels, metrics.KvUsage);
             Value(page, prefix + "prompt_tokens_total", "counter", "Prompt tokens processed.", labels, metrics.PromptTokens);
-            Value(page, prefix + "prefix_cache_queries_total", "counter", "Prompt tokens looked for in the cache.", labels, metrics.Engine.PrefixQueriedTokens);
-            Value(page, prefix + "prefix_cache_hits_total", "counter", "Prompt tokens found in the cache.", labels, metrics.Engine.PrefixHitTokens);
-            Value(page, prefix + "num_preemptions_total", "counter", "Requests set aside for want of memory.", labels, metrics.Engine.Preemptions);
+            Value(page, prefix + "prefix_cache_queries_total", "counter", "Prompt tokens looked for in the cache.", labels, engine.PrefixQueriedTokens);
+            Value(page, prefix + "prefix_cache_hits_total", "counter", "Prompt tokens found in the cache.", labels, engine.PrefixHitTokens);
+            Value(page, prefix + "num_preemptions_total", "counter", "Requests set aside for want of memory.", labels, engine.Preemptions);
             Value(page, prefix + "generation_tokens_total", "counter", "Tokens generated.", labels, metrics.GeneratedTokens);
             Head(page, prefix + "request_success_total", "counter", "Requests that came to their end.");
             long stopped = metrics.Finished(FinishReason.EndOfText) + metrics.Finished(FinishReason.StopString);

@@ -68,8 +68,7 @@ public unsafe partial class CpuOps
         if (gate.Rows != up.Rows || gate.Columns != up.Columns)
             throw new ArgumentException($"A gate of [{gate.Rows}, {gate.Columns}] does not fit [{up.Rows}, {up.Columns}].");
         Tensor result = Allocate(gate.Rows, gate.Columns);
-        int blocks = (gate.Columns + Elementwise.Block - 1) / Elementwise.Block;
-        Elementwise.For(Pool, gate.Rows * blocks, (long)gate.Rows * gate.Columns, new GateJob(activation, gate, up, result, blocks));
+        Elementwise.MapRows(Pool, new Functions.Gating(activation), gate, up, result);
         return result;
     }
 
@@ -91,21 +90,6 @@ public unsafe partial class CpuOps
             throw new ArgumentException(
                 $"{angles.Rows} rows of {pairs} pairs from {start} do not fit {x.Rows} rows of heads of {headDimension}.");
         Elementwise.For(Pool, x.Rows, (long)x.Rows * x.Columns, new RopeJob(x, angles, headDimension, pairing, start));
-    }
-
-    private readonly struct GateJob(Activation activation, Tensor gate, Tensor up, Tensor result, int blocks) : IParallelJob
-    {
-        public void Run(int start, int end, int worker)
-        {
-            for (int item = start; item < end; item++)
-            {
-                (int row, int column) = Math.DivRem(item, blocks);
-                column *= Elementwise.Block;
-                Functions.Gate(
-                    activation, gate.Data + (long)row * gate.Stride + column, up.Data + (long)row * up.Stride + column,
-                    result.Data + (long)row * result.Stride + column, Math.Min(Elementwise.Block, gate.Columns - column));
-            }
-        }
     }
 
     private readonly struct RmsNormJob(Tensor x, Tensor weight, float epsilon, Tensor result) : IParallelJob

@@ -10,12 +10,16 @@ internal interface IFunction
         where V : unmanaged;
 }
 
+/// <summary>A function of stretches of two rows, which may choose as it runs what it does to their values.</summary>
+internal unsafe interface IRowFunction
+{
+    void Apply(float* x, float* y, float* result, int count);
+}
+
 /// <summary>Applies functions to rows.</summary>
 internal static unsafe class Elementwise
 {
-    /// <summary>Columns of an item: long rows (logits) are shared too.</summary>
-    public const int Block = 4096;
-
+    private const int Block = 4096; // columns of an item: long rows (logits) are shared too
     private const int WorthSharing = 1 << 16; // values from which waking threads pays
 
     /// <summary>result = f(x, y) for <paramref name="count"/> values.</summary>
@@ -24,7 +28,11 @@ internal static unsafe class Elementwise
 
     /// <summary>result = f(x, y), a y of one row serving every row.</summary>
     public static void Map<F>(WorkerPool pool, F function, Tensor x, Tensor y, Tensor result)
-        where F : struct, IFunction
+        where F : struct, IFunction => MapRows(pool, new OneFunction<F>(function), x, y, result);
+
+    /// <summary>The same of a function of rows.</summary>
+    public static void MapRows<F>(WorkerPool pool, F function, Tensor x, Tensor y, Tensor result)
+        where F : struct, IRowFunction
     {
         int blocks = (x.Columns + Block - 1) / Block;
         Job<F> job = new(function, x, y, result, blocks);
@@ -51,8 +59,14 @@ internal static unsafe class Elementwise
             S.Store(result + i, function.Apply<S, V>(S.Load(x + i), S.Load(y + i)));
     }
 
-    private readonly struct Job<F>(F function, Tensor x, Tensor y, Tensor result, int blocks) : IParallelJob
+    private readonly struct OneFunction<F>(F function) : IRowFunction
         where F : struct, IFunction
+    {
+        public void Apply(float* x, float* y, float* result, int count) => Map(function, x, y, result, count);
+    }
+
+    private readonly struct Job<F>(F function, Tensor x, Tensor y, Tensor result, int blocks) : IParallelJob
+        where F : struct, IRowFunction
     {
         public void Run(int start, int end, int worker)
         {
@@ -60,8 +74,7 @@ internal static unsafe class Elementwise
             {
                 (int row, int column) = Math.DivRem(item, blocks);
                 column *= Block;
-                Map(
-                    function,
+                function.Apply(
                     x.Data + ((long)row * x.Stride) + column,
                     y.Data + ((y.Rows == 1 ? 0 : (long)row) * y.Stride) + column,
                     result.Data + ((long)row * result.Stride) + column,

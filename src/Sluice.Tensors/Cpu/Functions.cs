@@ -33,6 +33,12 @@ internal static unsafe class Functions
         }
     }
 
+    /// <summary>A gated unit of rows.</summary>
+    internal readonly struct Gating(Activation activation) : IRowFunction
+    {
+        public void Apply(float* x, float* y, float* result, int count) => Gate(activation, x, y, result, count);
+    }
+
     /// <summary>x + y.</summary>
     internal readonly struct Plus : IFunction
     {

@@ -11,8 +11,7 @@ internal sealed partial class KernelAssembler
     {
         AssemblerRegister64 values = rdi, activations = rsi, sums = rdx, pairs = rcx;
         Enter(4);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(Zmm[t], __zmmword_ptr[sums + t * Vector]);
+        LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         c.vmovups(zmm16, __zmmword_ptr[values]);
@@ -23,8 +22,7 @@ internal sealed partial class KernelAssembler
         c.add(activations, tokens * Dword);
         c.dec(pairs);
         c.jnz(loop);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(__zmmword_ptr[sums + t * Vector], Zmm[t]);
+        StoreSums(sums);
         Leave();
     }
 
@@ -37,7 +35,7 @@ internal sealed partial class KernelAssembler
         AssemblerRegister64 values = rdi, activations = rsi, sums = rdx, pairs = rcx, distance = r8;
         Enter(5);
         for (int i = 0; i < 2 * tokens; i++)
-            c.vmovups(Zmm[i], __zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector]);
+            c.vmovups(Zmm[i], PairSum(sums, i));
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         c.vmovups(zmm16, __zmmword_ptr[values]);
@@ -55,7 +53,7 @@ internal sealed partial class KernelAssembler
         c.dec(pairs);
         c.jnz(loop);
         for (int i = 0; i < 2 * tokens; i++)
-            c.vmovups(__zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector], Zmm[i]);
+            c.vmovups(PairSum(sums, i), Zmm[i]);
         Leave();
     }
 
@@ -70,8 +68,7 @@ internal sealed partial class KernelAssembler
         Enter(4);
         c.mov(eax, unchecked((int)0xFFFF0000));
         c.vpbroadcastd(mask, eax);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(Zmm[t], __zmmword_ptr[sums + t * Vector]);
+        LoadSums(sums);
         Label loop = c.CreateLabel(), last = c.CreateLabel(), end = c.CreateLabel();
         c.sub(columns, 2);
         c.jl(last);
@@ -96,8 +93,7 @@ internal sealed partial class KernelAssembler
         for (int t = 0; t < tokens; t++)
             c.vfmadd231ps(Zmm[t], pair, __dword_bcst[activations + t * Dword]);
         c.Label(ref end);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(__zmmword_ptr[sums + t * Vector], Zmm[t]);
+        StoreSums(sums);
         Leave();
     }
 }

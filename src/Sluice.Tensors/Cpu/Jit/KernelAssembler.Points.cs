@@ -13,7 +13,6 @@ internal sealed partial class KernelAssembler
     public void Points(IntegerKind kind, PointFormat format, PointLayout layout)
     {
         AssemblerRegister64 unit = rdi, activations = rsi, notes = rdx, sums = rcx, groups = r8;
-        ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8), dot = Zmm.AsSpan(8, 8), part = Zmm.AsSpan(16, 8);
         AssemblerRegisterZMM scale = Code;
         ScaleAssembler constants = new(c, unit);
         PointAssembler points = new(constants, format);
@@ -21,8 +20,7 @@ internal sealed partial class KernelAssembler
         Enter(5);
         LoadMagic();
         points.Start();
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
+        LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
@@ -40,16 +38,11 @@ internal sealed partial class KernelAssembler
                 {
                     if (points.IsFirst(quad))
                         points.LookUp(unit, layout.HighAt, (g * 8 + quad) * 4 / format.Points.Width);
-                    for (int t = 0; t < tokens && quad == p * quads; t++)
-                    {
-                        if (kind.Offset != 0)
-                            c.vpbroadcastd(dot[t], __dword_ptr[notes + note + ((1 + p) * tokens + t) * Dword]);
-                        else
-                            c.vmovdqa32(dot[t], Magic);
-                    }
+                    if (quad == p * quads)
+                        StartProducts(kind, notes, note, p);
                     points.Quad(quad);
                     for (int t = 0; t < tokens; t++)
-                        c.vpdpbusd(dot[t], Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
+                        c.vpdpbusd(Dot(t), Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
                 }
                 int number = g * kind.Parts + p;
                 c.vpmovzxbd(scale, __xmmword_ptr[unit + layout.ScalesAt + Panels.Height * (sizeof(ushort) + number / 2)]);
@@ -62,25 +55,16 @@ internal sealed partial class KernelAssembler
                 c.vpord(scale, scale, constants.Constant(1));
                 c.vcvtdq2ps(scale, scale);
                 c.vmulps(scale, scale, constants.Shared);
-                for (int t = 0; t < tokens; t++)
-                {
-                    c.vsubps(dot[t], dot[t], Magic);
-                    if (p == 0)
-                        c.vmulps(part[t], dot[t], scale);
-                    else
-                        c.vfmadd231ps(part[t], dot[t], scale);
-                }
+                ScaleProducts(p, scale);
             }
-            for (int t = 0; t < tokens; t++)
-                c.vfmadd231ps(sum[t], part[t], __dword_bcst[notes + note + t * Dword]);
+            AddGroup(notes, note);
         }
         c.add(unit, layout.UnitBytes);
         c.add(activations, unitGroups * IntegerPanels.Group * tokens);
         c.add(notes, unitGroups * kind.NotesPerGroup * tokens * Dword);
         c.sub(groups, unitGroups);
         c.jnz(loop);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
+        StoreSums(sums);
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
     }

@@ -38,57 +38,39 @@ internal sealed partial class KernelAssembler(int tokens)
     public void Integers(IntegerKind kind)
     {
         AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
-        ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8), dot = Zmm.AsSpan(8, 8), part = Zmm.AsSpan(16, 8);
         AssemblerRegisterZMM scale = zmm24;
         Enter(6);
         LoadMagic();
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
+        LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         int quads = 8 / kind.Parts;
         for (int p = 0; p < kind.Parts; p++)
         {
-            for (int t = 0; t < tokens; t++)
-            {
-                if (kind.Offset != 0)
-                    c.vpbroadcastd(dot[t], __dword_ptr[notes + ((1 + p) * tokens + t) * Dword]);
-                else
-                    c.vmovdqa32(dot[t], Magic);
-            }
+            StartProducts(kind, notes, 0, p);
             for (int quad = p * quads; quad < (p + 1) * quads; quad++)
             {
                 AssemblerRegisterZMM weights = Zmm[25 + quad % 4];
                 c.vmovdqu32(weights, __zmmword_ptr[codes + quad * Vector]);
                 for (int t = 0; t < tokens; t++)
-                    c.vpdpbusd(dot[t], weights, __dword_bcst[activations + (quad * tokens + t) * Dword]);
+                    c.vpdpbusd(Dot(t), weights, __dword_bcst[activations + (quad * tokens + t) * Dword]);
             }
             c.vmovups(scale, __zmmword_ptr[scales + p * Vector]);
-            for (int t = 0; t < tokens; t++)
-            {
-                c.vsubps(dot[t], dot[t], Magic);
-                if (p == 0)
-                    c.vmulps(part[t], dot[t], scale);
-                else
-                    c.vfmadd231ps(part[t], dot[t], scale);
-            }
+            ScaleProducts(p, scale);
         }
         for (int p = 0; p < kind.Parts && kind.HasMin; p++)
         {
             c.vmovups(scale, __zmmword_ptr[scales + (kind.Parts + p) * Vector]);
-            for (int t = 0; t < tokens; t++)
-                c.vfmadd231ps(part[t], scale, __dword_bcst[notes + ((1 + kind.Parts + p) * tokens + t) * Dword]);
+            AddMinimums(kind, notes, 0, p, scale);
         }
-        for (int t = 0; t < tokens; t++)
-            c.vfmadd231ps(sum[t], part[t], __dword_bcst[notes + t * Dword]);
+        AddGroup(notes, 0);
         c.add(codes, IntegerPanels.GroupCodes);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
         c.add(activations, IntegerPanels.Group * tokens);
         c.add(notes, kind.NotesPerGroup * tokens * Dword);
         c.dec(groups);
         c.jnz(loop);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
+        StoreSums(sums);
         Leave();
     }
 
@@ -115,7 +97,7 @@ internal sealed partial class KernelAssembler(int tokens)
         c.mov(scales, Field(nameof(PairArguments.Scales)));
         c.mov(groups, Field(nameof(PairArguments.Groups)));
         for (int i = 0; i < 2 * tokens && keepsSums; i++)
-            c.vmovups(Zmm[12 + i], PairSum(i));
+            c.vmovups(Zmm[12 + i], PairSum(sums, i));
         c.Label(ref loop);
         for (int first = 0; first < tokens; first += Kernels.PairTokens)
             IntegerPairTokens(kind, first, Math.Min(first + Kernels.PairTokens, tokens), keepsSums);
@@ -126,7 +108,7 @@ internal sealed partial class KernelAssembler(int tokens)
         c.dec(groups);
         c.jnz(loop);
         for (int i = 0; i < 2 * tokens && keepsSums; i++)
-            c.vmovups(PairSum(i), Zmm[12 + i]);
+            c.vmovups(PairSum(sums, i), Zmm[12 + i]);
         c.add(sums, tokens * Vector);
         c.dec(tiles);
         c.jnz(tile);
@@ -134,11 +116,12 @@ internal sealed partial class KernelAssembler(int tokens)
     }
 
     // Sum i is of token i / 2 and panel i % 2.
-    private static AssemblerMemoryOperand PairSum(int i) => __zmmword_ptr[r8 + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector];
+    private static AssemblerMemoryOperand PairSum(AssemblerRegister64 sums, int i) =>
+        __zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector];
 
     private void IntegerPairTokens(IntegerKind kind, int first, int end, bool keepsSums)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx;
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8;
         int count = end - first, quads = 8 / kind.Parts;
         // Registers of token first + t, by panel: products in 0 to 11; in 12 to 23 the sums, or the results of two parts.
         ReadOnlySpan<AssemblerRegisterZMM> dot = Zmm.AsSpan(0, 12), part = kind.Parts == 1 ? dot : Zmm.AsSpan(12, 12);
@@ -203,7 +186,7 @@ internal sealed partial class KernelAssembler(int tokens)
                     c.vfmadd231ps(Zmm[12 + i], part[i], factor);
                     continue;
                 }
-                AssemblerMemoryOperand sum = PairSum(2 * first + i);
+                AssemblerMemoryOperand sum = PairSum(sums, 2 * first + i);
                 c.vfmadd213ps(part[i], factor, sum); // part * factor + sum
                 c.vmovups(sum, part[i]);
             }
@@ -216,7 +199,7 @@ internal sealed partial class KernelAssembler(int tokens)
         AssemblerRegister64 values = rdi, activations = rsi, sums = rdx, columns = rcx;
         Enter(4);
         for (int i = 0; i < 2 * tokens; i++)
-            c.vmovups(Zmm[i], __zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector]);
+            c.vmovups(Zmm[i], PairSum(sums, i));
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         c.vmovups(zmm16, __zmmword_ptr[values]);
@@ -232,7 +215,7 @@ internal sealed partial class KernelAssembler(int tokens)
         c.dec(columns);
         c.jnz(loop);
         for (int i = 0; i < 2 * tokens; i++)
-            c.vmovups(__zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector], Zmm[i]);
+            c.vmovups(PairSum(sums, i), Zmm[i]);
         Leave();
     }
 
@@ -243,7 +226,6 @@ internal sealed partial class KernelAssembler(int tokens)
     public void Packed(IntegerKind kind, IntegerLayout layout, byte[]? levels)
     {
         AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
-        ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8), dot = Zmm.AsSpan(8, 8), part = Zmm.AsSpan(16, 8);
         AssemblerRegisterZMM scale = zmm24;
         ScaleAssembler scaleCode = new(c, scales);
         int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts;
@@ -251,8 +233,7 @@ internal sealed partial class KernelAssembler(int tokens)
         LoadMagic();
         if (levels is not null)
             c.vbroadcasti32x4(Levels, __xmmword_ptr[scaleCode.Data(levels)]);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
+        LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         layout.Scales.AssembleUnit(scaleCode);
@@ -263,37 +244,22 @@ internal sealed partial class KernelAssembler(int tokens)
             int note = g * kind.NotesPerGroup * tokens * Dword;
             for (int p = 0; p < kind.Parts; p++)
             {
-                for (int t = 0; t < tokens; t++)
-                {
-                    if (kind.Offset != 0)
-                        c.vpbroadcastd(dot[t], __dword_ptr[notes + note + ((1 + p) * tokens + t) * Dword]);
-                    else
-                        c.vmovdqa32(dot[t], Magic);
-                }
+                StartProducts(kind, notes, note, p);
                 for (int quad = p * quads; quad < (p + 1) * quads; quad++)
                 {
                     UnpackQuad(scaleCode, layout, codes, g * layout.Bits * Vector, quad);
                     for (int t = 0; t < tokens; t++)
-                        c.vpdpbusd(dot[t], Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
+                        c.vpdpbusd(Dot(t), Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
                 }
                 layout.Scales.AssembleScale(scaleCode, g, p, isMin: false, scale);
-                for (int t = 0; t < tokens; t++)
-                {
-                    c.vsubps(dot[t], dot[t], Magic);
-                    if (p == 0)
-                        c.vmulps(part[t], dot[t], scale);
-                    else
-                        c.vfmadd231ps(part[t], dot[t], scale);
-                }
+                ScaleProducts(p, scale);
             }
             for (int p = 0; p < kind.Parts && kind.HasMin; p++)
             {
                 layout.Scales.AssembleScale(scaleCode, g, p, isMin: true, scale);
-                for (int t = 0; t < tokens; t++)
-                    c.vfmadd231ps(part[t], scale, __dword_bcst[notes + note + ((1 + kind.Parts + p) * tokens + t) * Dword]);
+                AddMinimums(kind, notes, note, p, scale);
             }
-            for (int t = 0; t < tokens; t++)
-                c.vfmadd231ps(sum[t], part[t], __dword_bcst[notes + note + t * Dword]);
+            AddGroup(notes, note);
         }
         c.add(codes, unit * layout.Bits * Vector);
         c.add(scales, layout.Scales.UnitBytes);
@@ -301,10 +267,67 @@ internal sealed partial class KernelAssembler(int tokens)
         c.add(notes, unit * kind.NotesPerGroup * tokens * Dword);
         c.sub(groups, unit);
         c.jnz(loop);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
+        StoreSums(sums);
         Leave();
         ConstantBytes = scaleCode.WriteConstants(Padding);
+    }
+
+    // The registers of a token in the kernels of one panel: its sum, the products of a part, and the result of the group's parts.
+    private static AssemblerRegisterZMM Sum(int t) => Zmm[t];
+
+    private static AssemblerRegisterZMM Dot(int t) => Zmm[8 + t];
+
+    private static AssemblerRegisterZMM Part(int t) => Zmm[16 + t];
+
+    private void LoadSums(AssemblerRegister64 sums)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vmovups(Sum(t), __zmmword_ptr[sums + t * Vector]);
+    }
+
+    private void StoreSums(AssemblerRegister64 sums)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vmovups(__zmmword_ptr[sums + t * Vector], Sum(t));
+    }
+
+    /// <summary>Begins the products of a part of a group, whose notes are <paramref name="note"/> bytes further.</summary>
+    private void StartProducts(IntegerKind kind, AssemblerRegister64 notes, int note, int part)
+    {
+        for (int t = 0; t < tokens; t++)
+        {
+            if (kind.Offset != 0)
+                c.vpbroadcastd(Dot(t), __dword_ptr[notes + note + ((1 + part) * tokens + t) * Dword]);
+            else
+                c.vmovdqa32(Dot(t), Magic);
+        }
+    }
+
+    /// <summary>Joins a part's products to the group's result.</summary>
+    private void ScaleProducts(int part, AssemblerRegisterZMM scale)
+    {
+        for (int t = 0; t < tokens; t++)
+        {
+            c.vsubps(Dot(t), Dot(t), Magic);
+            if (part == 0)
+                c.vmulps(Part(t), Dot(t), scale);
+            else
+                c.vfmadd231ps(Part(t), Dot(t), scale);
+        }
+    }
+
+    /// <summary>Joins a part's minimums to the group's result.</summary>
+    private void AddMinimums(IntegerKind kind, AssemblerRegister64 notes, int note, int part, AssemblerRegisterZMM minimums)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vfmadd231ps(Part(t), minimums, __dword_bcst[notes + note + ((1 + kind.Parts + part) * tokens + t) * Dword]);
+    }
+
+    /// <summary>Joins the group's result to the sums.</summary>
+    private void AddGroup(AssemblerRegister64 notes, int note)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vfmadd231ps(Sum(t), Part(t), __dword_bcst[notes + note + t * Dword]);
     }
 
     private static AssemblerRegisterZMM Magic => zmm31;
@@ -354,21 +377,18 @@ internal sealed partial class KernelAssembler(int tokens)
     public void Floats(TensorType type = TensorType.F32)
     {
         AssemblerRegister64 values = rdi, activations = rsi, sums = rdx, columns = rcx;
-        ReadOnlySpan<AssemblerRegisterZMM> sum = Zmm.AsSpan(0, 8);
         Enter(4);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(sum[t], __zmmword_ptr[sums + t * Vector]);
+        LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         int size = LoadFloats(zmm16, values, type);
         for (int t = 0; t < tokens; t++)
-            c.vfmadd231ps(sum[t], zmm16, __dword_bcst[activations + t * Dword]);
+            c.vfmadd231ps(Sum(t), zmm16, __dword_bcst[activations + t * Dword]);
         c.add(values, size);
         c.add(activations, tokens * Dword);
         c.dec(columns);
         c.jnz(loop);
-        for (int t = 0; t < tokens; t++)
-            c.vmovups(__zmmword_ptr[sums + t * Vector], sum[t]);
+        StoreSums(sums);
         Leave();
     }
 
