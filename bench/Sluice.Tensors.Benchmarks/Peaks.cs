@@ -38,13 +38,17 @@ internal static unsafe class Peaks
         new Span<byte>(data, 1 << 20).Clear();
         sbyte* activations = (sbyte*)data;
         float* notes = (float*)(data + (512 << 10)), sums = room.SumsOf(0, 0);
-        IntegerKind[] kinds = [new(128, 1, false, false), new(8, 1, false, true), new(0, 1, true, true), new(32, 2, false, true), new(0, 2, true, true)];
+        IntegerKind[] kinds =
+        [
+            new(128, 1, false, false, false), new(8, 1, false, true, false), new(0, 1, true, true, true), new(32, 2, false, true, true),
+            new(0, 2, true, true, true), new(0, 1, true, true, false), new(32, 2, false, true, false),
+        ];
         foreach (IntegerKind kind in kinds)
         {
             foreach (int tokens in (int[])[1, 4, 6, 8])
             {
                 double one = Time(() => kernels.Integers(kind, tokens, room.Codes, room.Scales, activations, notes, sums, Groups));
-                double pair = kernels.HasPairs
+                double pair = kernels.HasPairs && tokens <= Kernels.PairTokens
                     ? Time(() => kernels.IntegerPair(kind, tokens, new PairArguments
                     {
                         Codes = room.Codes,

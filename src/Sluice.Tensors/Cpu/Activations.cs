@@ -24,8 +24,13 @@ internal unsafe struct Activations
     /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/> (hence even); all, where a kernel runs over all at once.</summary>
     public int Block;
 
-    /// <summary>Quantized values [positions * columns], a tile after the other; null where no weight is integers.</summary>
+    /// <summary>
+    /// Quantized values [positions * columns], a tile after the other, with a scale for every 32; null where no weight wants them.
+    /// </summary>
     public sbyte* Quants;
+
+    /// <summary>The same with a scale for every 256.</summary>
+    public sbyte* WideQuants;
 
     /// <summary>Plain values, likewise; null where no weight is floats.</summary>
     public float* Floats;
@@ -47,8 +52,9 @@ internal unsafe struct Activations
     /// <summary>All positions.</summary>
     public readonly int Positions => Tiles[TileCount];
 
-    /// <summary>The tile that begins at position <paramref name="first"/>, from a column on: quantized values.</summary>
-    public readonly sbyte* QuantsAt(int first, int tokens, int column) => Quants + At(first, tokens, column);
+    /// <summary>The tile that begins at position <paramref name="first"/>, from a column on: values quantized for this kind.</summary>
+    public readonly sbyte* QuantsAt(in IntegerKind kind, int first, int tokens, int column) =>
+        (kind.HasWideScale ? WideQuants : Quants) + At(first, tokens, column);
 
     /// <summary>Floats that go with these panels: plain, or rounded to bfloat16.</summary>
     public readonly float* FloatsAt(FloatPanels panels, int first, int tokens, int column) =>
@@ -90,7 +96,9 @@ internal unsafe struct Activations
                         target[i * tokens] = x[column + i];
                 }
                 if (Quants is not null)
-                    Quantize(x + column, first, t, tokens, column, width, kinds);
+                    Quantize(x + column, first, t, tokens, column, width, kinds, isWide: false);
+                if (WideQuants is not null)
+                    Quantize(x + column, first, t, tokens, column, width, kinds, isWide: true);
             }
         }
         if (Pairs is not null || Rounded is not null)
@@ -150,17 +158,21 @@ internal unsafe struct Activations
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Quantize(float* x, int first, int t, int tokens, int column, int width, ReadOnlySpan<IntegerKind> kinds)
+    private readonly void Quantize(
+        float* x, int first, int t, int tokens, int column, int width, ReadOnlySpan<IntegerKind> kinds, bool isWide)
     {
         const int Group = IntegerPanels.Group;
-        int* target = (int*)QuantsAt(first, tokens, column) + t;
+        int* target = (int*)((isWide ? WideQuants : Quants) + At(first, tokens, column)) + t;
         sbyte* quants = stackalloc sbyte[Group];
         float** notes = stackalloc float*[kinds.Length];
         for (int k = 0; k < kinds.Length; k++)
             notes[k] = NotesAt(k, kinds[k].NotesPerGroup, first, tokens, column) + t;
+        float scale = 0, inverse = 0;
         for (int g = 0; g < width / Group; g++, x += Group)
         {
-            float scale = QuantizeGroup(x, out Vector256<sbyte> values);
+            if (!isWide || g % IntegerPanels.WideGroups == 0)
+                (scale, inverse) = Scale(x, isWide ? IntegerPanels.WideGroups * Group : Group);
+            Vector256<sbyte> values = Round(x, inverse);
             values.Store(quants);
             for (int j = 0; j < Group / 4; j++, target += tokens)
                 *target = ((int*)quants)[j];
@@ -168,6 +180,8 @@ internal unsafe struct Activations
             for (int k = 0; k < kinds.Length; k++)
             {
                 IntegerKind kind = kinds[k];
+                if (kind.HasWideScale != isWide)
+                    continue;
                 float* note = notes[k];
                 notes[k] += kind.NotesPerGroup * tokens;
                 note[0] = scale;
@@ -198,31 +212,35 @@ internal unsafe struct Activations
         return Vector128.Sum(low + high); // 16 * 127 fits in 16 bits
     }
 
-    /// <summary>32 values as integers; see <see cref="ScalarOps"/>, which defines this.</summary>
-    /// <returns>Their scale.</returns>
+    /// <summary>The scale of values as integers, and what to multiply them with; see <see cref="ScalarOps"/>, which defines this.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float QuantizeGroup(float* x, out Vector256<sbyte> quants)
+    private static (float Scale, float Inverse) Scale(float* x, int count)
     {
         // As integers, the magnitudes of floats are in order, with infinity and then NaN the largest.
-        Vector256<int> magnitude = Vector256.Create(int.MaxValue);
-        Vector256<int> a = Vector256.Load((int*)x) & magnitude, b = Vector256.Load((int*)x + 8) & magnitude;
-        Vector256<int> c = Vector256.Load((int*)x + 16) & magnitude, d = Vector256.Load((int*)x + 24) & magnitude;
-        Vector256<int> most = Vector256.Max(Vector256.Max(a, b), Vector256.Max(c, d));
+        Vector256<int> magnitude = Vector256.Create(int.MaxValue), most = Vector256<int>.Zero, more = Vector256<int>.Zero;
+        for (int i = 0; i < count; i += 16)
+        {
+            most = Vector256.Max(most, Vector256.Load((int*)x + i) & magnitude);
+            more = Vector256.Max(more, Vector256.Load((int*)x + i + 8) & magnitude);
+        }
+        most = Vector256.Max(most, more);
         Vector128<int> four = Vector128.Max(most.GetLower(), most.GetUpper());
         four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
         four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
-        float largest = BitConverter.Int32BitsToSingle(four[0]);
-        float scale = largest / 127;
-        if (!float.IsNormal(scale))
-        {
-            quants = Vector256<sbyte>.Zero;
-            return float.IsFinite(scale) ? 0 : float.NaN;
-        }
-        Vector256<float> inverse = Vector256.Create(1 / scale);
-        Vector256<short> low = Vector256.Narrow(Round(x, inverse), Round(x + 8, inverse));
-        Vector256<short> high = Vector256.Narrow(Round(x + 16, inverse), Round(x + 24, inverse));
-        quants = Vector256.Narrow(low, high);
-        return scale;
+        float scale = BitConverter.Int32BitsToSingle(four[0]) / 127;
+        return float.IsNormal(scale) ? (scale, 1 / scale) : (float.IsFinite(scale) ? 0 : float.NaN, float.NaN);
+    }
+
+    /// <summary>32 values as integers: all 0 where there is no inverse.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<sbyte> Round(float* x, float inverse)
+    {
+        if (float.IsNaN(inverse))
+            return Vector256<sbyte>.Zero;
+        Vector256<float> factor = Vector256.Create(inverse);
+        Vector256<short> low = Vector256.Narrow(Round(x, factor), Round(x + 8, factor));
+        Vector256<short> high = Vector256.Narrow(Round(x + 16, factor), Round(x + 24, factor));
+        return Vector256.Narrow(low, high);
     }
 
     // Adding 1.5 * 2^23 leaves no bits for a fraction: the sum is rounded to nearest, ties to even, and its low bits are the integer.

@@ -157,8 +157,10 @@ public unsafe partial class CpuOps
             activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
         else if (weight.HasBFloat16s)
             activations.Rounded = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
-        if (weight.Kinds.Length > 0)
+        if (Array.Exists(weight.Kinds, kind => !kind.HasWideScale))
             activations.Quants = (sbyte*)AllocateBytes(positions * x.Columns);
+        if (Array.Exists(weight.Kinds, kind => kind.HasWideScale))
+            activations.WideQuants = (sbyte*)AllocateBytes(positions * x.Columns);
         for (int i = 0; i < weight.Kinds.Length; i++)
         {
             long notes = positions * (x.Columns / IntegerPanels.Group) * weight.Kinds[i].NotesPerGroup;

@@ -146,7 +146,7 @@ internal readonly unsafe struct LinearJob(
             {
                 Codes = room.Codes,
                 Scales = room.Scales,
-                Activations = activations.QuantsAt(first, tokens, column),
+                Activations = activations.QuantsAt(kind, first, tokens, column),
                 Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, first, tokens, column),
                 Sums = sums + (first - origin) * Panels.Height,
                 Groups = groups,
@@ -255,11 +255,11 @@ internal readonly unsafe struct LinearJob(
                 {
                     PackedIntegers integers => kernels.Packed(
                         integers, tokens, integers.Codes(panel, column), integers.Scales(panel, column),
-                        activations.QuantsAt(first, tokens, column),
+                        activations.QuantsAt(integers.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, integers.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
                     PackedPoints points => kernels.PackedPoints(
-                        points, tokens, points.Units(panel, column), activations.QuantsAt(first, tokens, column),
+                        points, tokens, points.Units(panel, column), activations.QuantsAt(points.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
                     PackedFloats floats => kernels.PackedFloats(
@@ -285,7 +285,7 @@ internal readonly unsafe struct LinearJob(
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
             kernels.Integers(
                 panels.Kind, tokens, codes, room.Scales,
-                activations.QuantsAt(first, tokens, column),
+                activations.QuantsAt(panels.Kind, first, tokens, column),
                 activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
                 sums + (first - origin) * Panels.Height, groups);
         }

@@ -45,6 +45,12 @@ public abstract class IntegerFormat : WeightFormat
     /// <summary>Whether groups have a minimum besides their scale.</summary>
     public bool HasMin { get; }
 
+    /// <summary>
+    /// Consecutive activations that share a scale where they meet these weights as 8-bit integers: a whole block where that has 256
+    /// weights, else 32.
+    /// </summary>
+    public int ActivationGroup => BlockSize == 256 ? 256 : 32;
+
     /// <summary>Bits that an unsigned <c>q - Lowest</c> needs: 1 to 8.</summary>
     public int Bits => BitOperations.Log2((uint)(Highest - Lowest)) + 1;
 

@@ -86,15 +86,16 @@ public sealed unsafe partial class ScalarOps
 
     private static void Multiply(ReadOnlySpan<float> x, StoredWeight weight, int expert, Tensor bias, Span<float> result)
     {
-        QuantizedRow quantized = new(x);
         float[] rounded = RoundToBFloat16(x);
         int output = 0;
         foreach (WeightData part in weight.Parts)
         {
+            IntegerFormat? format = part.Format.Integer;
+            QuantizedRow? quantized = format is null ? null : new QuantizedRow(x, format.ActivationGroup);
             for (int r = 0; r < part.Rows; r++, output++)
             {
                 ReadOnlySpan<byte> row = part.Row(r, expert);
-                float sum = part.Format.Integer is { } format ? Dot(format, row, quantized)
+                float sum = quantized is not null ? Dot(format!, row, quantized)
                     : part.Format.Type == TensorType.BF16 ? DotPairs(part.Format, row, rounded)
                     : Dot(part.Format, row, x);
                 result[output] = bias.IsEmpty ? sum : sum + bias[expert][output];
@@ -144,8 +145,9 @@ public sealed unsafe partial class ScalarOps
     private static float WithoutTiny(float value) => Math.Abs(value) < 1f / (1L << 56) ? 0 : value;
 
     /// <summary>
-    /// Integer weights times activations that are 8-bit integers with a scale for every 32: exact integer sums of each group of
-    /// weights, joined for 32 columns by the weights' scales and minimums, and these joined by the activations' scales.
+    /// Integer weights times activations that are 8-bit integers with a scale for every 32, or 256: exact integer sums of each group of
+    /// weights, joined for so many columns by the weights' scales and, after each 32 columns, minimums; and these joined by the
+    /// activations' scales.
     /// </summary>
     private static float Dot(IntegerFormat format, ReadOnlySpan<byte> row, QuantizedRow x)
     {
@@ -154,34 +156,37 @@ public sealed unsafe partial class ScalarOps
         float[] scales = new float[groups], mins = new float[format.HasMin ? groups : 0];
         format.Decompose(row, quants, scales, mins);
         float total = 0;
-        int perScale = QuantizedRow.GroupSize / size; // 1 or 2 groups of weights for each scale of the activations
+        bool isWide = x.GroupSize > 32;
+        int perScale = x.GroupSize / size, parts = 32 / size; // groups of weights for a scale of the activations, and for 32 columns
         for (int g = 0; g < groups; g += perScale)
         {
             float sum = 0;
-            for (int h = g; h < g + perScale; h++)
+            for (int p = g; p < g + perScale; p += parts)
             {
-                int dot = 0;
-                for (int i = h * size; i < (h + 1) * size; i++)
-                    dot += quants[i] * x.Quants[i];
-                sum = h == g ? dot * scales[h] : MathF.FusedMultiplyAdd(dot, scales[h], sum);
+                for (int h = p; h < p + parts; h++)
+                {
+                    int dot = 0;
+                    for (int i = h * size; i < (h + 1) * size; i++)
+                        dot += quants[i] * x.Quants[i];
+                    sum = h == g && !isWide ? dot * scales[h] : MathF.FusedMultiplyAdd(dot, scales[h], sum);
+                }
+                for (int h = p; h < p + parts && format.HasMin; h++)
+                    sum = MathF.FusedMultiplyAdd(mins[h], x.Sum(h * size, size), sum);
             }
-            for (int h = g; h < g + perScale && format.HasMin; h++)
-                sum = MathF.FusedMultiplyAdd(mins[h], x.Sum(h * size, size), sum);
             total = MathF.FusedMultiplyAdd(sum, x.Scales[g / perScale], total);
         }
         return total;
     }
 
     /// <summary>
-    /// Activations as 8-bit integers: every 32 share a scale, their largest magnitude / 127. A group with an infinity or NaN gets a
-    /// scale of NaN, so that what it touches is NaN; one below the normal floats counts as zero.
+    /// Activations as 8-bit integers: every 32, or 256, share a scale, their largest magnitude / 127. A group with an infinity or NaN
+    /// gets a scale of NaN, so that what it touches is NaN; one below the normal floats counts as zero.
     /// </summary>
     private sealed class QuantizedRow
     {
-        public const int GroupSize = 32;
-
-        public QuantizedRow(ReadOnlySpan<float> x)
+        public QuantizedRow(ReadOnlySpan<float> x, int groupSize)
         {
+            GroupSize = groupSize;
             Quants = new sbyte[x.Length];
             Scales = new float[x.Length / GroupSize];
             for (int g = 0; g < Scales.Length; g++)
@@ -202,6 +207,8 @@ public sealed unsafe partial class ScalarOps
                     Quants[(g * GroupSize) + i] = (sbyte)MathF.Round(group[i] * inverse, MidpointRounding.ToEven);
             }
         }
+
+        public int GroupSize { get; }
 
         public sbyte[] Quants { get; }
 

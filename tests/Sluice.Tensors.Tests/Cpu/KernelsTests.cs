@@ -23,11 +23,11 @@ public unsafe class KernelsTests
         {
             foreach ((int offset, bool hasMin, bool isNarrow) in new[] { (128, false, false), (8, false, true), (0, true, true), (16, true, true) })
             {
-                IntegerKind kind = new(offset, parts, hasMin, isNarrow);
                 for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
                 {
-                    foreach (int groups in (int[])[1, 2, 3, 8])
+                    foreach ((int groups, bool isWide) in new[] { (1, false), (2, false), (3, false), (8, false), (8, true), (24, true) })
                     {
+                        IntegerKind kind = new(offset, parts, hasMin, isNarrow, isWide);
                         using GuardedTensors memory = new();
                         byte* codes = RandomBytes(memory, groups * IntegerPanels.GroupCodes, random, isNarrow ? 127 : 255);
                         float* scales = RandomFloats(memory, groups * kind.ScalesPerGroup, random);
@@ -52,11 +52,15 @@ public unsafe class KernelsTests
         if (!kernels.HasPairs)
             return;
         Random random = new(5);
-        foreach (IntegerKind kind in (IntegerKind[])[new(128, 1, false, false), new(0, 1, true, true), new(32, 2, false, true), new(0, 2, true, true)])
+        foreach (IntegerKind kind in (IntegerKind[])
+            [
+                new(128, 1, false, false, false), new(0, 1, true, true, false), new(32, 2, false, true, false), new(0, 2, true, true, false),
+                new(0, 1, true, true, true), new(32, 2, false, true, true), new(0, 2, true, true, true), new(128, 1, false, false, true),
+            ])
         {
-            for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+            for (int tokens = 1; tokens <= Kernels.PairTokens; tokens++)
             {
-                foreach ((int groups, int tiles) in new[] { (1, 1), (3, 2), (16, 3) })
+                foreach ((int groups, int tiles) in kind.HasWideScale ? new[] { (8, 1), (16, 3) } : new[] { (1, 1), (3, 2), (16, 3) })
                 {
                     using GuardedTensors memory = new();
                     using WorkerScratch room = new();

@@ -17,12 +17,13 @@ internal sealed partial class KernelAssembler
         ScaleAssembler constants = new(c, unit);
         PointAssembler points = new(constants, format);
         int unitGroups = Panels.Stretch / IntegerPanels.Group, quads = 8 / kind.Parts;
+        isWide = kind.HasWideScale; // always, with blocks of 256 weights; looking up needs the registers for results of one group
         Enter(5);
         LoadMagic();
         points.Start();
-        LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
+        ClearWide();
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
         c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
         for (int at = 0; at < layout.UnitBytes; at += Vector)
@@ -57,14 +58,13 @@ internal sealed partial class KernelAssembler
                 c.vmulps(scale, scale, constants.Shared);
                 ScaleProducts(p, scale);
             }
-            AddGroup(notes, note);
         }
+        AddGroup(notes, (unitGroups - 1) * kind.NotesPerGroup * tokens * Dword, sums);
         c.add(unit, layout.UnitBytes);
         c.add(activations, unitGroups * IntegerPanels.Group * tokens);
         c.add(notes, unitGroups * kind.NotesPerGroup * tokens * Dword);
         c.sub(groups, unitGroups);
         c.jnz(loop);
-        StoreSums(sums);
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
     }

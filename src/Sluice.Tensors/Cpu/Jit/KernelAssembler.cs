@@ -27,6 +27,7 @@ internal sealed partial class KernelAssembler(int tokens)
     private static readonly AssemblerRegister64[] Arguments = [rdi, rsi, rdx, rcx, r8, r9];
 
     private readonly Assembler c = new(64);
+    private bool isWide; // whether groups share a scale of the activations
 
     /// <summary>Bytes to leave between the instructions and the constants that follow them.</summary>
     public int Padding { get; init; }
@@ -39,10 +40,17 @@ internal sealed partial class KernelAssembler(int tokens)
     {
         AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
         AssemblerRegisterZMM scale = zmm24;
+        isWide = kind.HasWideScale;
         Enter(6);
         LoadMagic();
         LoadSums(sums);
-        Label loop = c.CreateLabel();
+        Label wide = c.CreateLabel(), loop = c.CreateLabel();
+        if (isWide)
+        {
+            c.Label(ref wide);
+            c.mov(Within, IntegerPanels.WideGroups);
+        }
+        ClearWide();
         c.Label(ref loop);
         int quads = 8 / kind.Parts;
         for (int p = 0; p < kind.Parts; p++)
@@ -63,27 +71,41 @@ internal sealed partial class KernelAssembler(int tokens)
             c.vmovups(scale, __zmmword_ptr[scales + (kind.Parts + p) * Vector]);
             AddMinimums(kind, notes, 0, p, scale);
         }
-        AddGroup(notes, 0);
+        if (!isWide)
+            AddGroup(notes, 0, sums);
+        int note = kind.NotesPerGroup * tokens * Dword;
         c.add(codes, IntegerPanels.GroupCodes);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
         c.add(activations, IntegerPanels.Group * tokens);
-        c.add(notes, kind.NotesPerGroup * tokens * Dword);
-        c.dec(groups);
-        c.jnz(loop);
+        c.add(notes, note);
+        if (isWide)
+        {
+            c.dec(Within);
+            c.jnz(loop);
+            AddGroup(notes, -note, sums);
+            c.sub(groups, IntegerPanels.WideGroups);
+            c.jnz(wide);
+        }
+        else
+        {
+            c.dec(groups);
+            c.jnz(loop);
+        }
         StoreSums(sums);
         Leave();
     }
 
     /// <summary>
     /// void (<see cref="PairArguments"/>*): two panels at once, the second's data at fixed distances, tile after tile. Two products
-    /// share each activation that is loaded, so that arithmetic is the limit, not loads.
+    /// share each activation that is loaded, so that arithmetic is the limit, not loads. Of at most 6 tokens there are 12 products in
+    /// registers 0 to 11, and in 12 to 23 the sums or, where several parts join first, their results.
     /// </summary>
     public void IntegerPair(IntegerKind kind)
     {
         AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
         AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
-        // Up to 6 tokens: 12 products, and 12 sums if there is room for them beside the partial results of two parts.
-        bool keepsSums = kind.Parts == 1 && tokens <= Kernels.PairTokens;
+        ReadOnlySpan<AssemblerRegisterZMM> joined = Zmm.AsSpan(12, 2 * tokens);
+        bool keepsSums = kind is { Parts: 1, HasWideScale: false };
         Enter(1);
         c.mov(given, rdi);
         c.mov(activations, Field(nameof(PairArguments.Activations)));
@@ -91,24 +113,44 @@ internal sealed partial class KernelAssembler(int tokens)
         c.mov(sums, Field(nameof(PairArguments.Sums)));
         c.mov(tiles, Field(nameof(PairArguments.Tiles)));
         LoadMagic();
-        Label tile = c.CreateLabel(), loop = c.CreateLabel();
+        Label tile = c.CreateLabel(), wide = c.CreateLabel(), loop = c.CreateLabel();
         c.Label(ref tile);
         c.mov(codes, Field(nameof(PairArguments.Codes)));
         c.mov(scales, Field(nameof(PairArguments.Scales)));
         c.mov(groups, Field(nameof(PairArguments.Groups)));
-        for (int i = 0; i < 2 * tokens && keepsSums; i++)
-            c.vmovups(Zmm[12 + i], PairSum(sums, i));
+        for (int i = 0; i < joined.Length && keepsSums; i++)
+            c.vmovups(joined[i], PairSum(sums, i));
+        if (kind.HasWideScale)
+        {
+            c.Label(ref wide);
+            c.mov(Within, IntegerPanels.WideGroups);
+            foreach (AssemblerRegisterZMM result in joined)
+                c.vpxord(result, result, result);
+        }
         c.Label(ref loop);
-        for (int first = 0; first < tokens; first += Kernels.PairTokens)
-            IntegerPairTokens(kind, first, Math.Min(first + Kernels.PairTokens, tokens), keepsSums);
+        PairProducts(kind, keepsSums ? Zmm.AsSpan(0, 12) : joined);
+        if (!kind.HasWideScale)
+            AddPairs(notes, 0, keepsSums ? joined : [], sums);
+        int note = kind.NotesPerGroup * tokens * Dword;
         c.add(codes, IntegerPanels.GroupCodes);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
         c.add(activations, IntegerPanels.Group * tokens);
-        c.add(notes, kind.NotesPerGroup * tokens * Dword);
-        c.dec(groups);
-        c.jnz(loop);
-        for (int i = 0; i < 2 * tokens && keepsSums; i++)
-            c.vmovups(PairSum(sums, i), Zmm[12 + i]);
+        c.add(notes, note);
+        if (kind.HasWideScale)
+        {
+            c.dec(Within);
+            c.jnz(loop);
+            AddPairs(notes, -note, [], sums);
+            c.sub(groups, IntegerPanels.WideGroups);
+            c.jnz(wide);
+        }
+        else
+        {
+            c.dec(groups);
+            c.jnz(loop);
+        }
+        for (int i = 0; i < joined.Length && keepsSums; i++)
+            c.vmovups(PairSum(sums, i), joined[i]);
         c.add(sums, tokens * Vector);
         c.dec(tiles);
         c.jnz(tile);
@@ -119,20 +161,22 @@ internal sealed partial class KernelAssembler(int tokens)
     private static AssemblerMemoryOperand PairSum(AssemblerRegister64 sums, int i) =>
         __zmmword_ptr[sums + i % 2 * WorkerScratch.SumBytes + i / 2 * Vector];
 
-    private void IntegerPairTokens(IntegerKind kind, int first, int end, bool keepsSums)
+    private static ReadOnlySpan<AssemblerRegisterZMM> Loaded => Zmm.AsSpan(28, 3);
+
+    /// <summary>A group's products, scaled, into its results.</summary>
+    private void PairProducts(IntegerKind kind, ReadOnlySpan<AssemblerRegisterZMM> results)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8;
-        int count = end - first, quads = 8 / kind.Parts;
-        // Registers of token first + t, by panel: products in 0 to 11; in 12 to 23 the sums, or the results of two parts.
-        ReadOnlySpan<AssemblerRegisterZMM> dot = Zmm.AsSpan(0, 12), part = kind.Parts == 1 ? dot : Zmm.AsSpan(12, 12);
-        AssemblerRegisterZMM[] weights = [zmm24, zmm25], scale = [zmm26, zmm27], loaded = [zmm28, zmm29, zmm30];
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx;
+        int quads = 8 / kind.Parts;
+        ReadOnlySpan<AssemblerRegisterZMM> dot = Zmm.AsSpan(0, 2 * tokens);
+        AssemblerRegisterZMM[] weights = [zmm24, zmm25], scale = [zmm26, zmm27];
         for (int p = 0; p < kind.Parts; p++)
         {
-            for (int t = 0; t < count; t++)
+            for (int t = 0; t < tokens; t++)
             {
                 if (kind.Offset != 0)
                 {
-                    c.vpbroadcastd(dot[2 * t], __dword_ptr[notes + ((1 + p) * tokens + first + t) * Dword]);
+                    c.vpbroadcastd(dot[2 * t], __dword_ptr[notes + ((1 + p) * tokens + t) * Dword]);
                     c.vmovdqa32(dot[2 * t + 1], dot[2 * t]);
                     continue;
                 }
@@ -143,52 +187,55 @@ internal sealed partial class KernelAssembler(int tokens)
             {
                 for (int panel = 0; panel < 2; panel++)
                     c.vmovdqu32(weights[panel], __zmmword_ptr[codes + panel * WorkerScratch.CodeBytes + quad * Vector]);
-                for (int t = 0; t < count; t++)
+                for (int t = 0; t < tokens; t++)
                 {
-                    AssemblerRegisterZMM activation = loaded[t % 3];
-                    c.vpbroadcastd(activation, __dword_ptr[activations + (quad * tokens + first + t) * Dword]);
+                    AssemblerRegisterZMM activation = Loaded[t % 3];
+                    c.vpbroadcastd(activation, __dword_ptr[activations + (quad * tokens + t) * Dword]);
                     c.vpdpbusd(dot[2 * t], weights[0], activation);
                     c.vpdpbusd(dot[2 * t + 1], weights[1], activation);
                 }
             }
             for (int panel = 0; panel < 2; panel++)
                 c.vmovups(scale[panel], __zmmword_ptr[scales + panel * WorkerScratch.ScaleBytes + p * Vector]);
-            for (int i = 0; i < 2 * count; i++)
+            for (int i = 0; i < dot.Length; i++)
             {
                 c.vsubps(dot[i], dot[i], Magic);
-                if (p == 0)
-                    c.vmulps(part[i], dot[i], scale[i % 2]);
+                if (p == 0 && !kind.HasWideScale)
+                    c.vmulps(results[i], dot[i], scale[i % 2]);
                 else
-                    c.vfmadd231ps(part[i], dot[i], scale[i % 2]);
+                    c.vfmadd231ps(results[i], dot[i], scale[i % 2]);
             }
         }
         for (int p = 0; p < kind.Parts && kind.HasMin; p++)
         {
             for (int panel = 0; panel < 2; panel++)
                 c.vmovups(scale[panel], __zmmword_ptr[scales + panel * WorkerScratch.ScaleBytes + (kind.Parts + p) * Vector]);
-            for (int t = 0; t < count; t++)
+            for (int t = 0; t < tokens; t++)
             {
-                AssemblerRegisterZMM sum = loaded[t % 3];
-                c.vbroadcastss(sum, __dword_ptr[notes + ((1 + kind.Parts + p) * tokens + first + t) * Dword]);
-                c.vfmadd231ps(part[2 * t], scale[0], sum);
-                c.vfmadd231ps(part[2 * t + 1], scale[1], sum);
+                AssemblerRegisterZMM sum = Loaded[t % 3];
+                c.vbroadcastss(sum, __dword_ptr[notes + ((1 + kind.Parts + p) * tokens + t) * Dword]);
+                c.vfmadd231ps(results[2 * t], scale[0], sum);
+                c.vfmadd231ps(results[2 * t + 1], scale[1], sum);
             }
         }
-        for (int t = 0; t < count; t++)
+    }
+
+    /// <summary>Joins results, times the scales of the activations, to sums in registers, or to those in memory where there are none.</summary>
+    private void AddPairs(AssemblerRegister64 notes, int at, ReadOnlySpan<AssemblerRegisterZMM> kept, AssemblerRegister64 sums)
+    {
+        for (int t = 0; t < tokens; t++)
         {
-            AssemblerRegisterZMM factor = loaded[t % 3];
-            c.vbroadcastss(factor, __dword_ptr[notes + (first + t) * Dword]);
-            for (int panel = 0; panel < 2; panel++)
+            AssemblerRegisterZMM factor = Loaded[t % 3];
+            c.vbroadcastss(factor, __dword_ptr[notes + at + t * Dword]);
+            for (int i = 2 * t; i < 2 * t + 2; i++)
             {
-                int i = 2 * t + panel;
-                if (keepsSums)
+                if (!kept.IsEmpty)
                 {
-                    c.vfmadd231ps(Zmm[12 + i], part[i], factor);
+                    c.vfmadd231ps(kept[i], Zmm[i], factor);
                     continue;
                 }
-                AssemblerMemoryOperand sum = PairSum(sums, 2 * first + i);
-                c.vfmadd213ps(part[i], factor, sum); // part * factor + sum
-                c.vmovups(sum, part[i]);
+                c.vfmadd213ps(Zmm[12 + i], factor, PairSum(sums, i)); // result * factor + sum
+                c.vmovups(PairSum(sums, i), Zmm[12 + i]);
             }
         }
     }
@@ -229,6 +276,7 @@ internal sealed partial class KernelAssembler(int tokens)
         AssemblerRegisterZMM scale = zmm24;
         ScaleAssembler scaleCode = new(c, scales);
         int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts;
+        isWide = kind.HasWideScale; // such units are of 8 groups
         Enter(6);
         LoadMagic();
         if (levels is not null)
@@ -237,6 +285,7 @@ internal sealed partial class KernelAssembler(int tokens)
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         layout.Scales.AssembleUnit(scaleCode);
+        ClearWide();
         for (int g = 0; g < unit; g++)
         {
             for (int vector = 0; vector < layout.Bits; vector++)
@@ -259,7 +308,8 @@ internal sealed partial class KernelAssembler(int tokens)
                 layout.Scales.AssembleScale(scaleCode, g, p, isMin: true, scale);
                 AddMinimums(kind, notes, note, p, scale);
             }
-            AddGroup(notes, note);
+            if (!isWide || g == unit - 1)
+                AddGroup(notes, note, sums);
         }
         c.add(codes, unit * layout.Bits * Vector);
         c.add(scales, layout.Scales.UnitBytes);
@@ -272,22 +322,23 @@ internal sealed partial class KernelAssembler(int tokens)
         ConstantBytes = scaleCode.WriteConstants(Padding);
     }
 
-    // The registers of a token in the kernels of one panel: its sum, the products of a part, and the result of the group's parts.
+    // The registers of a token in the kernels of one panel: its sum, the products of a part, and the result of the group's parts. Results
+    // that last for several groups take the place of the sums, which then stay in memory.
     private static AssemblerRegisterZMM Sum(int t) => Zmm[t];
 
     private static AssemblerRegisterZMM Dot(int t) => Zmm[8 + t];
 
-    private static AssemblerRegisterZMM Part(int t) => Zmm[16 + t];
+    private AssemblerRegisterZMM Result(int t) => isWide ? Zmm[t] : Zmm[16 + t];
 
     private void LoadSums(AssemblerRegister64 sums)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens && !isWide; t++)
             c.vmovups(Sum(t), __zmmword_ptr[sums + t * Vector]);
     }
 
     private void StoreSums(AssemblerRegister64 sums)
     {
-        for (int t = 0; t < tokens; t++)
+        for (int t = 0; t < tokens && !isWide; t++)
             c.vmovups(__zmmword_ptr[sums + t * Vector], Sum(t));
     }
 
@@ -303,16 +354,26 @@ internal sealed partial class KernelAssembler(int tokens)
         }
     }
 
-    /// <summary>Joins a part's products to the group's result.</summary>
+    /// <summary>Begins the result of groups that share a scale of the activations.</summary>
+    private void ClearWide()
+    {
+        for (int t = 0; t < tokens && isWide; t++)
+            c.vpxord(Result(t), Result(t), Result(t));
+    }
+
+    // Counts groups that share a scale of the activations.
+    private static AssemblerRegister64 Within => rax;
+
+    /// <summary>Joins a part's products to the group's result, or begins it.</summary>
     private void ScaleProducts(int part, AssemblerRegisterZMM scale)
     {
         for (int t = 0; t < tokens; t++)
         {
             c.vsubps(Dot(t), Dot(t), Magic);
-            if (part == 0)
-                c.vmulps(Part(t), Dot(t), scale);
+            if (part == 0 && !isWide)
+                c.vmulps(Result(t), Dot(t), scale);
             else
-                c.vfmadd231ps(Part(t), Dot(t), scale);
+                c.vfmadd231ps(Result(t), Dot(t), scale);
         }
     }
 
@@ -320,14 +381,23 @@ internal sealed partial class KernelAssembler(int tokens)
     private void AddMinimums(IntegerKind kind, AssemblerRegister64 notes, int note, int part, AssemblerRegisterZMM minimums)
     {
         for (int t = 0; t < tokens; t++)
-            c.vfmadd231ps(Part(t), minimums, __dword_bcst[notes + note + ((1 + kind.Parts + part) * tokens + t) * Dword]);
+            c.vfmadd231ps(Result(t), minimums, __dword_bcst[notes + note + ((1 + kind.Parts + part) * tokens + t) * Dword]);
     }
 
-    /// <summary>Joins the group's result to the sums.</summary>
-    private void AddGroup(AssemblerRegister64 notes, int note)
+    /// <summary>Joins the result of a group, or of those that share its scale, to the sums.</summary>
+    private void AddGroup(AssemblerRegister64 notes, int note, AssemblerRegister64 sums)
     {
         for (int t = 0; t < tokens; t++)
-            c.vfmadd231ps(Sum(t), Part(t), __dword_bcst[notes + note + t * Dword]);
+        {
+            if (!isWide)
+            {
+                c.vfmadd231ps(Sum(t), Result(t), __dword_bcst[notes + note + t * Dword]);
+                continue;
+            }
+            c.vbroadcastss(Code, __dword_ptr[notes + note + t * Dword]);
+            c.vfmadd213ps(Result(t), Code, __zmmword_ptr[sums + t * Vector]); // result * factor + sum
+            c.vmovups(__zmmword_ptr[sums + t * Vector], Result(t));
+        }
     }
 
     private static AssemblerRegisterZMM Magic => zmm31;

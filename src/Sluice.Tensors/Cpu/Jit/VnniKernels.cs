@@ -11,8 +11,8 @@ namespace Sluice.Tensors.Cpu;
 internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 {
     // Entry points, 0 where not yet assembled. A process has one set, whatever the number of CpuOps.
-    private static readonly nint[] IntegerKernels = new nint[8 * MaxTokens]; // by kind, then tokens
-    private static readonly nint[] PairKernels = new nint[8 * MaxTokens];
+    private static readonly nint[] IntegerKernels = new nint[16 * MaxTokens]; // by kind, then tokens
+    private static readonly nint[] PairKernels = new nint[16 * MaxTokens];
     private static readonly nint[] PackedKernels = new nint[64 * MaxTokens]; // by type, then tokens
     private static readonly nint[] FloatKernels = new nint[MaxTokens];
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
@@ -29,7 +29,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     /// that can happen while the weights are loaded.
     /// </summary>
     public static void WarmUp() => ThreadPool.UnsafeQueueUserWorkItem(
-        static _ => AssembleIntegers(ref IntegerKernels[MaxTokens - 1], MaxTokens, new IntegerKind(0, 1, false, false)), null);
+        static _ => AssembleIntegers(ref IntegerKernels[MaxTokens - 1], MaxTokens, new IntegerKind(0, 1, false, false, false)), null);
 
     /// <summary>Whether this processor has AVX-512 BF16 too: CPUID leaf 7.1, EAX bit 5.</summary>
     public static bool IsBFloat16Supported { get; } =
@@ -132,7 +132,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
-    private static int Index(in IntegerKind kind) => (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
+    private static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
 
     // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.
     private static void AssembleIntegers(ref nint kernel, int tokens, IntegerKind kind) =>

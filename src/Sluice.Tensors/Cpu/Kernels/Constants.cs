@@ -14,6 +14,8 @@ internal interface IKind
     static abstract bool HasMin { get; }
 
     static abstract bool IsNarrow { get; }
+
+    static abstract bool HasWideScale { get; }
 }
 
 internal static class Tokens
@@ -61,75 +63,38 @@ internal static class Tokens
 
 internal static class Kinds
 {
-    public readonly struct Whole : IKind
+    public readonly struct Of<TParts, THasMin, TIsNarrow, THasWideScale> : IKind
+        where TParts : struct, ITokens
+        where THasMin : struct, IFlag
+        where TIsNarrow : struct, IFlag
+        where THasWideScale : struct, IFlag
     {
-        public static int Parts => 1;
+        public static int Parts => TParts.Count;
 
-        public static bool HasMin => false;
+        public static bool HasMin => THasMin.Value;
 
-        public static bool IsNarrow => false;
+        public static bool IsNarrow => TIsNarrow.Value;
+
+        public static bool HasWideScale => THasWideScale.Value;
     }
 
-    public readonly struct WholeNarrow : IKind
-    {
-        public static int Parts => 1;
+    /// <summary>A number from 0 to 15 for each kind that differs in more than its offset.</summary>
+    public static int Index(in IntegerKind kind, bool flag) =>
+        (kind.HasWideScale ? 8 : 0) + (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (flag ? 1 : 0);
+}
 
-        public static bool HasMin => false;
+/// <summary>Yes or no, as the compiler knows it.</summary>
+internal interface IFlag
+{
+    static abstract bool Value { get; }
+}
 
-        public static bool IsNarrow => true;
-    }
+internal readonly struct Yes : IFlag
+{
+    public static bool Value => true;
+}
 
-    public readonly struct WholeMin : IKind
-    {
-        public static int Parts => 1;
-
-        public static bool HasMin => true;
-
-        public static bool IsNarrow => false;
-    }
-
-    public readonly struct WholeMinNarrow : IKind
-    {
-        public static int Parts => 1;
-
-        public static bool HasMin => true;
-
-        public static bool IsNarrow => true;
-    }
-
-    public readonly struct Halves : IKind
-    {
-        public static int Parts => 2;
-
-        public static bool HasMin => false;
-
-        public static bool IsNarrow => false;
-    }
-
-    public readonly struct HalvesNarrow : IKind
-    {
-        public static int Parts => 2;
-
-        public static bool HasMin => false;
-
-        public static bool IsNarrow => true;
-    }
-
-    public readonly struct HalvesMin : IKind
-    {
-        public static int Parts => 2;
-
-        public static bool HasMin => true;
-
-        public static bool IsNarrow => false;
-    }
-
-    public readonly struct HalvesMinNarrow : IKind
-    {
-        public static int Parts => 2;
-
-        public static bool HasMin => true;
-
-        public static bool IsNarrow => true;
-    }
+internal readonly struct No : IFlag
+{
+    public static bool Value => false;
 }

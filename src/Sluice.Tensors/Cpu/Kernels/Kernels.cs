@@ -19,6 +19,9 @@ namespace Sluice.Tensors.Cpu;
 /// group = (start + codes * activations - Magic) * scale, fused over the parts, then minimum * sum of each part, fused
 /// sums  = fma(group, scale of the activations, sums)
 /// </code>
+/// Where activations have a wide scale, groups come in eights, the first begins at 0, each of the others fuses its numbers with the
+/// result of the one before, and the last one's result times the scale, of which each group has a copy, joins the sums.
+///
 /// For floats: values [columns, 16 rows], activations [columns, T], sums = fma(value, activation, sums) column by column. With
 /// BF16 weights activations are rounded to bfloat16, and of two neighbouring columns the odd one comes before the even one, in values and
 /// activations alike: the order of the bfloat16 dot product instruction, whose kernels take both as pairs (<see cref="Bfloat16Pairs"/>).

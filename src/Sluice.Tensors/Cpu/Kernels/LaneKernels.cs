@@ -9,14 +9,8 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
     // By kind, then by tokens. Pointers to functions are no type argument, so they are kept as numbers.
     private static readonly nint[][] IntegerKernels =
     [
-        OfKind<Kinds.Whole>(),
-        OfKind<Kinds.WholeNarrow>(),
-        OfKind<Kinds.WholeMin>(),
-        OfKind<Kinds.WholeMinNarrow>(),
-        OfKind<Kinds.Halves>(),
-        OfKind<Kinds.HalvesNarrow>(),
-        OfKind<Kinds.HalvesMin>(),
-        OfKind<Kinds.HalvesMinNarrow>(),
+        .. OfScale<No>(),
+        .. OfScale<Yes>(),
     ];
 
     private static readonly nint[] FloatKernels =
@@ -36,8 +30,7 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
     public override void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        int index = (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.IsNarrow ? 1 : 0);
-        ((delegate*<byte*, float*, sbyte*, float*, float*, nint, void>)IntegerKernels[index][tokens - 1])(
+        ((delegate*<byte*, float*, sbyte*, float*, float*, nint, void>)IntegerKernels[Kinds.Index(kind, kind.IsNarrow)][tokens - 1])(
             codes, scales, activations, notes, sums, groups);
     }
 
@@ -47,6 +40,24 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
     public override long IntegerPeak(int rounds) => LanePeak<TLanes, TInt, TFloat>.Integers(rounds);
 
     public override long FloatPeak(int rounds) => LanePeak<TLanes, TInt, TFloat>.Floats(rounds);
+
+    // In the order of Kinds.Index.
+    private static nint[][] OfScale<TWide>()
+        where TWide : struct, IFlag =>
+    [
+        .. OfParts<Tokens.One, TWide>(),
+        .. OfParts<Tokens.Two, TWide>(),
+    ];
+
+    private static nint[][] OfParts<TParts, TWide>()
+        where TParts : struct, ITokens
+        where TWide : struct, IFlag =>
+    [
+        OfKind<Kinds.Of<TParts, No, No, TWide>>(),
+        OfKind<Kinds.Of<TParts, No, Yes, TWide>>(),
+        OfKind<Kinds.Of<TParts, Yes, No, TWide>>(),
+        OfKind<Kinds.Of<TParts, Yes, Yes, TWide>>(),
+    ];
 
     private static nint[] OfKind<TKind>()
         where TKind : struct, IKind =>

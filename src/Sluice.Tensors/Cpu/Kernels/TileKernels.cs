@@ -19,10 +19,18 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
         where TTokens : struct, ITokens
         where TKind : struct, IKind
     {
-        for (; groups > 0; groups--)
+        float* wide = stackalloc float[TKind.HasWideScale ? Panels.Height * TTokens.Count : 0]; // results of groups that share a scale
+        for (nint group = 1; group <= groups; group++)
         {
+            bool isLast = group % IntegerPanels.WideGroups == 0;
+            if (TKind.HasWideScale && group % IntegerPanels.WideGroups == 1)
+                new Span<float>(wide, Panels.Height * TTokens.Count).Clear();
             for (int row = 0; row < Panels.Height; row += TLanes.Count)
-                Group<TTokens, TKind>(codes + 4 * row, scales + row, activations, notes, sums + row);
+            {
+                Group<TTokens, TKind>(codes + 4 * row, scales + row, activations, notes, TKind.HasWideScale ? wide + row : sums + row);
+                for (int t = 0; TKind.HasWideScale && isLast && t < TTokens.Count; t++)
+                    Add(TLanes.Load(wide + t * Panels.Height + row), notes[t], sums + t * Panels.Height + row);
+            }
             codes += IntegerPanels.GroupCodes;
             scales += Panels.Height * TKind.Parts * (TKind.HasMin ? 2 : 1);
             activations += IntegerPanels.Group * TTokens.Count;
@@ -39,6 +47,7 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
             FloatRows<TTokens>(values + row, activations, sums + row, columns);
     }
 
+    /// <summary>One group, whose result joins the sums; with a wide scale these are the results of the groups that share it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Group<TTokens, TKind>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums)
         where TTokens : struct, ITokens
@@ -78,21 +87,21 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
             TFloat scale = TLanes.Load(scales);
             if (part == 0)
             {
-                f0 = TLanes.Multiply(ToSingle(i0), scale);
+                f0 = Scale<TKind>(i0, scale, sums + 0 * Panels.Height);
                 if (tokens > 1)
-                    f1 = TLanes.Multiply(ToSingle(i1), scale);
+                    f1 = Scale<TKind>(i1, scale, sums + 1 * Panels.Height);
                 if (tokens > 2)
-                    f2 = TLanes.Multiply(ToSingle(i2), scale);
+                    f2 = Scale<TKind>(i2, scale, sums + 2 * Panels.Height);
                 if (tokens > 3)
-                    f3 = TLanes.Multiply(ToSingle(i3), scale);
+                    f3 = Scale<TKind>(i3, scale, sums + 3 * Panels.Height);
                 if (tokens > 4)
-                    f4 = TLanes.Multiply(ToSingle(i4), scale);
+                    f4 = Scale<TKind>(i4, scale, sums + 4 * Panels.Height);
                 if (tokens > 5)
-                    f5 = TLanes.Multiply(ToSingle(i5), scale);
+                    f5 = Scale<TKind>(i5, scale, sums + 5 * Panels.Height);
                 if (tokens > 6)
-                    f6 = TLanes.Multiply(ToSingle(i6), scale);
+                    f6 = Scale<TKind>(i6, scale, sums + 6 * Panels.Height);
                 if (tokens > 7)
-                    f7 = TLanes.Multiply(ToSingle(i7), scale);
+                    f7 = Scale<TKind>(i7, scale, sums + 7 * Panels.Height);
             }
             else
             {
@@ -140,21 +149,21 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
                 s += tokens;
             }
         }
-        Add(f0, notes[0], sums + 0 * Panels.Height);
+        Finish<TKind>(f0, notes[0], sums + 0 * Panels.Height);
         if (tokens > 1)
-            Add(f1, notes[1], sums + 1 * Panels.Height);
+            Finish<TKind>(f1, notes[1], sums + 1 * Panels.Height);
         if (tokens > 2)
-            Add(f2, notes[2], sums + 2 * Panels.Height);
+            Finish<TKind>(f2, notes[2], sums + 2 * Panels.Height);
         if (tokens > 3)
-            Add(f3, notes[3], sums + 3 * Panels.Height);
+            Finish<TKind>(f3, notes[3], sums + 3 * Panels.Height);
         if (tokens > 4)
-            Add(f4, notes[4], sums + 4 * Panels.Height);
+            Finish<TKind>(f4, notes[4], sums + 4 * Panels.Height);
         if (tokens > 5)
-            Add(f5, notes[5], sums + 5 * Panels.Height);
+            Finish<TKind>(f5, notes[5], sums + 5 * Panels.Height);
         if (tokens > 6)
-            Add(f6, notes[6], sums + 6 * Panels.Height);
+            Finish<TKind>(f6, notes[6], sums + 6 * Panels.Height);
         if (tokens > 7)
-            Add(f7, notes[7], sums + 7 * Panels.Height);
+            Finish<TKind>(f7, notes[7], sums + 7 * Panels.Height);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -213,6 +222,23 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TFloat ToSingle(TInt sum) =>
         TLanes.Subtract(TLanes.BitsToSingle(sum), TLanes.Broadcast(BitConverter.Int32BitsToSingle(Kernels.Magic)));
+
+    // The first products of a group: they begin its result, or join that of the groups before.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TFloat Scale<TKind>(TInt products, TFloat scale, float* sums)
+        where TKind : struct, IKind => TKind.HasWideScale
+        ? TLanes.MultiplyAdd(ToSingle(products), scale, TLanes.Load(sums))
+        : TLanes.Multiply(ToSingle(products), scale);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish<TKind>(TFloat group, float scale, float* sums)
+        where TKind : struct, IKind
+    {
+        if (TKind.HasWideScale)
+            TLanes.Store(group, sums);
+        else
+            Add(group, scale, sums);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(TFloat group, float scale, float* sums) =>

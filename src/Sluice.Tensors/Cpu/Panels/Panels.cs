@@ -72,13 +72,18 @@ internal abstract class Panels : IDisposable
 /// <summary>Panels of integer formats.</summary>
 internal abstract unsafe class IntegerPanels(WeightData data, IntegerFormat format) : Panels(data)
 {
-    /// <summary>Columns that share a scale of the activations.</summary>
+    /// <summary>Columns that kernels take at a time; their activations share a scale.</summary>
     public const int Group = 32;
+
+    /// <summary>Groups whose activations share a scale, if <see cref="IntegerKind.HasWideScale"/>.</summary>
+    public const int WideGroups = 8;
 
     /// <summary>Bytes of a group's unpacked codes.</summary>
     public const int GroupCodes = Group * Height;
 
-    public IntegerKind Kind { get; } = new(-format.Lowest, Group / format.GroupSize, format.HasMin, format.Highest - format.Lowest < 128);
+    public IntegerKind Kind { get; } = new(
+        -format.Lowest, Group / format.GroupSize, format.HasMin, format.Highest - format.Lowest < 128,
+        format.ActivationGroup == WideGroups * Group);
 
     /// <summary>Unpacks columns of a panel.</summary>
     /// <param name="panel">The panel, counted over all experts.</param>
@@ -95,7 +100,8 @@ internal abstract unsafe class IntegerPanels(WeightData data, IntegerFormat form
 /// <param name="Parts">Groups of weights, with a scale each, in 32 columns: 1 or 2.</param>
 /// <param name="HasMin">Whether each of these also has a minimum.</param>
 /// <param name="IsNarrow">Whether codes are below 128.</param>
-internal readonly record struct IntegerKind(int Offset, int Parts, bool HasMin, bool IsNarrow)
+/// <param name="HasWideScale">Whether activations share a scale over 256 columns, in place of 32.</param>
+internal readonly record struct IntegerKind(int Offset, int Parts, bool HasMin, bool IsNarrow, bool HasWideScale)
 {
     /// <summary>Floats of a group's scales and minimums for 16 rows.</summary>
     public int ScalesPerGroup => Panels.Height * Parts * (HasMin ? 2 : 1);
