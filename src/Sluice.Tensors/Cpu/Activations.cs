@@ -24,6 +24,9 @@ internal unsafe struct Activations
     /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/> (hence even); all, where a kernel runs over all at once.</summary>
     public int Block;
 
+    /// <summary>Whether a tile's quantized values lie as [groups, tokens, 32], in place of [groups, 8, tokens, 4].</summary>
+    public bool ByToken;
+
     /// <summary>
     /// Quantized values [positions * columns], a tile after the other, with a scale for every 32; null where no weight wants them.
     /// </summary>
@@ -162,7 +165,8 @@ internal unsafe struct Activations
         float* x, int first, int t, int tokens, int column, int width, ReadOnlySpan<IntegerKind> kinds, bool isWide)
     {
         const int Group = IntegerPanels.Group;
-        int* target = (int*)((isWide ? WideQuants : Quants) + At(first, tokens, column)) + t;
+        int stride = ByToken ? 1 : tokens, between = ByToken ? Group / 4 * (tokens - 1) : 0;
+        int* target = (int*)((isWide ? WideQuants : Quants) + At(first, tokens, column)) + t * (ByToken ? Group / 4 : 1);
         sbyte* quants = stackalloc sbyte[Group];
         float** notes = stackalloc float*[kinds.Length];
         for (int k = 0; k < kinds.Length; k++)
@@ -174,8 +178,9 @@ internal unsafe struct Activations
                 (scale, inverse) = Scale(x, isWide ? IntegerPanels.WideGroups * Group : Group);
             Vector256<sbyte> values = Round(x, inverse);
             values.Store(quants);
-            for (int j = 0; j < Group / 4; j++, target += tokens)
+            for (int j = 0; j < Group / 4; j++, target += stride)
                 *target = ((int*)quants)[j];
+            target += between;
             int lowSum = Sum(values.GetLower()), highSum = Sum(values.GetUpper());
             for (int k = 0; k < kinds.Length; k++)
             {

@@ -150,6 +150,7 @@ public unsafe partial class CpuOps
     {
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
+        activations.ByToken = inPairs && InTiles(weight);
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         if (weight.HasFloats)
             activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
@@ -180,7 +181,10 @@ public unsafe partial class CpuOps
     private bool InPairs(CpuWeight weight, int positions, int experts) =>
         kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || InBFloat16(weight));
 
-    private int TileSize(CpuWeight weight, bool inPairs) => inPairs && !InBFloat16(weight) ? Kernels.PairTokens : Kernels.MaxTokens;
+    private int TileSize(CpuWeight weight, bool inPairs) => !inPairs || InBFloat16(weight) ? Kernels.MaxTokens
+        : InTiles(weight) ? AmxKernels.MaxTokens : Kernels.PairTokens;
+
+    private bool InTiles(CpuWeight weight) => kernels.HasTiles && weight.IsPairsOfIntegers;
 
     // These kernels need no unpacking and have registers to spare.
     private bool InBFloat16(CpuWeight weight) =>

@@ -47,6 +47,9 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Whether a part needs activations rounded to bfloat16.</summary>
     public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s);
 
+    /// <summary>Whether all parts are integers, of an even number of panels.</summary>
+    public bool IsPairsOfIntegers => Array.TrueForAll(Parts, part => part is { Kind: >= 0, Panels.PanelsPerExpert: var panels } && panels % 2 == 0);
+
     /// <summary>Panels of one expert, of all parts.</summary>
     public int PanelsPerExpert { get; }
 

@@ -57,7 +57,7 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyPairs(Segment segment, int firstPair, int endPair, WorkerScratch room)
     {
         (int first, int last) = Positions(segment);
-        bool isFew = last - first <= Kernels.PackedTokens;
+        bool isFew = last - first <= Kernels.PackedTokens && !activations.ByToken;
         int columns = activations.Columns;
         for (int column = 0; column < columns; column += WorkerScratch.Columns)
         {
@@ -142,7 +142,7 @@ internal readonly unsafe struct LinearJob(
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first, run = 1;
             while (tile + run < end && activations.Tiles[tile + run + 1] - activations.Tiles[tile + run] == tokens)
                 run++;
-            kernels.IntegerPair(kind, tokens, new PairArguments
+            PairArguments arguments = new()
             {
                 Codes = room.Codes,
                 Scales = room.Scales,
@@ -151,7 +151,12 @@ internal readonly unsafe struct LinearJob(
                 Sums = sums + (first - origin) * Panels.Height,
                 Groups = groups,
                 Tiles = run,
-            });
+                Room = room.Room,
+            };
+            if (activations.ByToken)
+                kernels.IntegerTiles(kind, tokens, arguments);
+            else
+                kernels.IntegerPair(kind, tokens, arguments);
             tile += run;
         }
     }

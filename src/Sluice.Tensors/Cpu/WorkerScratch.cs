@@ -20,7 +20,7 @@ internal sealed unsafe class WorkerScratch : IDisposable
     public const int ValueBytes = Columns * Panels.Height * sizeof(float) + 64;
     public const int SumBytes = Tokens * Panels.Height * sizeof(float) + 64;
 
-    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + Pairs * SumBytes));
+    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + Pairs * SumBytes) + AmxKernels.RoomBytes);
 
     public WorkerScratch()
     {
@@ -28,6 +28,7 @@ internal sealed unsafe class WorkerScratch : IDisposable
         Scales = (float*)(Codes + 2 * CodeBytes);
         Values = (float*)((byte*)Scales + 2 * ScaleBytes);
         Sums = (byte*)Values + 2 * ValueBytes;
+        Room = Sums + 2 * Pairs * SumBytes;
     }
 
     public byte* Codes { get; }
@@ -37,6 +38,9 @@ internal sealed unsafe class WorkerScratch : IDisposable
     public float* Values { get; }
 
     private byte* Sums { get; }
+
+    /// <summary>See <see cref="PairArguments.Room"/>.</summary>
+    public byte* Room { get; }
 
     /// <summary>Sums of a panel of a pair.</summary>
     public float* SumsOf(int pair, int panel) => (float*)(Sums + (2 * pair + panel) * SumBytes);

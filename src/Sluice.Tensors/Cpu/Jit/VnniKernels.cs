@@ -8,7 +8,7 @@ namespace Sluice.Tensors.Cpu;
 /// Kernels for AVX-512 with VNNI, and BF16 where the processor has it, which .NET has no intrinsics for: each is assembled at run
 /// time when it is first needed.
 /// </summary>
-internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
+internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 {
     // Entry points, 0 where not yet assembled. A process has one set, whatever the number of CpuOps.
     private static readonly nint[] IntegerKernels = new nint[16 * MaxTokens]; // by kind, then tokens
@@ -132,7 +132,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
-    private static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
+    protected static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
 
     // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.
     private static void AssembleIntegers(ref nint kernel, int tokens, IntegerKind kind) =>
@@ -156,7 +156,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
                 assembler.Floats(type);
         });
 
-    private static void Assemble(ref nint kernel, int tokens, Action<KernelAssembler> write)
+    protected static void Assemble(ref nint kernel, int tokens, Action<KernelAssembler> write)
     {
         lock (Assembling)
         {

@@ -94,6 +94,15 @@ internal abstract unsafe class Kernels
     /// <summary>Whether there are kernels for two panels.</summary>
     public virtual bool HasPairs => false;
 
+    /// <summary>Whether there are kernels for two panels and larger tiles.</summary>
+    public virtual bool HasTiles => false;
+
+    /// <summary>
+    /// As <see cref="IntegerPair"/>, if <see cref="HasTiles"/>, for tiles of up to <see cref="AmxKernels.MaxTokens"/> tokens whose
+    /// activations lie as [groups, T, 32].
+    /// </summary>
+    public virtual void IntegerTiles(in IntegerKind kind, int tokens, in PairArguments arguments) => throw new NotSupportedException();
+
     /// <summary>Multiplies and adds bytes in registers alone: the most that this instruction set can do.</summary>
     /// <returns>The number of products.</returns>
     public abstract long IntegerPeak(int rounds);
@@ -118,6 +127,8 @@ internal abstract unsafe class Kernels
     /// <summary>What this processor has, the fastest first.</summary>
     public static IEnumerable<Kernels> All()
     {
+        if (AmxKernels.IsSupported)
+            yield return new AmxKernels(VnniKernels.IsBFloat16Supported);
         if (VnniKernels.IsSupported)
         {
             if (VnniKernels.IsBFloat16Supported)
@@ -146,4 +157,7 @@ internal unsafe struct PairArguments
     public float* Sums;
     public nint Groups;
     public nint Tiles;
+
+    /// <summary>Of <see cref="AmxKernels.RoomBytes"/>, for <see cref="Kernels.IntegerTiles"/>.</summary>
+    public byte* Room;
 }
