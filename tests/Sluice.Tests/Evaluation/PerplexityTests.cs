@@ -11,9 +11,9 @@ public class PerplexityTests(ITestOutputHelper output)
     [InlineData("stories260K-f32.gguf", 3.7501, 0.001)]
     [InlineData("stories260K-w256-hd64-f32.gguf", 3.7497, 0.001)]
     [InlineData("stories260K-moe8x2-w256-hd64-f32.gguf", 3.7498, 0.001)]
-    [InlineData("stories260K-w256-hd64-Q8_0.gguf", 3.7515, 0.01)]
-    [InlineData("stories260K-w256-hd64-Q6_K.gguf", 3.7673, 0.015)]
-    [InlineData("stories260K-w256-hd64-Q4_K_M.gguf", 3.8474, 0.015)]
+    [InlineData("stories260K-w256-hd64-Q8_0.gguf", 3.7515, 0.005)]
+    [InlineData("stories260K-w256-hd64-Q6_K.gguf", 3.7673, 0.005)]
+    [InlineData("stories260K-w256-hd64-Q4_K_M.gguf", 3.8474, 0.01)]
     [InlineData("bitllama-3M-f32.gguf", 3.4758, 0.001)]
     public void Perplexity_agrees_with_an_independent_engine(string model, double expected, double tolerance)
     {
