@@ -1,12 +1,8 @@
-using Sluice.Cache;
-using Sluice.Tensors;
-
 namespace Sluice.Evaluation;
 
 /// <summary>
 /// How well a model predicts a text: exp of the mean negative log-likelihood of its tokens. Texts are cut into chunks as
-/// llama.cpp's perplexity tool does, so that figures compare: each chunk begins with BOS in place of its first token, where the
-/// model uses one, and only tokens of its second half are counted, which have half a chunk of context at least.
+/// llama.cpp's perplexity tool does, so that figures compare; see <see cref="ChunkRunner"/>.
 /// </summary>
 /// <param name="Chunks">Chunks counted so far.</param>
 /// <param name="Tokens">Predictions counted so far.</param>
@@ -40,18 +36,15 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
         Runner runner, ReadOnlySpan<int> tokens, int? bos, int length, int? chunks = null, Action<Perplexity>? progress = null,
         CancellationToken cancellation = default)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(length, 4);
-        if (length > runner.Context)
-            throw new ArgumentException($"A chunk of {length} tokens does not fit in a context of {runner.Context}.", nameof(length));
-        int count = Math.Min(CountChunks(tokens.Length, length), chunks ?? int.MaxValue);
-        if (count <= 0)
-            throw new ArgumentException($"The text has {tokens.Length} tokens, less than a chunk of {length}.", nameof(tokens));
+        ChunkRunner chunkRunner = new(runner, bos);
+        int count = chunkRunner.Count(tokens.Length, length, chunks);
         Perplexity total = default;
-        Batch batch = new();
         for (int chunk = 0; chunk < count; chunk++)
         {
             cancellation.ThrowIfCancellationRequested();
-            total = total.Add(runner, batch, tokens.Slice(chunk * length, length), bos);
+            int[] own = tokens.Slice(chunk * length, length).ToArray();
+            chunkRunner.Run(own, (position, logits) => total = total.Add(logits[own[position]] - ChunkRunner.LogSum(logits)));
+            total = total with { Chunks = chunk + 1 };
             progress?.Invoke(total);
         }
         return total;
@@ -60,42 +53,11 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
     /// <summary>How many whole chunks a text has.</summary>
     public static int CountChunks(int tokens, int length) => tokens / length;
 
-    private Perplexity Add(Runner runner, Batch batch, ReadOnlySpan<int> chunk, int? bos)
+    /// <summary>Counts a token's log-probability.</summary>
+    internal Perplexity Add(double logProbability) => this with
     {
-        double sum = 0, squares = 0;
-        int first = chunk.Length / 2;
-        using SequenceCache sequence = runner.Cache.CreateSequence();
-        for (int start = 0; start < chunk.Length; start += runner.Options.StepTokens)
-        {
-            int count = Math.Min(runner.Options.StepTokens, chunk.Length - start);
-            if (!sequence.TryReserve(count))
-                throw new InvalidOperationException("The cache is in use.");
-            batch.Clear();
-            sequence.Begin(batch);
-            for (int i = start; i < start + count; i++)
-                batch.Add(i == 0 && bos is { } id ? id : chunk[i], wantOutput: i >= first && i < chunk.Length - 1);
-            using ScratchScope scope = runner.Ops.Scratch();
-            Tensor logits = runner.Forward(batch);
-            for (int row = 0; row < logits.Rows; row++)
-            {
-                double logProbability = LogSoftmax(logits[row], chunk[start + batch.Outputs[row] + 1]);
-                sum -= logProbability;
-                squares += logProbability * logProbability;
-            }
-            sequence.Commit(count);
-        }
-        return new Perplexity(Chunks + 1, Tokens + chunk.Length - 1 - first, NegativeLogLikelihood + sum, Squares + squares);
-    }
-
-    /// <summary>The log-probability of a token.</summary>
-    private static double LogSoftmax(ReadOnlySpan<float> logits, int token)
-    {
-        float max = float.NegativeInfinity;
-        foreach (float logit in logits)
-            max = Math.Max(max, logit);
-        double sum = 0;
-        foreach (float logit in logits)
-            sum += MathF.Exp(logit - max);
-        return logits[token] - max - Math.Log(sum);
-    }
+        Tokens = Tokens + 1,
+        NegativeLogLikelihood = NegativeLogLikelihood - logProbability,
+        Squares = Squares + (logProbability * logProbability),
+    };
 }

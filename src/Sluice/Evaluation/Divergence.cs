@@ -1,0 +1,100 @@
+namespace Sluice.Evaluation;
+
+/// <summary>
+/// How far a model's predictions are from a reference's, as a quantized model's from those of the model it was made of: the
+/// Kullback-Leibler divergence of the two distributions of each token, in nats, sum of p ln(p / q) with the reference's p.
+/// </summary>
+/// <param name="Own">The model's perplexity.</param>
+/// <param name="Reference">The reference's.</param>
+/// <param name="Tokens">Divergences, of one token each, in ascending order.</param>
+/// <param name="ByPosition">The mean divergence at each position of a chunk that is counted: from its second half on.</param>
+/// <param name="TopAgreement">The share of tokens for which both find the same one likeliest.</param>
+public sealed record Divergence(
+    Perplexity Own, Perplexity Reference, IReadOnlyList<double> Tokens, IReadOnlyList<double> ByPosition, double TopAgreement)
+{
+    /// <summary>The mean divergence.</summary>
+    public double Mean => Tokens.Average();
+
+    /// <summary>The divergence that this share of tokens does not exceed.</summary>
+    /// <param name="share">0 to 1: 0.5 is the median.</param>
+    public double Quantile(double share) => Tokens[(int)Math.Min(Tokens.Count - 1, Math.Floor(share * Tokens.Count))];
+
+    /// <summary>Measures on a text, as <see cref="Perplexity.Measure"/> does.</summary>
+    /// <param name="runner">The model; its cache must have room for a chunk.</param>
+    /// <param name="reference">The reference, likewise; of the same vocabulary.</param>
+    /// <param name="tokens">The whole text, with BOS where the model uses one.</param>
+    /// <param name="bos">The token that begins every chunk; null for none.</param>
+    /// <param name="length">Tokens of a chunk, 4 or more.</param>
+    /// <param name="chunks">The most chunks to measure; null for all.</param>
+    /// <param name="progress">Told the model's perplexity after each chunk.</param>
+    /// <param name="cancellation">Stops between chunks.</param>
+    /// <exception cref="ArgumentException">
+    /// The text is shorter than a chunk, a chunk does not fit in a context, or the vocabularies differ in size.
+    /// </exception>
+    public static Divergence Measure(
+        Runner runner, Runner reference, ReadOnlySpan<int> tokens, int? bos, int length, int? chunks = null,
+        Action<Perplexity>? progress = null, CancellationToken cancellation = default)
+    {
+        int vocabulary = reference.Model.Config.Vocabulary;
+        if (runner.Model.Config.Vocabulary != vocabulary)
+            throw new ArgumentException($"The model has {runner.Model.Config.Vocabulary} tokens, the reference {vocabulary}.", nameof(reference));
+        ChunkRunner own = new(runner, bos), other = new(reference, bos);
+        int count = Math.Min(own.Count(tokens.Length, length, chunks), other.Count(tokens.Length, length, chunks)), agreed = 0;
+        float[][] expected = new float[length][]; // the reference's log-probabilities for a position
+        double[] byPosition = new double[ChunkRunner.Predictions(length)];
+        List<double> divergences = [];
+        Perplexity ownTotal = default, otherTotal = default;
+        for (int chunk = 0; chunk < count; chunk++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int[] text = tokens.Slice(chunk * length, length).ToArray();
+            other.Run(text, (position, logits) =>
+            {
+                float[] row = expected[position] ??= new float[vocabulary];
+                LogProbabilities(logits, row);
+                otherTotal = otherTotal.Add(row[text[position]]);
+            });
+            float[] actual = new float[vocabulary];
+            own.Run(text, (position, logits) =>
+            {
+                LogProbabilities(logits, actual);
+                ownTotal = ownTotal.Add(actual[text[position]]);
+                double divergence = Between(expected[position], actual);
+                divergences.Add(divergence);
+                byPosition[position - (length - byPosition.Length)] += divergence / count;
+                agreed += Top(expected[position]) == Top(actual) ? 1 : 0;
+            });
+            (ownTotal, otherTotal) = (ownTotal with { Chunks = chunk + 1 }, otherTotal with { Chunks = chunk + 1 });
+            progress?.Invoke(ownTotal);
+        }
+        divergences.Sort();
+        return new Divergence(ownTotal, otherTotal, divergences, byPosition, (double)agreed / divergences.Count);
+    }
+
+    /// <summary>The divergence of two distributions, given as log-probabilities; 0 or more, but for rounding.</summary>
+    internal static double Between(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
+    {
+        double sum = 0;
+        for (int i = 0; i < expected.Length; i++)
+        {
+            if (expected[i] > float.NegativeInfinity)
+                sum += Math.Exp(expected[i]) * ((double)expected[i] - actual[i]);
+        }
+        return sum;
+    }
+
+    private static void LogProbabilities(ReadOnlySpan<float> logits, Span<float> result)
+    {
+        double sum = ChunkRunner.LogSum(logits);
+        for (int i = 0; i < logits.Length; i++)
+            result[i] = (float)(logits[i] - sum);
+    }
+
+    private static int Top(ReadOnlySpan<float> values)
+    {
+        int top = 0;
+        for (int i = 1; i < values.Length; i++)
+            top = values[i] > values[top] ? i : top;
+        return top;
+    }
+}
