@@ -29,10 +29,15 @@ internal static class Plot
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, string title, PlotAxis x, PlotAxis y, IEnumerable<PlotCurve> curves)
     {
-        PlotModel plot = new() { Title = title, DefaultFont = "sans-serif", TitleFontSize = 16, Background = OxyColors.White };
+        PlotModel plot = new() { Title = title, DefaultFont = "Arial", TitleFontSize = 16, Background = OxyColors.White };
         plot.Axes.Add(Axis(x, AxisPosition.Bottom));
         plot.Axes.Add(Axis(y, AxisPosition.Left));
-        plot.Legends.Add(new Legend { LegendPosition = LegendPosition.RightBottom, LegendBackground = OxyColors.White, LegendBorder = OxyColors.LightGray });
+        plot.Legends.Add(new Legend
+        {
+            LegendPosition = LegendPosition.TopCenter,
+            LegendPlacement = LegendPlacement.Outside,
+            LegendOrientation = LegendOrientation.Horizontal,
+        });
         foreach (PlotCurve curve in curves)
         {
             LineSeries series = new() { Title = curve.Name, StrokeThickness = 2 };
