@@ -20,6 +20,7 @@ trap '[ -z "$pid" ] || kill "$pid"; rm -f "$log"' EXIT
 
 # start ENGINE SEQUENCES CONTEXT: a server with room for so many sequences of that length.
 start() {
+    port=$((port + 1)) # a closed connection keeps the last one busy for a while
     if [ "$1" = sluice ]; then
         $sluice serve --model "$model" -t "$threads" --port "$port" --sequences "$2" --context "$3" ${SLUICE_OPTIONS:-} >"$log" 2>&1 &
     else
