@@ -53,7 +53,7 @@ internal sealed class ServeProcess : IDisposable
     public static Task<HttpResponseMessage> BeginAsync(HttpClient client, int tokens) => client.SendAsync(
         new HttpRequestMessage(HttpMethod.Post, "/v1/completions")
         {
-            Content = new StringContent($$"""{"prompt":"Once","max_tokens":{{tokens}},"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}"""),
+            Content = new StringContent($$"""{"prompt":"Once","max_tokens":{{tokens}},"stream_options":{"include_usage":true},"ignore_eos":true,"stream":true}"""),
         }, HttpCompletionOption.ResponseHeadersRead);
 
     public void Terminate()

@@ -72,6 +72,8 @@ internal static class ServeCommand
         {
             if (result.GetResult(prefillWorkers) is { Implicit: false } && !result.GetValue(disaggregate))
                 result.AddError("--prefill-workers goes with --disaggregate.");
+            if (result.GetResult(certificateKey) is not null && result.GetResult(certificate) is null)
+                result.AddError("--tls-key goes with --tls-certificate.");
         });
         command.SetAction(async (parsed, cancellation) =>
         {

@@ -15,7 +15,7 @@ public class ServeTests
     [Fact]
     public async Task A_signal_lets_open_answers_end_and_nobody_in()
     {
-        const int Tokens = 1500;
+        const int Tokens = 1000;
         using TemporaryFolder folder = new();
         using SyntheticModel model = MakeModel(folder);
         using ServeProcess server = ServeProcess.Start("--model", model.Path, "--context", "2048");
@@ -105,7 +105,10 @@ public class ServeTests
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("empty"), "\n");
         SluiceProcess.Run("serve", "--api-key-file", folder.File("empty")).Failed(1, "has no keys");
-        Assert.Contains("nowhere", SluiceProcess.Run("serve", "--port", "0", "--tls-certificate", folder.File("nowhere")).Error);
+        SluiceProcess.Run("serve", "--port", "0", "--tls-certificate", folder.File("nowhere")).Failed(1, "nowhere");
+        SluiceProcess.Run("serve", "--port", "0", "--tls-certificate", folder.File("empty")).Failed(1, "empty", "PKCS #12");
+        SluiceProcess.Run("serve", "--port", "0", "--tls-certificate", folder.File("empty"), "--tls-key", folder.File("empty")).Failed(1, "empty", "PEM");
+        SluiceProcess.Run("serve", "--tls-key", folder.File("empty")).Failed(2, "--tls-certificate");
         using TcpListener taken = new(IPAddress.Loopback, 0);
         taken.Start();
         SluiceProcess.Run("serve", "--port", ((IPEndPoint)taken.LocalEndpoint).Port.ToString()).Failed(1, "address already in use");
