@@ -36,7 +36,8 @@ internal static class CommandLine
         {
             InvocationConfiguration configuration = new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             int code = await parsed.InvokeAsync(configuration, interruption.Token);
-            return interruption.ExitCode ?? code;
+            bool isService = parsed.CommandResult.Command is SluiceCommand { IsService: true };
+            return isService ? code : interruption.ExitCode ?? code;
         }
         catch (OperationCanceledException) when (interruption.ExitCode is not null)
         {
@@ -116,6 +117,9 @@ internal sealed class UsageException(string message) : Exception(message);
 internal sealed class SluiceCommand(string name, string description, params string[] examples) : Command(name, description)
 {
     public IReadOnlyList<string> Examples => examples;
+
+    /// <summary>Whether it runs until it is interrupted, so that this is no failure.</summary>
+    public bool IsService { get; init; }
 }
 
 internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction

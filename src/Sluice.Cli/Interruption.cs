@@ -33,8 +33,8 @@ internal sealed class Interruption : IDisposable
 
     private void Interrupt(PosixSignalContext context, int signal)
     {
-        if (ExitCode is not null)
-            return;
+        if (ExitCode is { } code)
+            Environment.Exit(code); // others may have handlers too, which would let it go on
         ExitCode = SignalBase + signal;
         context.Cancel = true;
         _source.Cancel();

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -24,6 +25,7 @@ public static class SluiceServer
     /// <param name="options">How to listen and what to allow; default options if null.</param>
     /// <exception cref="NotSupportedException">The model has no vocabulary.</exception>
     /// <exception cref="ArgumentException">An option makes no sense.</exception>
+    /// <exception cref="InvalidDataException">The certificate cannot be used.</exception>
     public static WebApplication Create(Engine engine, ServerOptions? options = null)
     {
         options ??= new ServerOptions();
@@ -32,6 +34,7 @@ public static class SluiceServer
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.Logging.AddFilter("Sluice", LogLevel.Information);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // whoever starts it gets the exception
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
         if (options.CorsOrigins.Count > 0)
         {
@@ -83,9 +86,7 @@ public static class SluiceServer
 
     private static void Listen(WebApplicationBuilder builder, ServerOptions options)
     {
-        X509Certificate2? certificate = options.Certificate is null ? null
-            : options.CertificateKey is null ? X509CertificateLoader.LoadPkcs12FromFile(options.Certificate, null)
-            : X509Certificate2.CreateFromPemFile(options.Certificate, options.CertificateKey);
+        X509Certificate2? certificate = options.Certificate is null ? null : LoadCertificate(options.Certificate, options.CertificateKey);
         if (certificate is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -103,5 +104,18 @@ public static class SluiceServer
             else
                 throw new ArgumentException($"'{options.Host}' is not an IP address, localhost or *.", nameof(options));
         });
+    }
+
+    private static X509Certificate2 LoadCertificate(string path, string? key)
+    {
+        try
+        {
+            return key is null ? X509CertificateLoader.LoadPkcs12(File.ReadAllBytes(path), null) : X509Certificate2.CreateFromPemFile(path, key);
+        }
+        catch (CryptographicException error)
+        {
+            string kind = key is null ? "a PKCS #12 file without a password (one in PEM needs its key too)" : $"a PEM file with the private key in {key}";
+            throw new InvalidDataException($"The certificate {path} is not {kind}: {error.Message}", error);
+        }
     }
 }

@@ -51,12 +51,18 @@ internal static class SluiceProcess
         int read = (afterError ? process.StandardError : process.StandardOutput).Read(first);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         (string signal, int code) = IgnoresInterrupts ? ("-TERM", 143) : ("-INT", 130);
-        using (Process kill = Process.Start("kill", [signal, process.Id.ToString()]))
-            kill.WaitForExit();
+        Signal(process, signal);
         Result rest = End(process, output, error);
         Assert.Equal(code, rest.ExitCode);
         string begin = new(first, 0, read);
         return afterError ? rest with { Error = begin + rest.Error } : rest with { Output = begin + rest.Output };
+    }
+
+    /// <summary>Sends it a signal.</summary>
+    public static void Signal(Process process, string signal)
+    {
+        using Process kill = Process.Start("kill", [signal, process.Id.ToString()]);
+        kill.WaitForExit();
     }
 
     /// <summary>
@@ -67,7 +73,8 @@ internal static class SluiceProcess
         && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is { } line
         && (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & (1 << (2 - 1))) != 0;
 
-    private static Process Start(string[] args, string? folder, (string Name, string Value)? environment)
+    /// <summary>Starts it.</summary>
+    public static Process Start(string[] args, string? folder = null, (string Name, string Value)? environment = null)
     {
         ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "sluice.dll"), .. args])
         {

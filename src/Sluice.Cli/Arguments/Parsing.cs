@@ -78,7 +78,8 @@ internal static class Parsing
         return true;
     }
 
-    private static Option<T> Make<T>(
+    /// <summary>An option of any kind; <paramref name="parse"/> throws a <see cref="FormatException"/> that says what would have been right.</summary>
+    public static Option<T> Make<T>(
         string name, string[] aliases, string description, string helpName, T fallback, bool showFallback, Func<string, T> parse)
     {
         Option<T> option = new(name, aliases)

@@ -44,7 +44,7 @@ internal static class BenchCommand
             "sluice bench --shape llama-3.2-1b -p 0 -n 32 --batch 1,4,16",
             "sluice bench --shape qwen2.5-0.5b --type Q8_0 -p 0 -n 32,128 --json")
         {
-            shape, type, save, prompts, generations, depth, batches, repetitions, roofline, json,
+            shape, type, save, prompts, generations, depth, batches, repetitions, roofline, json, BenchServeCommand.Create(),
         };
         model.AddTo(command, isRequired: false, hasContext: false);
         command.Validators.Add(result =>

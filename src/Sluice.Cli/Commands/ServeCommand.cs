@@ -59,7 +59,10 @@ internal static class ServeCommand
         SluiceCommand command = new(
             "serve", "Serve a model over HTTP as OpenAI's API does, with a web chat at /.",
             "sluice serve --model qwen2.5-0.5b-instruct.gguf",
-            "SLUICE_API_KEYS=secret sluice serve --model llama.gguf --host 0.0.0.0 --port 8000");
+            "SLUICE_API_KEYS=secret sluice serve --model llama.gguf --host 0.0.0.0 --port 8000")
+        {
+            IsService = true,
+        };
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
             [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
@@ -69,6 +72,8 @@ internal static class ServeCommand
         {
             if (result.GetResult(prefillWorkers) is { Implicit: false } && !result.GetValue(disaggregate))
                 result.AddError("--prefill-workers goes with --disaggregate.");
+            if (result.GetResult(certificateKey) is not null && result.GetResult(certificate) is null)
+                result.AddError("--tls-key goes with --tls-certificate.");
         });
         command.SetAction(async (parsed, cancellation) =>
         {

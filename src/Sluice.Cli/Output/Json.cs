@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Sluice.Cli.Load;
 using Sluice.Files;
 using Sluice.Tensors.Cpu;
 
@@ -14,6 +15,7 @@ namespace Sluice.Cli.Output;
 [JsonSerializable(typeof(IReadOnlyList<BenchRow>))]
 [JsonSerializable(typeof(PerplexityResult))]
 [JsonSerializable(typeof(InspectResult))]
+[JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(TokenizeResult))]
 internal sealed partial class Json : JsonSerializerContext
 {

@@ -79,7 +79,6 @@ internal sealed class SyntheticModel : IDisposable
         Metadata metadata = new(shape.Name)
         {
             { "general.architecture", shape.Architecture },
-            { "tokenizer.ggml.model", "no_vocab" }, // what llama.cpp calls a model of token ids alone
             { prefix + "vocab_size", (uint)shape.Vocabulary },
             { "general.name", $"{shape.Name} {type}, random weights" },
             { prefix + "block_count", (uint)shape.Layers },
@@ -94,6 +93,7 @@ internal sealed class SyntheticModel : IDisposable
             { prefix + "rope.freq_base", 500000f },
             { prefix + "rope.dimension_count", (uint)shape.HeadDimension },
         };
+        MadeUpVocabulary.AddTo(metadata, shape.Vocabulary);
         if (shape.Experts > 0)
         {
             metadata.Add(prefix + "expert_count", (uint)shape.Experts);

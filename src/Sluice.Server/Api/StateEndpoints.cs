@@ -11,7 +11,7 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
 {
     private static readonly string Version = typeof(StateEndpoints).Assembly.GetName().Version!.ToString(3);
 
-    private ModelEntry Entry => new(api.Model, "model", api.Created, "sluice", api.Engine.Context);
+    private ModelEntry Entry => new(api.Model, "model", api.Created, "sluice", api.Engine.Context, new(api.Vocabulary));
 
     public Task ModelsAsync(HttpContext context) => Reply.JsonAsync(context, new("list", [Entry]), ApiJson.Default.ModelList);
 
