@@ -67,6 +67,7 @@ internal static class CommandLine
             ServeCommand.Create(),
             BenchCommand.Create(),
             PerplexityCommand.Create(),
+            CompareCommand.Create(),
             LogitsCommand.Create(),
             TokenizeCommand.Create(),
             TemplateCommand.Create(),

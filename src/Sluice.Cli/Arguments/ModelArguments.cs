@@ -37,10 +37,16 @@ internal sealed class ModelArguments(string? kvType = null)
     {
         Model.Required = isRequired;
         command.Add(Model);
-        command.Add(_threads);
-        command.Add(_pin);
+        AddRunningTo(command);
         if (hasContext)
             command.Add(_context);
+    }
+
+    /// <summary>Adds the options that say how to run models, for a command that names models in another way.</summary>
+    public void AddRunningTo(Command command)
+    {
+        command.Add(_threads);
+        command.Add(_pin);
         command.Add(_kvMemory);
         command.Add(_kvType);
     }

@@ -98,7 +98,8 @@ internal static class BenchCommand
         return command;
     }
 
-    private static BenchRow Measure(
+    /// <summary>Runs a test some times.</summary>
+    public static BenchRow Measure(
         Runner runner, string name, BenchTest test, int repetitions, MachineLimits? limits, CancellationToken cancellation)
     {
         ProfilingOps? profile = runner.Ops as ProfilingOps;

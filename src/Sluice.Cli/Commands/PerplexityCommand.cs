@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
@@ -18,48 +17,92 @@ internal static class PerplexityCommand
         Option<string> text = new("--text", "-f") { Description = "A text file in UTF-8.", HelpName = "PATH", Required = true };
         Option<int> chunks = Parsing.Integer("--chunks", "How many chunks to score; all if not given.", 1);
         Option<int> context = Parsing.Integer("--context", "Tokens of a chunk.", 8, 512);
+        Option<string?> reference = new("--reference")
+        {
+            Description = "A model of the same vocabulary, as the one in F16 that this was made of, to say how far the predictions are from its.",
+            HelpName = "PATH",
+        };
         Option<bool> json = new("--json") { Description = "Write JSON." };
         SluiceCommand command = new(
             "perplexity", "Measure how well a model predicts a text: the lower, the better.",
             "sluice perplexity --model llama.gguf --text wiki.test.raw",
-            "sluice perplexity --model llama.gguf --text story.txt --chunks 10 --context 512 --json");
+            "sluice perplexity --model llama.gguf --text story.txt --chunks 10 --context 512 --json",
+            "sluice perplexity --model llama-Q4_K_M.gguf --reference llama-F16.gguf --text wiki.test.raw");
         model.AddTo(command, isRequired: true, hasContext: false);
         command.Add(text);
         command.Add(chunks);
         command.Add(context);
+        command.Add(reference);
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
             string input = File.ReadAllText(parsed.GetValue(text)!, new UTF8Encoding(false));
             int length = parsed.GetValue(context);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
-            PerplexityResult result = Measure(runner, input, length, parsed.GetValue(chunks), cancellation);
+            string? other = parsed.GetValue(reference);
+            using Runner? referenceRunner = other is null ? null : KnownTokens.Load(other, model.Options(parsed), length);
+            PerplexityResult result = Measure(runner, referenceRunner, input, length, parsed.GetValue(chunks), cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
-                Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"perplexity {result.Perplexity:0.0000} +/- {result.Error:0.0000} ({result.Chunks} chunks of {length} tokens)"));
+                Show(result);
             return Task.FromResult(CommandLine.Done);
         });
         return command;
     }
 
-    private static PerplexityResult Measure(Runner runner, string text, int context, int mostChunks, CancellationToken cancellation)
+    /// <summary>Measures on a text, beside a reference if there is one.</summary>
+    public static PerplexityResult Measure(
+        Runner runner, Runner? reference, string text, int context, int mostChunks, CancellationToken cancellation)
     {
         Tokenizer tokenizer = Tokenizer.FromModel(runner.File);
         int[] tokens = tokenizer.Encode(text);
+        if (reference is not null && !tokens.AsSpan().SequenceEqual(Tokenizer.FromModel(reference.File).Encode(text)))
+            throw new ArgumentException("The reference divides the text into other tokens: it has another vocabulary.");
+        int? bos = tokenizer.AddsBos ? tokenizer.BosId : null;
         int chunks = Math.Min(Perplexity.CountChunks(tokens.Length, context), mostChunks > 0 ? mostChunks : int.MaxValue);
         long start = Stopwatch.GetTimestamp();
-        Perplexity measured = Terminal.Progress("Scoring", progress => Perplexity.Measure(
-            runner, tokens, tokenizer.AddsBos ? tokenizer.BosId : null, context, chunks,
-            sofar =>
+        (Perplexity measured, Divergence? divergence) = Terminal.Progress<(Perplexity, Divergence?)>("Scoring", progress =>
+        {
+            void Report(Perplexity sofar)
             {
                 progress.Report((float)sofar.Chunks / chunks);
                 if (!Terminal.IsInteractive)
-                    Console.Error.Write(string.Create(CultureInfo.InvariantCulture, $"[{sofar.Chunks}]{sofar.Value:0.0000}{(sofar.Chunks < chunks ? "," : "\n")}"));
-            },
-            cancellation));
+                    Console.Error.Write(Invariant($"[{sofar.Chunks}]{sofar.Value:0.0000}{(sofar.Chunks < chunks ? "," : "\n")}"));
+            }
+            if (reference is null)
+                return (Perplexity.Measure(runner, tokens, bos, context, chunks, Report, cancellation), null);
+            Divergence found = Divergence.Measure(runner, reference, tokens, bos, context, chunks, Report, cancellation);
+            return (found.Own, found);
+        });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new PerplexityResult(
-            measured.Value, measured.StandardError, chunks, context, measured.Tokens, (double)chunks * context / seconds);
+            measured.Value, measured.StandardError, chunks, context, measured.Tokens, (double)chunks * context / seconds,
+            divergence is null ? null : new DivergenceResult(
+                divergence.Reference.Value, divergence.Mean, divergence.Quantile(0.5), divergence.Quantile(0.99), divergence.Quantile(1),
+                divergence.TopAgreement, divergence.ByPosition));
     }
+
+    private static void Show(PerplexityResult result)
+    {
+        Console.Out.WriteLine(Invariant(
+            $"perplexity {result.Perplexity:0.0000} +/- {result.Error:0.0000} ({result.Chunks} chunks of {result.Context} tokens)"));
+        if (result.Divergence is not { } divergence)
+            return;
+        Console.Out.WriteLine(Invariant($"reference {divergence.ReferencePerplexity:0.0000}, {result.Perplexity / divergence.ReferencePerplexity - 1:+0.00%;-0.00%}"));
+        Console.Out.WriteLine(Invariant(
+            $"KL divergence: mean {divergence.Mean:0.00000}, median {divergence.Median:0.00000}, 99% {divergence.P99:0.00000}, most {divergence.Most:0.00000}"));
+        Console.Out.WriteLine(Invariant($"same likeliest token: {divergence.TopAgreement:0.00%}"));
+        // How it grows with the context: means of stretches of the counted half.
+        const int Stretches = 4;
+        int count = divergence.ByPosition.Count, first = result.Context - count;
+        for (int i = 0; i < Stretches; i++)
+        {
+            int from = i * count / Stretches, to = (i + 1) * count / Stretches;
+            if (to > from)
+                Console.Out.WriteLine(Invariant($"  positions {first + from} to {first + to - 1}: {divergence.ByPosition.Skip(from).Take(to - from).Average():0.00000}"));
+        }
+    }
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

@@ -14,6 +14,7 @@ namespace Sluice.Cli.Output;
     Converters = [typeof(MetadataValueConverter)])]
 [JsonSerializable(typeof(IReadOnlyList<BenchRow>))]
 [JsonSerializable(typeof(PerplexityResult))]
+[JsonSerializable(typeof(IReadOnlyList<CompareRow>))]
 [JsonSerializable(typeof(InspectResult))]
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(TokenizeResult))]
@@ -75,8 +76,32 @@ internal sealed record RooflineRow(
 /// <param name="Context">Tokens of a chunk.</param>
 /// <param name="Tokens">Tokens that were scored.</param>
 /// <param name="TokensPerSecond">Tokens run in a second.</param>
+/// <param name="Divergence">How far the predictions are from a reference's, if there is one.</param>
 internal sealed record PerplexityResult(
-    double Perplexity, double Error, int Chunks, int Context, long Tokens, double TokensPerSecond);
+    double Perplexity, double Error, int Chunks, int Context, long Tokens, double TokensPerSecond,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DivergenceResult? Divergence = null);
+
+/// <summary>Kullback-Leibler divergences of a model's predictions from a reference's, in nats.</summary>
+/// <param name="ReferencePerplexity">The reference's perplexity.</param>
+/// <param name="Mean">Over all tokens.</param>
+/// <param name="Median">Half of the tokens have less.</param>
+/// <param name="P99">99 % of the tokens have less.</param>
+/// <param name="Most">The largest.</param>
+/// <param name="TopAgreement">The share of tokens for which both find the same one likeliest.</param>
+/// <param name="ByPosition">The mean at each position of a chunk, from its second half on.</param>
+internal sealed record DivergenceResult(
+    double ReferencePerplexity, double Mean, double Median, double P99, double Most, double TopAgreement, IReadOnlyList<double> ByPosition);
+
+/// <summary>A model beside others.</summary>
+/// <param name="Model">Its file's name.</param>
+/// <param name="Bytes">Of all tensors.</param>
+/// <param name="BitsPerWeight">Those bytes over the number of weights.</param>
+/// <param name="PromptSpeed">Tokens of a prompt read in a second.</param>
+/// <param name="DecodeSpeed">Tokens written in a second.</param>
+/// <param name="Quality">On the text, if one is given.</param>
+internal sealed record CompareRow(
+    string Model, long Bytes, double BitsPerWeight, double PromptSpeed, double DecodeSpeed,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PerplexityResult? Quality);
 
 internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
 

@@ -42,6 +42,8 @@ internal static class Plot
         {
             LineSeries series = new() { Title = curve.Name, StrokeThickness = 2 };
             series.Points.AddRange(curve.Points.Select(point => new DataPoint(point.X, point.Y)));
+            if (series.Points.Count == 1)
+                (series.MarkerType, series.MarkerSize) = (MarkerType.Circle, 6); // a line of one point is invisible
             plot.Series.Add(series);
         }
         using FileStream stream = File.Create(path);
