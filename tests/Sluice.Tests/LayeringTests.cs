@@ -10,7 +10,7 @@ public partial class LayeringTests
     {
         ["Files"] = [],
         ["Tokenizers"] = ["Files"],
-        ["Chat"] = ["Files", "Tokenizers"],
+        ["Chat"] = ["Files", "Tokenizers", "Engine"],
         ["Sampling"] = [],
         ["Cache"] = [],
         ["Models"] = ["Files", "Cache"],

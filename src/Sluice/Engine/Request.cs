@@ -20,6 +20,9 @@ public sealed record Request
     /// <summary>Whether to go on after a token that ends a text.</summary>
     public bool IgnoreEnd { get; init; }
 
+    /// <summary>Control tokens whose names are part of the text, as those that mark the calls of tools; null: none.</summary>
+    public IReadOnlySet<int>? ShownTokens { get; init; }
+
     /// <summary>How urgent it is: higher goes first, where the engine's policy is <c>priority</c>.</summary>
     public int Priority { get; init; }
 }

@@ -33,7 +33,7 @@ internal sealed class Sequence
         _sampler = new Sampler(request.Sampling, vocabulary);
         foreach (int token in request.Prompt)
             _sampler.Accept(token);
-        _detokenizer = tokenizer is null ? null : new StreamingDetokenizer(tokenizer, isContinuation: true);
+        _detokenizer = tokenizer is null ? null : new StreamingDetokenizer(tokenizer, isContinuation: true, shown: request.ShownTokens);
         _stops = new StopMatcher(request.Stop);
     }
 

@@ -1,0 +1,48 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Sluice.Chat.Parsing;
+
+/// <summary>Arguments that come one by one, each with its value as plain text: written as the JSON that the tool's schema asks for.</summary>
+internal sealed class NamedArguments(Answer answer, string tool)
+{
+    private bool _hasAny;
+
+    /// <summary>Adds one.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="text">The value, perhaps on lines of its own.</param>
+    public void Add(string name, string text)
+    {
+        text = text.StartsWith('\n') ? text[1..] : text;
+        text = text.EndsWith('\n') ? text[..^1] : text;
+        answer.Arguments($"{(_hasAny ? ", " : "{")}{Quote(name.Trim())}: {(IsText(name.Trim()) || !IsJson(text) ? Quote(text) : text.Trim())}");
+        _hasAny = true;
+    }
+
+    /// <summary>There are no more.</summary>
+    public void End() => answer.Arguments(_hasAny ? "}" : "{}");
+
+    private static string Quote(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
+
+    /// <summary>Whether the schema asks for a text, so that 12 is "12".</summary>
+    private bool IsText(string name) =>
+        answer.Tool(tool)?.Parameters is { ValueKind: JsonValueKind.Object } schema
+        && schema.TryGetProperty("properties", out JsonElement properties) && properties.ValueKind == JsonValueKind.Object
+        && properties.TryGetProperty(name, out JsonElement property) && property.ValueKind == JsonValueKind.Object
+        && property.TryGetProperty("type", out JsonElement type)
+        && (type.ValueKind == JsonValueKind.String ? type.ValueEquals("string")
+            : type.ValueKind == JsonValueKind.Array && type.EnumerateArray().Any(one => one.ValueKind == JsonValueKind.String && one.ValueEquals("string")));
+
+    private static bool IsJson(string text)
+    {
+        try
+        {
+            _ = JsonElement.Parse(text);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using Sluice.Chat.Parsing;
+
+namespace Sluice.Chat.Styles;
+
+/// <summary>
+/// Qwen3-Coder: <c>&lt;tool_call&gt;&lt;function=NAME&gt;&lt;parameter=KEY&gt;VALUE&lt;/parameter&gt;...&lt;/function&gt;&lt;/tool_call&gt;</c>, each on a line of its own.
+/// </summary>
+internal sealed class QwenCoderStyle : ToolStyle
+{
+    private const string Begin = "<tool_call>", End = "</tool_call>", Function = "<function=", Parameter = "<parameter=";
+
+    public override string Name => "qwen-coder";
+
+    internal override IReadOnlyList<string> Markers { get; } = [Begin, End];
+
+    internal override IEnumerable<Need> Read(Answer answer)
+    {
+        while (true)
+        {
+            TextUntil text = new(answer.Content, Begin, Function); // the first is left out at times
+            yield return text;
+            if (text.Marker == Begin)
+                yield return new Optional(Function);
+            Capture name = new(">");
+            yield return name;
+            Optional close = new(">");
+            yield return close;
+            if (!close.Found || !answer.TryBegin(name.Text.Trim()))
+            {
+                answer.Fail();
+                continue;
+            }
+            NamedArguments arguments = new(answer, name.Text.Trim());
+            while (true)
+            {
+                Optional parameter = new(Parameter);
+                yield return parameter;
+                if (!parameter.Found)
+                    break;
+                PartUntil key = new(">"), value = new("</parameter>");
+                yield return key;
+                yield return value;
+                if (value.Found)
+                    arguments.Add(key.Text, value.Text);
+            }
+            Optional end = new("</function>");
+            yield return end;
+            if (end.Found)
+                arguments.End();
+            if (answer.Accept(end))
+                yield return new Optional(End);
+        }
+    }
+
+    private protected override bool Knows(string template) => template.Contains(Begin) && template.Contains(Function);
+}

@@ -1,0 +1,52 @@
+using Sluice.Chat.Parsing;
+
+namespace Sluice.Chat.Styles;
+
+/// <summary>How a family of models writes the calls of tools.</summary>
+public abstract class ToolStyle
+{
+    private protected ToolStyle()
+    {
+    }
+
+    /// <summary>The styles, the most particular first: a template is of the first that knows it. A new one is a line here.</summary>
+    public static IReadOnlyList<ToolStyle> All { get; } =
+    [
+        new HarmonyStyle(),
+        new DeepSeekStyle(),
+        new MistralStyle(),
+        new QwenCoderStyle(),
+        new GlmStyle(),
+        new HermesStyle(),
+        new Llama3Style(),
+    ];
+
+    /// <summary>The style of models that were taught none: they are told of the tools, and how to call them, in words.</summary>
+    public static ToolStyle Default { get; } = Get("hermes");
+
+    /// <summary>The style's name.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>What the calls are marked with. Where these are control tokens, their text must be seen.</summary>
+    internal abstract IReadOnlyList<string> Markers { get; }
+
+    /// <summary>Whether the style also says what is thought and what is answered, so that answers are read by it even without tools.</summary>
+    internal virtual bool HasChannels => false;
+
+    /// <summary>A style by its name.</summary>
+    /// <exception cref="ArgumentException">There is none of this name.</exception>
+    public static ToolStyle Get(string name) => All.FirstOrDefault(style => style.Name == name)
+        ?? throw new ArgumentException($"There is no tool style '{name}'; there are {string.Join(", ", All.Select(style => style.Name))}.", nameof(name));
+
+    /// <summary>The style of a chat template; null where it is of none of these.</summary>
+    public static ToolStyle? Of(string template) => All.FirstOrDefault(style => style.Knows(template));
+
+    /// <summary>Whether a template is of this style.</summary>
+    private protected abstract bool Knows(string template);
+
+    /// <summary>Reads an answer.</summary>
+    internal abstract IEnumerable<Need> Read(Answer answer);
+
+    /// <summary>A call's id.</summary>
+    internal virtual string NewId() => "call_" + Guid.NewGuid().ToString("N")[..24];
+}
