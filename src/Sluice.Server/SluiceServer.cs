@@ -53,7 +53,7 @@ public static class SluiceServer
 
         ServerMetrics metrics = app.Services.GetRequiredService<ServerMetrics>();
         GenerationService generation = new(engine, options, metrics);
-        Map(app, new ApiContext(generation, metrics, tokenizer, ChatPrompt.FromModel(engine.Runner.File, tokenizer)));
+        Map(app, new ApiContext(generation, metrics, tokenizer, new ChatModel(engine, options.Chat)));
         return app;
     }
 

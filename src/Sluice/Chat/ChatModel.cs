@@ -66,6 +66,12 @@ public sealed class ChatModel
     /// <summary>How it marks what it thinks; null where it does not, or where <see cref="Tools"/> says it.</summary>
     public ReasoningStyle? Reasoning { get; }
 
+    /// <summary>Whether what the model thinks is told apart from what it says.</summary>
+    public bool SeparatesReasoning => Reasoning is not null || Tools.HasChannels;
+
+    /// <summary>Whether the model's template asks for a variable.</summary>
+    public bool TakesVariable(string name) => _prompt.Template?.Source.Contains(name, StringComparison.Ordinal) ?? false;
+
     /// <summary>The prompt of a conversation, as text.</summary>
     /// <exception cref="TemplateException">The model's template does not take such a conversation.</exception>
     public string Render(ChatRequest request, CancellationToken cancellation = default)
