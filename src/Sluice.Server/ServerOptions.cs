@@ -32,6 +32,9 @@ public sealed record ServerOptions
     /// <summary>The most requests of one key (or one address, without keys) a minute; 0: no limit.</summary>
     public int RequestsPerMinute { get; init; }
 
+    /// <summary>The bytes that responses kept for /v1/responses may take; 0 keeps none.</summary>
+    public long ResponseMemory { get; init; } = 64 << 20;
+
     /// <summary>The longest that a request may take.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -99,4 +99,7 @@ internal sealed record CompletionLogProbs(
 [JsonSerializable(typeof(LoadReply))]
 [JsonSerializable(typeof(ChatReply))]
 [JsonSerializable(typeof(CompletionReply))]
+[JsonSerializable(typeof(ResponseReply))]
+[JsonSerializable(typeof(ResponseEvent))]
+[JsonSerializable(typeof(ResponseDeleted))]
 internal sealed partial class ApiJson : JsonSerializerContext;

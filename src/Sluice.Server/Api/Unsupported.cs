@@ -6,12 +6,12 @@ namespace Sluice.Server.Api;
 internal static class Unsupported
 {
     /// <summary>Answers of a given form.</summary>
-    public static void ResponseFormat(RequestFields fields)
+    public static void ResponseFormat(RequestFields fields, string name = "response_format")
     {
-        if (fields.Object("response_format") is not { } format)
+        if (fields.Object(name) is not { } format)
             return;
         if (format.Text("type") is not "text")
-            throw ApiException.Unsupported("response_format", "response_format other than text is not supported yet.");
+            throw ApiException.Unsupported(fields.Path(name), $"{fields.Path(name)} other than text is not supported yet.");
         format.CheckAllRead();
     }
 }
