@@ -12,9 +12,10 @@ public partial class LayeringTests
         ["Tokenizers"] = ["Files"],
         ["Chat"] = ["Files", "Tokenizers", "Engine"],
         ["Sampling"] = [],
+        ["Grammars"] = ["Tokenizers"],
         ["Cache"] = [],
         ["Models"] = ["Files", "Cache"],
-        ["Engine"] = ["Files", "Tokenizers", "Sampling", "Cache", "Models"],
+        ["Engine"] = ["Files", "Tokenizers", "Grammars", "Sampling", "Cache", "Models"],
         ["Evaluation"] = ["Cache", "Engine", "Tokenizers"],
     };
 
