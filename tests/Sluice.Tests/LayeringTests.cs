@@ -10,7 +10,7 @@ public partial class LayeringTests
     {
         ["Files"] = [],
         ["Tokenizers"] = ["Files"],
-        ["Chat"] = ["Files", "Tokenizers", "Engine"],
+        ["Chat"] = ["Files", "Tokenizers", "Grammars", "Engine"],
         ["Sampling"] = [],
         ["Grammars"] = ["Tokenizers"],
         ["Cache"] = [],

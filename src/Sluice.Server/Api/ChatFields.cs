@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Chat;
+using Sluice.Grammars;
 using Sluice.Server.Http;
 
 namespace Sluice.Server.Api;
@@ -40,7 +41,7 @@ internal static class ChatFields
         {
             return api.Chat.Prepare(chat, cancellation);
         }
-        catch (ArgumentException error)
+        catch (Exception error) when (error is ArgumentException or GrammarException)
         {
             throw ApiException.Bad("tools", error.Message);
         }

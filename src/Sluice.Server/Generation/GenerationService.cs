@@ -71,7 +71,7 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
             await foreach (GeneratedToken generated in stream.WithCancellation(cancellation).ConfigureAwait(false))
             {
                 IReadOnlyList<ChatDelta> deltas = reader?.Read(generated) ?? [];
-                GeneratedToken token = reader is { HasEnded: true } ? generated with { Finish = generated.Finish ?? FinishReason.EndOfText } : generated;
+                GeneratedToken token = reader is { HasEnded: true } ? generated with { Finish = generated.Finish ?? FinishReason.Complete } : generated;
                 clock.Count(token);
                 count++;
                 output.TryWrite(new Piece(index, token, deltas));

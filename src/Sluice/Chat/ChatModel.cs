@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Sluice.Chat.Parsing;
 using Sluice.Chat.Styles;
+using Sluice.Grammars;
 using Sluice.Tokenizers;
 using Sluice.Tokenizers.Templates;
 
@@ -26,6 +27,7 @@ public sealed class ChatModel
 {
     private readonly Engine _engine;
     private readonly ChatPrompt _prompt;
+    private readonly AnswerGrammars _grammars;
     private readonly bool _takesTools; // its template does, so that it need not be told in words
     private readonly HashSet<int> _toolMarks = [], _reasoningMarks = []; // control tokens whose text is to be seen
 
@@ -49,6 +51,7 @@ public sealed class ChatModel
         Reasoning = Tools.HasChannels || options.ReasoningStyle == NoReasoning ? null
             : options.ReasoningStyle is { } reasoning ? ReasoningStyle.Get(reasoning)
             : ReasoningStyle.Of(template);
+        _grammars = new AnswerGrammars(Tools, Reasoning, tokenizer, template);
         AddMarks(tokenizer, Tools.Markers, _toolMarks);
         AddMarks(tokenizer, Reasoning is null ? [] : [Reasoning.Begin, Reasoning.End], _reasoningMarks);
         _toolMarks.UnionWith(_reasoningMarks);
@@ -82,6 +85,7 @@ public sealed class ChatModel
 
     /// <summary>Makes a conversation's prompt, and what reads the answer.</summary>
     /// <exception cref="ArgumentException">The request asks for tools that it does not have, or has two of a name.</exception>
+    /// <exception cref="GrammarException">A tool's schema must be kept to and is not supported.</exception>
     /// <exception cref="TemplateException">The model's template does not take such a conversation.</exception>
     public PreparedChat Prepare(ChatRequest request, CancellationToken cancellation = default)
     {
@@ -92,6 +96,7 @@ public sealed class ChatModel
         Request generation = request.Generation with
         {
             Prompt = tokens,
+            Grammar = _grammars.Of(request, tools, Reasoning?.IsOpen(text) ?? false),
             ShownTokens = tools.Count > 0 || Tools.HasChannels ? _toolMarks : _reasoningMarks,
         };
         return new PreparedChat(generation, wholeCalls => NewReader(request, tools, text, wholeCalls));
@@ -102,6 +107,7 @@ public sealed class ChatModel
     /// <param name="cancellation">Ends the generation.</param>
     /// <returns>The answer as it comes; an <see cref="AnswerEnd"/> at last.</returns>
     /// <exception cref="ArgumentException">The request makes no sense, or is too long for the context.</exception>
+    /// <exception cref="GrammarException">A tool's schema must be kept to and is not supported.</exception>
     /// <exception cref="TemplateException">The model's template does not take such a conversation.</exception>
     public async IAsyncEnumerable<ChatDelta> AnswerAsync(ChatRequest request, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
@@ -128,7 +134,12 @@ public sealed class ChatModel
     }
 
     private IReadOnlyList<ChatMessage> Messages(ChatRequest request, IReadOnlyList<ChatTool> tools) =>
-        _takesTools ? request.Messages : ToolInstructions.Explain(request.Messages, tools);
+        _takesTools ? [.. request.Messages.Select(message => WithName(message, request.Messages))] : ToolInstructions.Explain(request.Messages, tools);
+
+    /// <summary>Some templates want the name of the tool that answers, where OpenAI's API has only the call's id.</summary>
+    private static ChatMessage WithName(ChatMessage message, IReadOnlyList<ChatMessage> all) =>
+        message.Role != "tool" || message.Name is not null || message.ToolCallId is null ? message
+            : message with { Name = all.SelectMany(one => one.ToolCalls).FirstOrDefault(call => call.Id == message.ToolCallId)?.Name };
 
     private JsonElement? ForTemplate(IReadOnlyList<ChatTool> tools) => _takesTools && tools.Count > 0 ? ToolInstructions.ToJson(tools) : null;
 

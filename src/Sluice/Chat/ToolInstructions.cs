@@ -76,13 +76,13 @@ internal static class ToolInstructions
     }
 
     private static string Describe(IReadOnlyList<ChatTool> tools) => $$$"""
-        You can call these functions, one JSON object a line:
+        You can call these functions:
         {{{string.Join('\n', ToJson(tools).EnumerateArray().Select(tool => Text(tool.GetProperty("function"))))}}}
-        To call one, write a JSON object with its name and its arguments between tags, and nothing after it; several such calls are fine:
+        To call one, write
         <tool_call>
         {"name": "NAME", "arguments": {"ARGUMENT": "VALUE"}}
         </tool_call>
-        What a function returns comes back between <tool_response> tags. Without need of a function, answer in plain words.
+        and nothing after it. What it returns comes in <tool_response> tags.
         """;
 
     private static string WithCalls(ChatMessage message)

@@ -27,7 +27,14 @@ public sealed class Grammar
     private readonly ConditionalWeakTable<Tokenizer, CompiledGrammar> _compiled = [];
 
     /// <summary>A grammar of expressions: how parts are put together that texts cannot say.</summary>
-    internal Grammar(Expression expression) => _program = Program.Of(new Rule("root") { Body = expression });
+    internal Grammar(Expression expression)
+    {
+        Expression = expression;
+        _program = Program.Of(new Rule("root") { Body = expression });
+    }
+
+    /// <summary>What it was made of, to be put together with more.</summary>
+    internal Expression Expression { get; }
 
     /// <summary>Any JSON object.</summary>
     public static Grammar JsonObject { get; } = new(new JsonValues().Object);

@@ -24,14 +24,16 @@ internal sealed class NamedArguments(Answer answer, string tool)
 
     private static string Quote(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 
-    /// <summary>Whether the schema asks for a text, so that 12 is "12".</summary>
+    /// <summary>Whether an argument's schema asks for a text, so that 12 is "12".</summary>
+    public static bool IsText(JsonElement schema) =>
+        schema.ValueKind == JsonValueKind.Object && schema.TryGetProperty("type", out JsonElement type)
+        && (type.ValueKind == JsonValueKind.String ? type.ValueEquals("string")
+            : type.ValueKind == JsonValueKind.Array && type.EnumerateArray().Any(one => one.ValueKind == JsonValueKind.String && one.ValueEquals("string")));
+
     private bool IsText(string name) =>
         answer.Tool(tool)?.Parameters is { ValueKind: JsonValueKind.Object } schema
         && schema.TryGetProperty("properties", out JsonElement properties) && properties.ValueKind == JsonValueKind.Object
-        && properties.TryGetProperty(name, out JsonElement property) && property.ValueKind == JsonValueKind.Object
-        && property.TryGetProperty("type", out JsonElement type)
-        && (type.ValueKind == JsonValueKind.String ? type.ValueEquals("string")
-            : type.ValueKind == JsonValueKind.Array && type.EnumerateArray().Any(one => one.ValueKind == JsonValueKind.String && one.ValueEquals("string")));
+        && properties.TryGetProperty(name, out JsonElement property) && IsText(property);
 
     private static bool IsJson(string text)
     {

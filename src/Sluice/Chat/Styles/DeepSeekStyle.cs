@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -44,6 +45,18 @@ internal sealed class DeepSeekStyle : ToolStyle
             if (!end.Found)
                 answer.Fail();
         }
+    }
+
+    internal override Expression Calls(AnswerSyntax syntax)
+    {
+        bool isFenced = syntax.Knows("```json");
+        Expression calls = isFenced
+            ? syntax.Calls(tool => Call(tool, ["function", Separator, tool.Name, "\n```json\n"], ["\n```", End]), "\n")
+            : syntax.Calls(tool => Call(tool, [tool.Name, Separator], [End]));
+        return Expression.Then(syntax.Text(BeginAll), calls, syntax.Text(EndAll));
+
+        Expression Call(ChatTool tool, string[] before, string[] after) =>
+            Expression.Then(syntax.Text(Begin), syntax.Text(before), syntax.Arguments(tool), syntax.Text(after));
     }
 
     private protected override bool Knows(string template) => template.Contains(BeginAll);

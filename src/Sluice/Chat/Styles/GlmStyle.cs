@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -48,6 +49,16 @@ internal sealed class GlmStyle : ToolStyle
             answer.Accept(end);
         }
     }
+
+    internal override Expression Calls(AnswerSyntax syntax) => syntax.Calls(
+        tool => Expression.Then(
+            syntax.Text(Begin, tool.Name, "\n"),
+            syntax.NamedArguments(
+                tool,
+                (name, value) => Expression.Then(syntax.Text(BeginKey, name, EndKey, "\n", BeginValue), value, syntax.Text(EndValue, "\n")),
+                EndValue),
+            syntax.Text(End)),
+        "\n");
 
     private protected override bool Knows(string template) => template.Contains(Begin) && template.Contains(BeginKey);
 }

@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -10,17 +11,17 @@ internal sealed class HarmonyStyle : ToolStyle
 {
     private const string
         Start = "<|start|>", Channel = "<|channel|>", Message = "<|message|>", Constrain = "<|constrain|>",
-        End = "<|end|>", Return = "<|return|>", Call = "<|call|>";
+        End = "<|end|>", Return = "<|return|>", EndCall = "<|call|>";
 
     public override string Name => "harmony";
 
     internal override bool HasChannels => true;
 
-    internal override IReadOnlyList<string> Markers { get; } = [Start, Channel, Message, Constrain, End, Return, Call];
+    internal override IReadOnlyList<string> Markers { get; } = [Start, Channel, Message, Constrain, End, Return, EndCall];
 
     internal override IEnumerable<Need> Read(Answer answer)
     {
-        string[] ends = [End, Return, Call, Start];
+        string[] ends = [End, Return, EndCall, Start];
         while (true)
         {
             answer.Drop();
@@ -35,7 +36,7 @@ internal sealed class HarmonyStyle : ToolStyle
                         if (!answer.IsEnding || !text.TrimStart().StartsWith("<|", StringComparison.Ordinal))
                             answer.Content(text);
                     },
-                    End, Return, Call);
+                    End, Return, EndCall);
                 continue;
             }
             yield return new Optional(Message);
@@ -58,7 +59,25 @@ internal sealed class HarmonyStyle : ToolStyle
         }
     }
 
+    internal override Expression Calls(AnswerSyntax syntax) => Expression.Then(Preamble(syntax, "analysis").Optional(), Call(syntax));
+
+    internal override Expression Answer(AnswerSyntax syntax, Expression? content)
+    {
+        Expression text = content ?? syntax.Without(), final = Expression.Then(syntax.Text(Channel, "final", Message), text);
+        return Expression.Then(
+            Expression.Any(Preamble(syntax, "analysis"), Preamble(syntax, "commentary")).Times(0, 8),
+            syntax.HasTools ? Expression.Any(Call(syntax), final) : final);
+    }
+
     private protected override bool Knows(string template) => template.Contains(Channel) && template.Contains("to=functions.");
+
+    /// <summary>A call, which ends the turn.</summary>
+    private static Expression Call(AnswerSyntax syntax) => syntax.OneCall(tool => Expression.Then(
+        syntax.Text(Channel, $"commentary to=functions.{tool.Name} ", Constrain, "json", Message), syntax.Arguments(tool)));
+
+    /// <summary>A message that another follows.</summary>
+    private static Expression Preamble(AnswerSyntax syntax, string channel) =>
+        Expression.Then(syntax.Text(Channel, channel, Message), syntax.Without(), syntax.Text(End, Start, ChatFormat.Assistant));
 
     private static string Word(string header, string before)
     {

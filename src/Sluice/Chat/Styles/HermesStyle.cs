@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -22,6 +23,9 @@ internal sealed class HermesStyle : ToolStyle
                 yield return new Optional(End);
         }
     }
+
+    internal override Expression Calls(AnswerSyntax syntax) => syntax.Calls(
+        tool => Expression.Then(syntax.Text(Begin, "\n"), syntax.CallObject(tool, "arguments"), syntax.Text("\n", End)), "\n");
 
     private protected override bool Knows(string template) => template.Contains(Begin);
 }

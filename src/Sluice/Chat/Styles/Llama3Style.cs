@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -27,6 +28,12 @@ internal sealed class Llama3Style : ToolStyle
                 yield return new TextUntil(answer.Content, Tag);
         }
     }
+
+    // Its templates know one call at a time.
+    internal override Expression Calls(AnswerSyntax syntax) => syntax.OneCall(tool => syntax.CallObject(tool, "parameters"));
+
+    internal override Expression Answer(AnswerSyntax syntax, Expression? content) =>
+        Expression.Any(Calls(syntax), content ?? syntax.NotBeginning('{'));
 
     private protected override bool Knows(string template) =>
         template.Contains("<|start_header_id|>") && (template.Contains(Tag) || template.Contains("\"parameters\": "));

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -49,6 +50,18 @@ internal sealed class MistralStyle : ToolStyle
             yield return arguments;
             answer.Accept(arguments);
         }
+    }
+
+    internal override Expression Calls(AnswerSyntax syntax)
+    {
+        if (!syntax.Knows(Arguments))
+        {
+            return Expression.Then(
+                syntax.Text(Begin, "["), syntax.Calls(tool => syntax.CallObject(tool, "arguments"), ", "), syntax.Text("]"));
+        }
+        Expression id = Expression.Then(syntax.Text(CallId), RegexParser.Parse("[a-zA-Z0-9]{9}", Utf8.Of, isSearch: false));
+        return syntax.Calls(tool => Expression.Then(
+            syntax.Text(Begin, tool.Name), syntax.Knows(CallId) ? id : Expression.Empty, syntax.Text(Arguments), syntax.Arguments(tool)));
     }
 
     private protected override bool Knows(string template) => template.Contains(Begin);

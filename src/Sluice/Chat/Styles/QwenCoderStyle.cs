@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -50,6 +51,18 @@ internal sealed class QwenCoderStyle : ToolStyle
             if (answer.Accept(end))
                 yield return new Optional(End);
         }
+    }
+
+    internal override Expression Calls(AnswerSyntax syntax)
+    {
+        const string End = "\n</parameter>";
+        return syntax.Calls(
+            tool => Expression.Then(
+                syntax.Text(Begin, $"\n{Function}{tool.Name}>\n"),
+                syntax.NamedArguments(
+                    tool, (name, value) => Expression.Then(syntax.Text($"{Parameter}{name}>\n"), value, syntax.Text(End + "\n")), End),
+                syntax.Text("</function>\n", QwenCoderStyle.End)),
+            "\n");
     }
 
     private protected override bool Knows(string template) => template.Contains(Begin) && template.Contains(Function);

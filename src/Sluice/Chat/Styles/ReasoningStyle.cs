@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -46,6 +47,16 @@ public sealed record ReasoningStyle(string Name, string Begin, string End)
         }
         foreach (Need need in rest)
             yield return need;
+    }
+
+    /// <summary>The grammar of an answer that may begin with thoughts.</summary>
+    internal Expression Answer(AnswerSyntax syntax, bool isOpen, Expression rest)
+    {
+        Expression thought = Expression.Then(syntax.Without(End), syntax.Text(End));
+        return Expression.Then(
+            isOpen ? thought : Expression.Then(syntax.Text(Begin), thought).Optional(),
+            Expression.Text("\n").Times(0, 2),
+            rest);
     }
 
     /// <summary>Whether a prompt ends within what is thought.</summary>

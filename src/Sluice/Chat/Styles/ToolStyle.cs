@@ -1,4 +1,5 @@
 using Sluice.Chat.Parsing;
+using Sluice.Grammars.Syntax;
 
 namespace Sluice.Chat.Styles;
 
@@ -46,6 +47,19 @@ public abstract class ToolStyle
 
     /// <summary>Reads an answer.</summary>
     internal abstract IEnumerable<Need> Read(Answer answer);
+
+    /// <summary>The grammar of calls, one at least: as the model was taught to write them.</summary>
+    /// <exception cref="Grammars.GrammarException">A tool's schema is not supported.</exception>
+    internal abstract Expression Calls(AnswerSyntax syntax);
+
+    /// <summary>The grammar of an answer, with calls or without any.</summary>
+    /// <param name="syntax">What it is written with.</param>
+    /// <param name="content">What the model may say instead of calls; null: anything, and calls after it.</param>
+    /// <exception cref="Grammars.GrammarException">A tool's schema is not supported.</exception>
+    internal virtual Expression Answer(AnswerSyntax syntax, Expression? content) =>
+        !syntax.HasTools ? content ?? syntax.Without()
+        : content is null ? Expression.Then(syntax.Without(Markers[0]), Calls(syntax).Optional())
+        : Expression.Any(content, Calls(syntax));
 
     /// <summary>A call's id.</summary>
     internal virtual string NewId() => "call_" + Guid.NewGuid().ToString("N")[..24];

@@ -21,11 +21,16 @@ internal sealed class JsonSchema
 
     private JsonSchema(JsonElement root) => _root = new Schema(root, "#");
 
+    /// <param name="schema">The schema.</param>
+    /// <param name="path">Which schema within it is meant, by the names that lead there; that itself if there are none.</param>
     /// <exception cref="GrammarException">It is no schema, not supported, or no value can be valid.</exception>
-    public static Expression Compile(JsonElement schema)
+    public static Expression Compile(JsonElement schema, params ReadOnlySpan<string> path)
     {
         JsonSchema compiler = new(schema);
-        return compiler.Value([compiler._root]);
+        Schema inner = compiler._root;
+        foreach (string name in path)
+            inner = inner.Child(inner.Element.GetProperty(name), name);
+        return compiler.Value([inner]);
     }
 
     /// <summary>A value for which some schemas hold.</summary>
