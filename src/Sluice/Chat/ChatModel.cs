@@ -46,8 +46,7 @@ public sealed class ChatModel
         string template = _prompt.Template?.Source ?? "";
         ToolStyle? known = options.ToolStyle is { } name ? ToolStyle.Get(name) : ToolStyle.Of(template);
         _takesTools = known is not null && _prompt.Template is { TakesTools: true };
-        // A model whose template does not speak of tools was not taught to call them in its own way.
-        Tools = _takesTools || known is { HasChannels: true } || options.ToolStyle is not null ? known! : ToolStyle.Default;
+        Tools = known ?? ToolStyle.Default;
         Reasoning = Tools.HasChannels || options.ReasoningStyle == NoReasoning ? null
             : options.ReasoningStyle is { } reasoning ? ReasoningStyle.Get(reasoning)
             : ReasoningStyle.Of(template);
@@ -134,7 +133,8 @@ public sealed class ChatModel
     }
 
     private IReadOnlyList<ChatMessage> Messages(ChatRequest request, IReadOnlyList<ChatTool> tools) =>
-        _takesTools ? [.. request.Messages.Select(message => WithName(message, request.Messages))] : ToolInstructions.Explain(request.Messages, tools);
+        _takesTools ? [.. request.Messages.Select(message => WithName(message, request.Messages))] : ToolInstructions.Explain(
+            request.Messages, tools, calls => Tools.Write(calls, _prompt.Template?.Source ?? ""));
 
     /// <summary>Some templates want the name of the tool that answers, where OpenAI's API has only the call's id.</summary>
     private static ChatMessage WithName(ChatMessage message, IReadOnlyList<ChatMessage> all) =>

@@ -6,7 +6,7 @@ using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat;
 
-/// <summary>Tools in prompts: as templates take them, and in words, in the style "hermes", for models whose templates take none.</summary>
+/// <summary>Tools in prompts: as templates take them, and in words for models whose templates take none.</summary>
 internal static class ToolInstructions
 {
     private static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -40,7 +40,11 @@ internal static class ToolInstructions
     }
 
     /// <summary>The conversation with all that concerns tools written as text.</summary>
-    public static IReadOnlyList<ChatMessage> Explain(IReadOnlyList<ChatMessage> messages, IReadOnlyList<ChatTool> tools)
+    /// <param name="messages">The conversation.</param>
+    /// <param name="tools">The tools that may be called now.</param>
+    /// <param name="write">Writes calls as the model does.</param>
+    public static IReadOnlyList<ChatMessage> Explain(
+        IReadOnlyList<ChatMessage> messages, IReadOnlyList<ChatTool> tools, Func<IReadOnlyList<ChatToolCall>, string> write)
     {
         List<ChatMessage> explained = [];
         bool isAnswer = false; // whether the last message is of tools
@@ -48,7 +52,11 @@ internal static class ToolInstructions
         {
             if (message.Role != "tool")
             {
-                explained.Add(message.ToolCalls.Count == 0 ? message : message with { Content = WithCalls(message), ToolCalls = [] });
+                explained.Add(message.ToolCalls.Count == 0 ? message : message with
+                {
+                    Content = string.IsNullOrEmpty(message.Content) ? write(message.ToolCalls) : message.Content + "\n" + write(message.ToolCalls),
+                    ToolCalls = [],
+                });
                 isAnswer = false;
                 continue;
             }
@@ -69,29 +77,19 @@ internal static class ToolInstructions
             ChatMessage message = explained[first];
             explained[first] = message with
             {
-                Content = message.Role == ChatFormat.System ? $"{message.Content}\n\n{Describe(tools)}".TrimStart() : $"{Describe(tools)}\n\n{message.Content}",
+                Content = message.Role == ChatFormat.System ? $"{message.Content}\n\n{Describe(tools, write)}".TrimStart() : $"{Describe(tools, write)}\n\n{message.Content}",
             };
         }
         return explained;
     }
 
-    private static string Describe(IReadOnlyList<ChatTool> tools) => $$$"""
+    private static string Describe(IReadOnlyList<ChatTool> tools, Func<IReadOnlyList<ChatToolCall>, string> write) => $"""
         You can call these functions:
-        {{{string.Join('\n', ToJson(tools).EnumerateArray().Select(tool => Text(tool.GetProperty("function"))))}}}
+        {string.Join('\n', ToJson(tools).EnumerateArray().Select(tool => Text(tool.GetProperty("function"))))}
         To call one, write
-        <tool_call>
-        {"name": "NAME", "arguments": {"ARGUMENT": "VALUE"}}
-        </tool_call>
+        {write([new ChatToolCall("000000000", "NAME", "{\"ARGUMENT\": \"VALUE\"}")])}
         and nothing after it. What it returns comes in <tool_response> tags.
         """;
-
-    private static string WithCalls(ChatMessage message)
-    {
-        StringBuilder text = new(message.Content);
-        foreach (ChatToolCall call in message.ToolCalls)
-            text.Append(text.Length > 0 ? "\n" : "").Append($"<tool_call>\n{{\"name\": \"{call.Name}\", \"arguments\": {call.Arguments}}}\n</tool_call>");
-        return text.ToString();
-    }
 
     private static string Text(JsonElement value)
     {

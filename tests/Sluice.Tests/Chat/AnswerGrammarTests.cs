@@ -4,6 +4,7 @@ using Sluice.Chat.Parsing;
 using Sluice.Chat.Styles;
 using Sluice.Grammars;
 using Sluice.Tokenizers;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Tests.Chat;
 
@@ -71,6 +72,24 @@ public class AnswerGrammarTests
     }
 
     [Theory]
+    [MemberData(nameof(Calls))]
+    public void WritesWhatItReads(string style, string template, string text)
+    {
+        ToolStyle tools = ToolStyle.Get(style);
+        _ = text;
+        ChatToolCall[] calls = [new("abcdef123", "get_weather", "{\"city\": \"Bonn\", \"days\": 2}"), new("abcdef123", "get_time", "{}")];
+        string written = tools.Write(tools.HasChannels || style == "llama3" ? calls[..1] : calls, template);
+        Assert.StartsWith("[0 ", AnswerText.Read(written, tools));
+        Assert.Contains("get_weather {\"city\": \"Bonn\", \"days\": 2}]", AnswerText.Read(written, tools));
+        Assert.Equal(!tools.HasChannels && style != "llama3", AnswerText.Read(written, tools).EndsWith("get_time {}]", StringComparison.Ordinal));
+        if (!tools.HasChannels) // the mark that ends a call there ends the answer
+        {
+            Tokenizer tokenizer = Tokenizers(tools)[0];
+            Assert.True(Follow(Grammar(tools, tokenizer, template, ToolMode.Required), tokenizer, written).CanEnd);
+        }
+    }
+
+    [Theory]
     [InlineData(false, "<think>I <tool_call> </thin</think>\n\n{0}", true)]
     [InlineData(false, "{0}", true)]
     [InlineData(true, "I think.\n</think>\n{0}", true)]
@@ -79,7 +98,7 @@ public class AnswerGrammarTests
     public void ThoughtsComeFirst(bool isOpen, string format, bool isValid)
     {
         ToolStyle tools = ToolStyle.Get("hermes");
-        Tokenizer tokenizer = Tokenizers(tools)[0];
+        Tokenizer tokenizer = Tokenizers(tools)[2]; // control tokens are part of no text, thoughts included
         AnswerGrammars grammars = new(tools, ReasoningStyle.Get("think"), tokenizer, "");
         GrammarMatcher matcher = grammars.Of(new ChatRequest { Messages = [], ToolMode = ToolMode.Required }, Tools, isOpen)!.Match(tokenizer);
         string text = string.Format(System.Globalization.CultureInfo.InvariantCulture, format, "<tool_call>\n{\"name\": \"get_time\", \"arguments\": {}}\n</tool_call>");

@@ -41,18 +41,21 @@ public class ChatModelTests
         {
             ChatRequest request = Ask(seed) with { ToolMode = ToolMode.Required, ParallelToolCalls = seed % 2 == 0 };
             ChatAnswer answer = await AnswerAsync(model, request);
-            Assert.Equal(ChatFinish.ToolCalls, answer.End!.Finish);
-            Assert.Null(answer.Message.Content);
-            Assert.NotEmpty(answer.Message.ToolCalls);
-            Assert.True(request.ParallelToolCalls || answer.Message.ToolCalls.Count == 1);
-            foreach (ChatToolCall call in answer.Message.ToolCalls)
+            // This model may make calls, or think, without end.
+            bool isCut = answer.End!.Finish == ChatFinish.Length;
+            Assert.True(isCut ? request.ParallelToolCalls || style == "harmony" : answer.End.Finish == ChatFinish.ToolCalls && answer.Message.Content is null);
+            Assert.True(isCut || request.ParallelToolCalls || answer.Message.ToolCalls.Count == 1);
+            foreach (ChatToolCall call in isCut ? answer.Message.ToolCalls.SkipLast(1) : answer.Message.ToolCalls)
             {
                 called.Add(call.Name);
                 Check(call);
             }
             ChatAnswer named = await AnswerAsync(model, request with { ToolName = "get_weather", ParallelToolCalls = false });
-            Assert.Equal("get_weather", named.Message.ToolCalls.Single().Name);
-            Check(named.Message.ToolCalls[0]);
+            Assert.All(named.Message.ToolCalls, call => Assert.Equal("get_weather", call.Name));
+            if (named.End!.Finish == ChatFinish.ToolCalls)
+                Check(Assert.Single(named.Message.ToolCalls));
+            else
+                Assert.Equal("harmony", style);
         }
         Assert.NotEmpty(called);
     }
@@ -62,15 +65,15 @@ public class ChatModelTests
     {
         using Engine engine = Load();
         ChatModel model = new(engine);
-        Assert.Equal(("hermes", null), (model.Tools.Name, model.Reasoning));
-        ChatAnswer plain = await AnswerAsync(model, Ask(1) with { ToolMode = ToolMode.None });
+        Assert.Equal(("hermes", null as ReasoningStyle), (model.Tools.Name, model.Reasoning));
+        ChatAnswer plain = await AnswerAsync(model, Ask(1, 40) with { ToolMode = ToolMode.None });
         string text = "";
-        await foreach (GeneratedToken token in engine.Generate("Tell me.", Ask(1).Generation))
+        await foreach (GeneratedToken token in engine.Generate("Tell me.", Ask(1, 40).Generation))
             text += token.Text;
         Assert.Equal(text, plain.Message.Content); // no word of tools in the prompt
         Assert.Equal(ChatFinish.Length, plain.End!.Finish);
         Assert.Equal(40, plain.End.GeneratedTokens);
-        ChatAnswer offered = await AnswerAsync(model, Ask(1));
+        ChatAnswer offered = await AnswerAsync(model, Ask(1, 40));
         Assert.Empty(offered.Message.ToolCalls);
         Assert.NotEqual(text, offered.Message.Content);
     }
@@ -108,11 +111,11 @@ public class ChatModelTests
         Assert.Null(new ChatModel(engine, new ChatOptions { ReasoningStyle = ChatModel.NoReasoning }).Reasoning);
     }
 
-    private static ChatRequest Ask(ulong seed) => new()
+    private static ChatRequest Ask(ulong seed, int maxTokens = 400) => new()
     {
         Messages = [new ChatMessage("user", "Tell me.")],
         Tools = Tools,
-        Generation = new Request { Prompt = [], MaxTokens = seed == 1 ? 40 : 400, Sampling = new SamplingOptions { Temperature = 1, TopK = 0, TopP = 1, MinP = 0, Seed = seed } },
+        Generation = new Request { Prompt = [], MaxTokens = maxTokens, Sampling = new SamplingOptions { Temperature = 1, TopK = 0, TopP = 1, MinP = 0, Seed = seed } },
     };
 
     private static async Task<ChatAnswer> AnswerAsync(ChatModel model, ChatRequest request)

@@ -8,6 +8,14 @@ internal sealed class NamedArguments(Answer answer, string tool)
 {
     private bool _hasAny;
 
+    /// <summary>Arguments one by one, each as text; none where they are no object.</summary>
+    public static IEnumerable<(string Name, string Text)> Of(string arguments)
+    {
+        if (!IsJson(arguments) || JsonElement.Parse(arguments) is not { ValueKind: JsonValueKind.Object } all)
+            return [];
+        return all.EnumerateObject().Select(argument => (argument.Name, argument.Value.ToString()));
+    }
+
     /// <summary>Adds one.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="text">The value, perhaps on lines of its own.</param>

@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -57,6 +58,14 @@ internal sealed class DeepSeekStyle : ToolStyle
 
         Expression Call(ChatTool tool, string[] before, string[] after) =>
             Expression.Then(syntax.Text(Begin), syntax.Text(before), syntax.Arguments(tool), syntax.Text(after));
+    }
+
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template)
+    {
+        bool isFenced = template.Contains("```json");
+        IEnumerable<string> written = calls.Select(call =>
+            Begin + (isFenced ? $"function{Separator}{call.Name}\n```json\n{call.Arguments}\n```" : $"{call.Name}{Separator}{call.Arguments}") + End);
+        return BeginAll + string.Join(isFenced ? "\n" : "", written) + EndAll;
     }
 
     private protected override bool Knows(string template) => template.Contains(BeginAll);

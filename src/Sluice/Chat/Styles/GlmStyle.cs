@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -59,6 +60,12 @@ internal sealed class GlmStyle : ToolStyle
                 EndValue),
             syntax.Text(End)),
         "\n");
+
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template) => string.Join('\n', calls.Select(call =>
+        $"{Begin}{call.Name}\n"
+        + string.Concat(NamedArguments.Of(call.Arguments).Select(argument =>
+            $"{BeginKey}{argument.Name}{EndKey}\n{BeginValue}{argument.Text}{EndValue}\n"))
+        + End));
 
     private protected override bool Knows(string template) => template.Contains(Begin) && template.Contains(BeginKey);
 }

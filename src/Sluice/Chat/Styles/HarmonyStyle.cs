@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -13,6 +14,8 @@ internal sealed class HarmonyStyle : ToolStyle
         Start = "<|start|>", Channel = "<|channel|>", Message = "<|message|>", Constrain = "<|constrain|>",
         End = "<|end|>", Return = "<|return|>", EndCall = "<|call|>";
 
+    private static readonly string[] Ends = [End, Return, EndCall, Start];
+
     public override string Name => "harmony";
 
     internal override bool HasChannels => true;
@@ -21,7 +24,6 @@ internal sealed class HarmonyStyle : ToolStyle
 
     internal override IEnumerable<Need> Read(Answer answer)
     {
-        string[] ends = [End, Return, EndCall, Start];
         while (true)
         {
             answer.Drop();
@@ -46,14 +48,14 @@ internal sealed class HarmonyStyle : ToolStyle
                 ArgumentsObject arguments = new(answer, recipient.StartsWith(functions, StringComparison.Ordinal) ? recipient[functions.Length..] : recipient);
                 yield return arguments;
                 answer.Accept(arguments);
-                yield return new TextUntil(answer.Content, ends);
+                yield return new TextUntil(answer.Content, Ends);
                 continue;
             }
             bool isThought = Word(header.Text, Channel) == "analysis";
             answer.BeginParagraph();
             if (isThought)
                 answer.BeginReasoning();
-            yield return new TextUntil(isThought ? answer.Reasoning : answer.Content, ends);
+            yield return new TextUntil(isThought ? answer.Reasoning : answer.Content, Ends);
             if (isThought)
                 answer.EndReasoning();
         }
@@ -63,13 +65,16 @@ internal sealed class HarmonyStyle : ToolStyle
 
     internal override Expression Answer(AnswerSyntax syntax, Expression? content)
     {
-        Expression text = content ?? syntax.Without(), final = Expression.Then(syntax.Text(Channel, "final", Message), text);
+        Expression text = content ?? syntax.Without(Ends), final = Expression.Then(syntax.Text(Channel, "final", Message), text);
         return Expression.Then(
             Expression.Any(Preamble(syntax, "analysis"), Preamble(syntax, "commentary")).Times(0, 8),
             syntax.HasTools ? Expression.Any(Call(syntax), final) : final);
     }
 
-    private protected override bool Knows(string template) => template.Contains(Channel) && template.Contains("to=functions.");
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template) =>
+        string.Concat(calls.Select(call => $"{Channel}commentary to=functions.{call.Name} {Constrain}json{Message}{call.Arguments}{EndCall}"));
+
+    private protected override bool Knows(string template) => template.Contains(Channel) && template.Contains(Message);
 
     /// <summary>A call, which ends the turn.</summary>
     private static Expression Call(AnswerSyntax syntax) => syntax.OneCall(tool => Expression.Then(
@@ -77,7 +82,7 @@ internal sealed class HarmonyStyle : ToolStyle
 
     /// <summary>A message that another follows.</summary>
     private static Expression Preamble(AnswerSyntax syntax, string channel) =>
-        Expression.Then(syntax.Text(Channel, channel, Message), syntax.Without(), syntax.Text(End, Start, ChatFormat.Assistant));
+        Expression.Then(syntax.Text(Channel, channel, Message), syntax.Without(Ends), syntax.Text(End, Start, ChatFormat.Assistant));
 
     private static string Word(string header, string before)
     {

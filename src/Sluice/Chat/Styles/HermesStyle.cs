@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -26,6 +27,9 @@ internal sealed class HermesStyle : ToolStyle
 
     internal override Expression Calls(AnswerSyntax syntax) => syntax.Calls(
         tool => Expression.Then(syntax.Text(Begin, "\n"), syntax.CallObject(tool, "arguments"), syntax.Text("\n", End)), "\n");
+
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template) =>
+        string.Join('\n', calls.Select(call => $"{Begin}\n{Object(call, "arguments")}\n{End}"));
 
     private protected override bool Knows(string template) => template.Contains(Begin);
 }

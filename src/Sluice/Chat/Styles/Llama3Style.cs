@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -34,6 +35,9 @@ internal sealed class Llama3Style : ToolStyle
 
     internal override Expression Answer(AnswerSyntax syntax, Expression? content) =>
         Expression.Any(Calls(syntax), content ?? syntax.NotBeginning('{'));
+
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template) =>
+        string.Join("; ", calls.Select(call => Object(call, "parameters")));
 
     private protected override bool Knows(string template) =>
         template.Contains("<|start_header_id|>") && (template.Contains(Tag) || template.Contains("\"parameters\": "));

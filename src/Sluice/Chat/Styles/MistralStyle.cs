@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -63,6 +64,10 @@ internal sealed class MistralStyle : ToolStyle
         return syntax.Calls(tool => Expression.Then(
             syntax.Text(Begin, tool.Name), syntax.Knows(CallId) ? id : Expression.Empty, syntax.Text(Arguments), syntax.Arguments(tool)));
     }
+
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template) => template.Contains(Arguments)
+        ? string.Concat(calls.Select(call => $"{Begin}{call.Name}{(template.Contains(CallId) ? CallId + call.Id : "")}{Arguments}{call.Arguments}"))
+        : $"{Begin}[{string.Join(", ", calls.Select(call => Object(call, "arguments")))}]";
 
     private protected override bool Knows(string template) => template.Contains(Begin);
 }

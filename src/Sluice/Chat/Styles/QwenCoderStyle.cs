@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -64,6 +65,11 @@ internal sealed class QwenCoderStyle : ToolStyle
                 syntax.Text("</function>\n", QwenCoderStyle.End)),
             "\n");
     }
+
+    internal override string Write(IReadOnlyList<ChatToolCall> calls, string template) => string.Join('\n', calls.Select(call =>
+        $"{Begin}\n{Function}{call.Name}>\n"
+        + string.Concat(NamedArguments.Of(call.Arguments).Select(argument => $"{Parameter}{argument.Name}>\n{argument.Text}\n</parameter>\n"))
+        + $"</function>\n{End}"));
 
     private protected override bool Knows(string template) => template.Contains(Begin) && template.Contains(Function);
 }

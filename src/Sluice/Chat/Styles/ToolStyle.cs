@@ -1,5 +1,6 @@
 using Sluice.Chat.Parsing;
 using Sluice.Grammars.Syntax;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Styles;
 
@@ -22,7 +23,7 @@ public abstract class ToolStyle
         new Llama3Style(),
     ];
 
-    /// <summary>The style of models that were taught none: they are told of the tools, and how to call them, in words.</summary>
+    /// <summary>The style of models that were taught none.</summary>
     public static ToolStyle Default { get; } = Get("hermes");
 
     /// <summary>The style's name.</summary>
@@ -42,11 +43,18 @@ public abstract class ToolStyle
     /// <summary>The style of a chat template; null where it is of none of these.</summary>
     public static ToolStyle? Of(string template) => All.FirstOrDefault(style => style.Knows(template));
 
+    private protected static string Object(ChatToolCall call, string arguments) => $"{{\"name\": \"{call.Name}\", \"{arguments}\": {call.Arguments}}}";
+
     /// <summary>Whether a template is of this style.</summary>
     private protected abstract bool Knows(string template);
 
     /// <summary>Reads an answer.</summary>
     internal abstract IEnumerable<Need> Read(Answer answer);
+
+    /// <summary>Calls as the model would write them, for prompts of models whose templates do not.</summary>
+    /// <param name="calls">The calls; their arguments may be no JSON, if a model wrote them so.</param>
+    /// <param name="template">The model's chat template, by which variants of a style are told apart.</param>
+    internal abstract string Write(IReadOnlyList<ChatToolCall> calls, string template);
 
     /// <summary>The grammar of calls, one at least: as the model was taught to write them.</summary>
     /// <exception cref="Grammars.GrammarException">A tool's schema is not supported.</exception>

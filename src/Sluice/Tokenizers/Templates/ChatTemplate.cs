@@ -22,6 +22,13 @@ public sealed class ChatTemplate
 {
     private const string MetadataKey = "tokenizer.chat_template";
 
+    private const string ProbedTool = "find_place";
+
+    private static readonly JsonElement ProbedTools = JsonElement.Parse("""
+        [{"type": "function", "function": {"name": "find_place", "description": "Finds a place", "parameters":
+        {"type": "object", "properties": {"place": {"type": "string", "description": "Its name"}}, "required": ["place"]}}}]
+        """);
+
     private readonly Statement[] _statements;
     private readonly Lazy<ChatVariables?> _shape;
     private readonly Dictionary<string, object?> _modelVariables = new(StringComparer.Ordinal);
@@ -164,32 +171,25 @@ public sealed class ChatTemplate
     /// <summary>How messages with calls must look: templates differ, and fail or leave them out where they look otherwise. Null: they know no calls.</summary>
     private ChatVariables? FindShape()
     {
-        const string Tool = "find_place", Place = "Timbuktu", Answer = "cloudy";
+        const string Place = "Timbuktu", Answer = "cloudy";
         // Mistral's templates want ids of nine letters and digits.
         ChatMessage[] messages =
         [
             new("user", "Hello"),
-            new("assistant", null) { ToolCalls = [new("abcdef123", Tool, $$"""{"place": "{{Place}}"}""")] },
-            new("tool", Answer) { ToolCallId = "abcdef123", Name = Tool },
+            new("assistant", null) { ToolCalls = [new("abcdef123", ProbedTool, $$"""{"place": "{{Place}}"}""")] },
+            new("tool", Answer) { ToolCallId = "abcdef123", Name = ProbedTool },
         ];
         return ChatVariables.All.FirstOrDefault(shape =>
-            TryApply(shape, messages, null) is { } text && text.Contains(Tool) && text.Contains(Place) && text.Contains(Answer));
+            TryApply(shape, messages) is { } text && text.Contains(ProbedTool) && text.Contains(Place) && text.Contains(Answer));
     }
 
-    private bool ShowsTools()
-    {
-        const string Tools = """
-            [{"type": "function", "function": {"name": "find_place", "description": "Finds a place", "parameters":
-            {"type": "object", "properties": {"place": {"type": "string", "description": "Its name"}}, "required": ["place"]}}}]
-            """;
-        return TryApply(_shape.Value!, [new("user", "Hello")], JsonElement.Parse(Tools))?.Contains("find_place") ?? false;
-    }
+    private bool ShowsTools() => TryApply(_shape.Value!, [new("user", "Hello")])?.Contains(ProbedTool) ?? false;
 
-    private string? TryApply(ChatVariables shape, ChatMessage[] messages, JsonElement? tools)
+    private string? TryApply(ChatVariables shape, ChatMessage[] messages)
     {
         try
         {
-            return RenderAs(shape, messages, tools: tools);
+            return RenderAs(shape, messages, tools: ProbedTools);
         }
         catch (TemplateException)
         {
