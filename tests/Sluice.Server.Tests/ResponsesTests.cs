@@ -127,7 +127,7 @@ public class ResponsesTests
             ids.Add(await CreateAsync($$"""{"input":"Number {{i}}","max_output_tokens":2}"""));
         Assert.Equal("response", (await server.GetAsync("/v1/responses/" + ids[^1])).GetProperty("object").GetString());
         Assert.Equal("not_found", (await server.GetAsync("/v1/responses/" + ids[0])).GetProperty("error").GetProperty("code").GetString());
-        string large = await CreateAsync($$"""{"input":"Once","max_output_tokens":2,"metadata":{"note":"{{new string('x', 6_000)}}"}}""");
+        string large = await CreateAsync($$"""{"input":"Once","metadata":{"note":"{{new string('x', 6_000)}}"},"max_output_tokens":2}""");
         Assert.Equal("not_found", (await server.GetAsync("/v1/responses/" + large)).GetProperty("error").GetProperty("code").GetString());
         Assert.Equal("response", (await server.GetAsync("/v1/responses/" + ids[^1])).GetProperty("object").GetString());
 
@@ -221,5 +221,5 @@ public class ResponsesTests
 
     /// <summary>Makes the model think, as the grammar of calls allows, and go on thinking.</summary>
     internal static string Bias(RunningServer server) =>
-        $$"""{"{{(server.Engine.Tokenizer!.TryGetId("<", out int id) || server.Engine.Tokenizer.TryGetId("<0x3C>", out id) ? id : -1)}}":100}""";
+        $$"""{"{{(server.Engine.Tokenizer!.TryGetId("<", out int id) || server.Engine.Tokenizer.TryGetId("<0x3C>", out id) ? id : -1)}}":100 }""";
 }

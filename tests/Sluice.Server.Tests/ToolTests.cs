@@ -70,7 +70,7 @@ public class ToolTests
         ChatCompletion reply = await server.Chat().CompleteChatAsync(answered, new ChatCompletionOptions { MaxOutputTokenCount = 8 });
         Assert.Empty(reply.ToolCalls);
         Assert.NotEmpty(reply.Content[0].Text);
-        (int status, JsonElement prompt) = await server.PostAsync("/apply-template", $$"""
+        (int status, JsonElement prompt) = await server.PostAsync("/apply-template", """
             {"messages":[{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[{"id":"x","type":"function","function":{"name":"get_time","arguments":"{}"}}]},
             {"role":"tool","tool_call_id":"x","content":"noon"}],"tools":[{"type":"function","function":{"name":"get_time"}}]}
             """);
@@ -96,10 +96,9 @@ public class ToolTests
         await using RunningServer server = await RunningServer.StartAsync(
             new ServerOptions { Chat = new ChatOptions { ReasoningStyle = "think" } },
             new EngineOptions { Threads = 1, Sequences = 2, Context = 2048, CheckIntegrity = true });
-        string body = $$"""
-            {"messages":[{"role":"user","content":"Hi"}],"max_tokens":20,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required",
-             "logit_bias":{{ResponsesTests.Bias(server)}}
-            """;
+        string body = """
+            {"messages":[{"role":"user","content":"Hi"}],"max_tokens":20,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logit_bias":
+            """ + ResponsesTests.Bias(server);
         (int status, JsonElement whole) = await server.PostAsync("/v1/chat/completions", body + "}");
         Assert.Equal(200, status);
         JsonElement message = whole.GetProperty("choices")[0].GetProperty("message");
