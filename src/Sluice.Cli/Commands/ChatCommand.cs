@@ -28,6 +28,7 @@ internal static class ChatCommand
         command.Add(format);
         command.SetAction(async (parsed, cancellation) =>
         {
+            Request template = sampling.Request(parsed); // before the model, which takes longer
             (Engine engine, _) = model.Load(parsed);
             using (engine)
             {
@@ -35,7 +36,7 @@ internal static class ChatCommand
                     ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot talk.");
                 ChatPrompt prompt = ChatPrompt.FromModel(engine.Runner.File, tokenizer, parsed.GetValue(format));
                 Terminal.Note($"Turns are written {prompt.Description}. /clear begins anew, /exit ends.");
-                Conversation conversation = new(engine, prompt, sampling.Request(parsed), parsed.GetValue(system));
+                Conversation conversation = new(engine, prompt, template, parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;

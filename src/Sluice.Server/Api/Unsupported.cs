@@ -15,14 +15,4 @@ internal static class Unsupported
             throw ApiException.Unsupported("tool_choice", "tool_choice is not supported without tools.");
         _ = fields.Flag("parallel_tool_calls"); // says nothing without tools
     }
-
-    /// <summary>Answers of a given form.</summary>
-    public static void ResponseFormat(RequestFields fields)
-    {
-        if (fields.Object("response_format") is not { } format)
-            return;
-        if (format.Text("type") is not "text")
-            throw ApiException.Unsupported("response_format", "response_format other than text is not supported yet.");
-        format.CheckAllRead();
-    }
 }

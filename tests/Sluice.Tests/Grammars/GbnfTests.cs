@@ -16,7 +16,7 @@ public class GbnfTests
 
     [Theory]
     [InlineData(Arithmetic, "x = 1\n", true)]
-    [InlineData(Arithmetic, "(a+ b)*2=y_1\n1=1\n", true)]
+    [InlineData(Arithmetic, "(a +b)*2=y_1\n1=1\n", true)]
     [InlineData(Arithmetic, "(a+b=1\n", false)]
     [InlineData("root ::= \"a\" | \"b\" | ", "", true)]
     [InlineData("root ::= (\n  \"a\" |\n  \"b\"\n)+", "abba", true)]

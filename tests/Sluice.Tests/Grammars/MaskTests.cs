@@ -101,7 +101,15 @@ public class MaskTests
     {
         Tokenizer tokenizer = Vocabulary.Starter;
         Grammar grammar = Grammar.FromJsonSchema(Nested);
-        int[] tokens = tokenizer.Encode("""{"name": "a long na", "items": [{"id": 12, "tag": "on"}]}""", addSpecial: false);
+        List<int> tokens = [];
+        Random random = new(3);
+        for (GrammarMatcher matcher = grammar.Match(tokenizer); !matcher.IsComplete;)
+        {
+            List<int> allowed = [];
+            Vocabulary.Each(matcher.Allowed, allowed);
+            tokens.Add(allowed[random.Next(allowed.Count)]);
+            matcher.Accept(tokens[^1]);
+        }
         long allocated = 0;
         for (int round = 0; round < 3; round++)
         {
