@@ -102,7 +102,6 @@ public class ChatTests
     [InlineData("""{"messages":[{"role":"user","content":"x","colour":1}]}""", 400, "messages[0].colour", "unknown_parameter")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"temperature":"hot"}""", 400, "temperature", "invalid_value")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}""", 400, "tools[0].function", "missing_required_parameter")]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}""", 400, "response_format", "unsupported_parameter")]
     [InlineData("""{"messages":[{"role":"user","content":"\ud800"}]}""", 400, "messages[0].content", "invalid_value")]
     [InlineData("""{"messages":[]}""", 400, "messages", "invalid_value")]
     [InlineData("""{"stream":true}""", 400, "messages", "missing_required_parameter")]

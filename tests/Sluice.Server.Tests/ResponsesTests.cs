@@ -140,6 +140,20 @@ public class ResponsesTests
     }
 
     [Fact]
+    public async Task AnswersHaveTheFormThatIsAskedFor()
+    {
+        await using RunningServer server = await StartAsync();
+        CreateResponseOptions options = Ask("Once", 60);
+        options.TextOptions = new ResponseTextOptions
+        {
+            TextFormat = ResponseTextFormat.CreateJsonSchemaFormat("mood", BinaryData.FromString("""{"type":"object","properties":{"mood":{"enum":["good","bad"]}},"required":["mood"],"additionalProperties":false}"""), null, true),
+        };
+        ResponseResult answer = await Client(server).CreateResponseAsync(options);
+        Assert.Equal(ResponseStatus.Completed, answer.Status);
+        Assert.Contains(JsonElement.Parse(answer.GetOutputText()).GetProperty("mood").GetString(), (string[])["good", "bad"]);
+    }
+
+    [Fact]
     public async Task ThoughtsAreItemsOfTheirOwn()
     {
         await using RunningServer server = await StartAsync(new ChatOptions { ReasoningStyle = "think" });

@@ -26,12 +26,13 @@ internal static class ChatCommand
         command.Add(format);
         command.SetAction(async (parsed, cancellation) =>
         {
+            Request template = sampling.Request(parsed); // before the model, which takes longer
             (Engine engine, _) = model.Load(parsed);
             using (engine)
             {
                 ChatModel chat = new(engine, new ChatOptions { Format = parsed.GetValue(format) });
                 Terminal.Note($"Turns are written {chat.Description}. /clear begins anew, /exit ends.");
-                Conversation conversation = new(engine, chat, sampling.Request(parsed), parsed.GetValue(system));
+                Conversation conversation = new(engine, chat, template, parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;

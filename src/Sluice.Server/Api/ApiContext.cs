@@ -18,6 +18,9 @@ internal sealed class ApiContext(GenerationService generation, ServerMetrics met
 
     public ChatModel Chat => chat;
 
+    /// <summary>Grammars that were asked for lately.</summary>
+    public GrammarCache Grammars { get; } = new();
+
     public string Model => metrics.Model;
 
     public long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();

@@ -15,7 +15,6 @@ internal sealed class ChatEndpoint(ApiContext api)
         RequestFields fields = await RequestFields.ReadAsync(context);
         api.CheckModel(fields);
         ChatRequest chat = ChatFields.AddEffort(api, fields, "reasoning_effort", ChatFields.Read(fields));
-        Unsupported.ResponseFormat(fields);
         (bool isStream, bool withUsage) = ApiContext.ReadStream(fields);
         int count = fields.Integer("n", 1, 128) ?? 1;
         int? maxTokens = fields.Integer("max_completion_tokens", 1), oldMaxTokens = fields.Integer("max_tokens", 1);
@@ -23,7 +22,11 @@ internal sealed class ChatEndpoint(ApiContext api)
         int? top = fields.Integer("top_logprobs", 0, 20);
         if (top is not null && !withLogProbs)
             throw ApiException.Bad("top_logprobs", "top_logprobs is only allowed where logprobs is true.");
-        chat = chat with { Generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens ?? oldMaxTokens, withLogProbs ? top ?? 0 : null) };
+        chat = chat with
+        {
+            Generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens ?? oldMaxTokens, withLogProbs ? top ?? 0 : null)
+                with { Grammar = GrammarFields.Read(fields, api.Grammars) },
+        };
         fields.CheckAllRead();
 
         PreparedChat prepared = ChatFields.Prepare(api, chat, context.RequestAborted);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Chat;
+using Sluice.Grammars;
 using Sluice.Server.Generation;
 using Sluice.Server.Http;
 using Sluice.Tokenizers.Templates;
@@ -27,15 +28,16 @@ internal sealed class ResponsesEndpoint(ApiContext api)
             chat = ChatFields.AddEffort(api, reasoning, "effort", chat);
             reasoning.CheckAllRead();
         }
+        Grammar? grammar = null;
         if (fields.Object("text") is { } text)
         {
-            Unsupported.ResponseFormat(text, "format");
+            grammar = GrammarFields.ReadFormat(text.Object("format"), api.Grammars, isFlat: true);
             text.CheckAllRead();
         }
         CheckConstant(fields);
         bool isStream = fields.Flag("stream") ?? false;
         int? maxTokens = fields.Integer("max_output_tokens", 1);
-        chat = chat with { Generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens, null) };
+        chat = chat with { Generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens, null) with { Grammar = grammar } };
         ResponseReply begun = new()
         {
             Id = ApiContext.NewId("resp_"),

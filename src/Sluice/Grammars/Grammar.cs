@@ -26,7 +26,13 @@ public sealed class Grammar
     private readonly Program _program;
     private readonly ConditionalWeakTable<Tokenizer, CompiledGrammar> _compiled = [];
 
-    /// <summary>A grammar of expressions: how parts are put together that texts cannot say.</summary>
+    /// <summary>A grammar of parts.</summary>
+    /// <exception cref="GrammarException">No text can match, or there is too much of it.</exception>
+    public Grammar(GrammarPart part)
+        : this(part.Expression)
+    {
+    }
+
     internal Grammar(Expression expression)
     {
         Expression = expression;
@@ -44,7 +50,7 @@ public sealed class Grammar
     /// <exception cref="GrammarException">It is not JSON, not a schema, or uses a keyword that is not supported: the message says where.</exception>
     public static Grammar FromJsonSchema(string schema)
     {
-        CheckLength(schema, "schema");
+        Check(schema, "schema");
         try
         {
             using JsonDocument document = JsonDocument.Parse(schema, new JsonDocumentOptions { AllowDuplicateProperties = false });
@@ -68,7 +74,7 @@ public sealed class Grammar
     /// <exception cref="GrammarException">It is malformed or uses what is not supported.</exception>
     public static Grammar FromRegex(string pattern)
     {
-        CheckLength(pattern, "pattern");
+        Check(pattern, "pattern");
         return new(RegexParser.Parse(pattern, Utf8.Of, isSearch: false));
     }
 
@@ -77,6 +83,8 @@ public sealed class Grammar
     public static Grammar FromChoice(IEnumerable<string> texts)
     {
         string[] all = [.. texts];
+        foreach (string text in all)
+            Check(text, "text of a choice");
         return all.Length == 0 ? throw new GrammarException("A choice needs at least one text.")
             : new(Expression.Any([.. all.Select(Expression.Text)]));
     }
@@ -85,7 +93,7 @@ public sealed class Grammar
     /// <exception cref="GrammarException">It is malformed: the message says where.</exception>
     public static Grammar FromGbnf(string grammar)
     {
-        CheckLength(grammar, "grammar");
+        Check(grammar, "grammar");
         return new(GbnfParser.Parse(grammar));
     }
 
@@ -106,9 +114,14 @@ public sealed class Grammar
     internal GrammarMatcher Match(Tokenizer tokenizer) =>
         new(_compiled.GetValue(tokenizer, tokenizer => new CompiledGrammar(new Automaton(_program), tokenizer)));
 
-    private static void CheckLength(string text, string what)
+    private static void Check(string text, string what)
     {
         if (text.Length > MostText)
             throw new GrammarException($"The {what} is too long: {text.Length:N0} characters; {MostText:N0} are allowed.");
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (char.IsSurrogate(text[i]) && !(i + 1 < text.Length && char.IsSurrogatePair(text[i], text[++i])))
+                throw new GrammarException($"The {what} is not valid Unicode: character {i + 1} is half a surrogate pair.");
+        }
     }
 }

@@ -24,7 +24,7 @@ internal static class Formats
         ["ipv4"] = "(?:" + Byte + "\\.){3}" + Byte,
         ["ipv6"] = "(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}",
         ["hostname"] = Host,
-        ["email"] = "[A-Za-z0-9_+-]{1,30}(?:\\.[A-Za-z0-9_+-]{1,30}){0,1}@" + Host + "\\.[A-Za-z]{2,12}",
+        ["email"] = "[A-Za-z0-9_+-]{1,30}(?:\\.[A-Za-z0-9_+-]{1,30})?@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,20}[A-Za-z0-9])?\\.){1,3}[A-Za-z]{2,12}",
         ["uri"] = "https?://" + Host + "(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9_.~-]*)*(?:\\?[A-Za-z0-9_.~=&-]*)?",
     }.ToDictionary(format => format.Key, format => format.Value.ReplaceLineEndings(""));
 }

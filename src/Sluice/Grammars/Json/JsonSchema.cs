@@ -9,7 +9,7 @@ namespace Sluice.Grammars.Json;
 /// </summary>
 internal sealed class JsonSchema
 {
-    private const int MostLists = 20_000;
+    private const int MostLists = 2_000;
     private const int MostDepth = 100;
 
     private static readonly string[] Alternatives = ["anyOf", "oneOf"];

@@ -59,13 +59,20 @@ internal sealed class ValueOf(JsonSchema compiler, JsonValues values, IReadOnlyL
     {
         try
         {
-            return RegexParser.Parse(pattern, JsonText.Of, isSearch);
+            return RegexParser.Parse(pattern, set => JsonText.Of(InUtf16(set)), isSearch);
         }
         catch (GrammarException error)
         {
             throw new GrammarException($"The schema at {schema.Path} has a '{keyword}' that cannot be used. {error.Message}");
         }
     }
+
+    /// <summary>
+    /// Characters beyond U+FFFF are two to validators that count in UTF-16, so that they match other patterns there: none is taken
+    /// where there are others.
+    /// </summary>
+    private static CodePoints InUtf16(CodePoints set) =>
+        set.Without(CodePoints.Of((0x10000, CodePoints.Max))) is { Ranges.Count: > 0 } others ? others : set;
 
     private Expression Number(bool isInteger)
     {

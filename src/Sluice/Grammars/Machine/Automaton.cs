@@ -13,7 +13,7 @@ namespace Sluice.Grammars.Machine;
 /// </remarks>
 internal sealed class Automaton
 {
-    private const long MostBytes = 48L << 20;
+    private const long MostBytes = 24L << 20;
     private const long MostWork = 32 << 20; // bytes of new states in one operation
     private const int MostPlaces = 8192;
     private const int MostCalls = 1024;

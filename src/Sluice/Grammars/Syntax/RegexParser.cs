@@ -12,6 +12,27 @@ internal sealed class RegexParser
         (0x3000, 0x3000), (0xFEFF, 0xFEFF));
     private static readonly CodePoints LineEnds = CodePoints.Of(('\n', '\n'), ('\r', '\r'), (0x2028, 0x2029));
 
+    // In the order of UnicodeCategory.
+    private static readonly string[] CategoryNames =
+    [
+        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Pc", "Pd", "Ps", "Pe", "Pi",
+        "Pf", "Po", "Sm", "Sc", "Sk", "So", "Cn",
+    ];
+
+    private static readonly Lazy<CodePoints[]> Categories = new(() =>
+    {
+        List<(int First, int Last)>[] ranges = [.. CategoryNames.Select(_ => new List<(int, int)>())];
+        for (int i = 0; i <= CodePoints.Max; i++)
+        {
+            List<(int First, int Last)> own = ranges[(int)CharUnicodeInfo.GetUnicodeCategory(i)];
+            if (own.Count > 0 && own[^1].Last == i - 1)
+                own[^1] = (own[^1].First, i);
+            else
+                own.Add((i, i));
+        }
+        return [.. ranges.Select(own => CodePoints.Of([.. own]))];
+    });
+
     private readonly SyntaxReader _reader;
     private readonly Func<CodePoints, Expression> _encode;
 
@@ -175,25 +196,13 @@ internal sealed class RegexParser
     {
         int end = _reader.Source.IndexOf('}', _reader.Position);
         string name = end > _reader.Position + 3 && _reader.Source[_reader.Position + 2] == '{' ? _reader.Source[(_reader.Position + 3)..end] : "";
-        int[] categories = [.. CategoryNames.Index().Where(category => name.Length > 0 && category.Item.StartsWith(name, StringComparison.Ordinal)).Select(category => category.Index)];
-        if (categories.Length == 0)
+        CodePoints[] sets = [.. CategoryNames.Index().Where(category => name.Length > 0 && category.Item.StartsWith(name, StringComparison.Ordinal))
+            .Select(category => Categories.Value[category.Index])];
+        if (sets.Length == 0)
             throw _reader.Wrong("only general categories by their short names are supported, as \\p{L} or \\p{Lu}");
         _reader.Position = end + 1;
-        List<(int, int)> ranges = [];
-        for (int i = 0; i <= CodePoints.Max; i++)
-        {
-            if (categories.Contains((int)CharUnicodeInfo.GetUnicodeCategory(i)))
-                ranges.Add((i, i));
-        }
-        return CodePoints.Of([.. ranges]);
+        return sets.Aggregate((one, other) => one.With(other));
     }
-
-    // In the order of UnicodeCategory.
-    private static readonly string[] CategoryNames =
-    [
-        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Pc", "Pd", "Ps", "Pe", "Pi",
-        "Pf", "Po", "Sm", "Sc", "Sk", "So", "Cn",
-    ];
 
     private int Character(bool isClass)
     {
