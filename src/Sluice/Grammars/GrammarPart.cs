@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Sluice.Grammars.Json;
 using Sluice.Grammars.Syntax;
 using Sluice.Tokenizers;
 
