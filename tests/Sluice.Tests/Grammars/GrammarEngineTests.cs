@@ -34,7 +34,7 @@ public class GrammarEngineTests
             Ask("Tom was", schema, new SamplingOptions { Seed = 8, TopK = 0, TopP = 1, MinP = 0, Temperature = 1.5f, RepetitionPenalty = 1.2f }),
         ];
         string[] alone = [.. requests.Select(request => Run([request], Options())[0])];
-        EngineOptions options = isTight ? Options() with { Sequences = 1, Context = 160 } : Options() with { Sequences = 8 };
+        EngineOptions options = isTight ? Options() with { Sequences = 1, Context = 224 } : Options() with { Sequences = 8 };
         Assert.Equal(alone, Run(requests, options, mustPreempt: isTight));
 
         JsonSchema validator = JsonSchema.FromText(Schema);
@@ -123,7 +123,7 @@ public class GrammarEngineTests
         Prompt = Vocabulary.Starter.Encode(prompt),
         Grammar = grammar,
         Sampling = sampling,
-        MaxTokens = 120,
+        MaxTokens = 180,
     };
 
     private static string[] Run(Request[] requests, EngineOptions options, bool mustPreempt = false)

@@ -51,7 +51,7 @@ public class HostileTests(ITestOutputHelper output)
                 "gbnf" => Grammar.FromGbnf(text),
                 _ => Grammar.FromJsonSchema(text),
             };
-            output.WriteLine($"made in {clock.Elapsed.TotalSeconds:f2} s");
+            Assert.InRange(clock.Elapsed.TotalSeconds, 0, 10); // many times of what it takes on a machine that has nothing else to do
             Random random = new(1);
             GrammarMatcher matcher = grammar.Match(Vocabulary.Starter);
             for (int i = 0; i < 60 && !matcher.IsComplete; i++)
@@ -70,7 +70,7 @@ public class HostileTests(ITestOutputHelper output)
         }
         output.WriteLine($"longest token {longest.TotalMilliseconds:f1} ms");
         longest = clock.Elapsed > longest ? clock.Elapsed : longest;
-        Assert.InRange(longest.TotalSeconds, 0, 5);
+        Assert.InRange(longest.TotalSeconds, 0, 10);
     }
 
     [Fact]

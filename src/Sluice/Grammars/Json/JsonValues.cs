@@ -18,7 +18,7 @@ internal sealed class JsonValues
         Rule space = new("space")
         {
             Body = Expression.Any(Expression.Text(" "), Expression.Then(
-                Expression.Text("\n"), Expression.Any(Expression.Text(" ").Times(0, 128), Expression.Text("\t").Times(0, 64)))),
+                Expression.Text("\n"), Expression.Any(Expression.Text(" ").Times(0, 40), Expression.Text("\t").Times(0, 10)))),
         };
         _space = new Call(space).Optional();
         String = new Call(new Rule("string") { Body = JsonText.Quoted(JsonText.AnyCharacter.Times(0, int.MaxValue)) });

@@ -35,6 +35,7 @@ internal sealed class RegexParser
 
     private readonly SyntaxReader _reader;
     private readonly Func<CodePoints, Expression> _encode;
+    private readonly Dictionary<string, Expression> _categories = []; // large ones, which patterns repeat
 
     private RegexParser(string pattern, Func<CodePoints, Expression> encode) =>
         (_reader, _encode) = (new SyntaxReader(pattern, "The pattern"), encode);
@@ -138,7 +139,11 @@ internal sealed class RegexParser
             throw _reader.Wrong("a repetition has nothing to repeat");
         if (_reader.Sees('\\') && _reader.Position + 1 < _reader.Source.Length && _reader.Source[_reader.Position + 1] is 'b' or 'B')
             throw _reader.Wrong("word boundaries are not supported");
-        return _encode(Shorthand() ?? CodePoints.One(Character(isClass: false)));
+        int start = _reader.Position;
+        if (Shorthand() is not { } set)
+            return _encode(CodePoints.One(Character(isClass: false)));
+        string name = _reader.Source[start.._reader.Position];
+        return _categories.TryGetValue(name, out Expression? known) ? known : _categories[name] = _encode(set);
     }
 
     private CodePoints Class()
