@@ -1,3 +1,5 @@
+using Sluice.Chat;
+
 namespace Sluice.Server;
 
 /// <summary>How a server listens and what it allows.</summary>
@@ -11,6 +13,9 @@ public sealed record ServerOptions
 
     /// <summary>The name under which clients ask for the model; the file's name without its extension if null.</summary>
     public string? ModelName { get; init; }
+
+    /// <summary>How conversations are written and read; by what the model's files say if null.</summary>
+    public ChatOptions? Chat { get; init; }
 
     /// <summary>Keys of which clients must give one, as a bearer token; none: everybody may come.</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
@@ -26,6 +31,9 @@ public sealed record ServerOptions
 
     /// <summary>The most requests of one key (or one address, without keys) a minute; 0: no limit.</summary>
     public int RequestsPerMinute { get; init; }
+
+    /// <summary>The bytes that responses kept for /v1/responses may take; 0 keeps none.</summary>
+    public long ResponseMemory { get; init; } = 64 << 20;
 
     /// <summary>The longest that a request may take.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);

@@ -39,7 +39,7 @@ public static class SluiceServer
         if (options.CorsOrigins.Count > 0)
         {
             builder.Services.AddCors(cors => cors.AddDefaultPolicy(policy =>
-                policy.WithOrigins([.. options.CorsOrigins]).AllowAnyHeader().WithMethods("GET", "POST")));
+                policy.WithOrigins([.. options.CorsOrigins]).AllowAnyHeader().WithMethods("GET", "POST", "DELETE")));
         }
         Listen(builder, options);
 
@@ -56,7 +56,7 @@ public static class SluiceServer
 
         ServerMetrics metrics = app.Services.GetRequiredService<ServerMetrics>();
         GenerationService generation = new(engine, options, metrics);
-        Map(app, new ApiContext(generation, metrics, tokenizer, ChatPrompt.FromModel(engine.Runner.File, tokenizer)));
+        Map(app, new ApiContext(generation, metrics, tokenizer, new ChatModel(engine, options.Chat)));
         return app;
     }
 
@@ -65,8 +65,12 @@ public static class SluiceServer
     {
         TokenEndpoints tokens = new(api);
         StateEndpoints state = new(api, app.Lifetime);
+        ResponsesEndpoint responses = new(api);
         Post("/v1/chat/completions", new ChatEndpoint(api).InvokeAsync);
         Post("/v1/completions", new CompletionEndpoint(api).InvokeAsync);
+        Post("/v1/responses", responses.CreateAsync);
+        Get("/v1/responses/{id}", responses.GetAsync);
+        app.MapDelete("/v1/responses/{id}", (RequestDelegate)responses.DeleteAsync);
         Post("/tokenize", tokens.TokenizeAsync);
         Post("/detokenize", tokens.DetokenizeAsync);
         Post("/apply-template", tokens.ApplyTemplateAsync);

@@ -10,11 +10,12 @@ public partial class LayeringTests
     {
         ["Files"] = [],
         ["Tokenizers"] = ["Files"],
-        ["Chat"] = ["Files", "Tokenizers"],
+        ["Chat"] = ["Files", "Tokenizers", "Grammars", "Engine"],
         ["Sampling"] = [],
+        ["Grammars"] = ["Tokenizers"],
         ["Cache"] = [],
         ["Models"] = ["Files", "Cache"],
-        ["Engine"] = ["Files", "Tokenizers", "Sampling", "Cache", "Models"],
+        ["Engine"] = ["Files", "Tokenizers", "Grammars", "Sampling", "Cache", "Models"],
         ["Evaluation"] = ["Cache", "Engine", "Tokenizers"],
     };
 

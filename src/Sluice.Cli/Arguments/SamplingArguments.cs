@@ -43,6 +43,7 @@ internal sealed class SamplingArguments
         AllowMultipleArgumentsPerToken = false,
         CustomParser = result => [.. result.Tokens.Select(token => ParseBias(token.Value, result.AddError))],
     };
+    private readonly GrammarArguments _grammar = new();
     private readonly Option<bool> _ignoreEnd = new("--ignore-end") { Description = "Go on after a token that ends a text." };
 
     public SamplingArguments(int maxTokens)
@@ -64,6 +65,7 @@ internal sealed class SamplingArguments
         ];
         foreach (Option option in options)
             command.Add(option);
+        _grammar.AddTo(command);
     }
 
     /// <summary>A request but for its prompt.</summary>
@@ -73,6 +75,7 @@ internal sealed class SamplingArguments
         MaxTokens = parsed.GetValue(_maxTokens) is > 0 and int tokens ? tokens : null,
         Stop = parsed.GetValue(_stop) ?? [],
         IgnoreEnd = parsed.GetValue(_ignoreEnd),
+        Grammar = _grammar.Read(parsed),
         Sampling = new SamplingOptions
         {
             Temperature = parsed.GetValue(_temperature),

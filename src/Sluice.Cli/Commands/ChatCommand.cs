@@ -1,9 +1,7 @@
 using System.CommandLine;
-using System.Text;
 using Sluice.Chat;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
-using Sluice.Tokenizers;
 using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Cli.Commands;
@@ -28,14 +26,13 @@ internal static class ChatCommand
         command.Add(format);
         command.SetAction(async (parsed, cancellation) =>
         {
+            Request template = sampling.Request(parsed); // before the model, which takes longer
             (Engine engine, _) = model.Load(parsed);
             using (engine)
             {
-                Tokenizer tokenizer = engine.Tokenizer
-                    ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot talk.");
-                ChatPrompt prompt = ChatPrompt.FromModel(engine.Runner.File, tokenizer, parsed.GetValue(format));
-                Terminal.Note($"Turns are written {prompt.Description}. /clear begins anew, /exit ends.");
-                Conversation conversation = new(engine, prompt, sampling.Request(parsed), parsed.GetValue(system));
+                ChatModel chat = new(engine, new ChatOptions { Format = parsed.GetValue(format) });
+                Terminal.Note($"Turns are written {chat.Description}. /clear begins anew, /exit ends.");
+                Conversation conversation = new(engine, chat, template, parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;
@@ -61,7 +58,7 @@ internal static class ChatCommand
     }
 
     /// <summary>What was said so far. Each turn makes the prompt anew, as templates may look at the whole of it.</summary>
-    private sealed class Conversation(Engine engine, ChatPrompt prompt, Request template, string? system)
+    private sealed class Conversation(Engine engine, ChatModel model, Request template, string? system)
     {
         private readonly List<ChatMessage> _messages = [];
 
@@ -72,22 +69,34 @@ internal static class ChatCommand
             if (_messages.Count == 0 && system is not null)
                 _messages.Add(new ChatMessage(ChatFormat.System, system));
             _messages.Add(new ChatMessage(ChatFormat.User, text));
-            int[] tokens = prompt.Encode(_messages);
-            if (tokens.Length >= engine.Context)
+            PreparedChat chat = model.Prepare(new ChatRequest { Messages = _messages, Generation = template });
+            int length = chat.Request.Prompt.Count;
+            if (length >= engine.Context)
             {
-                Terminal.Complain($"The conversation has {tokens.Length:N0} tokens, and the context {engine.Context:N0}: /clear begins anew.");
+                Terminal.Complain($"The conversation has {length:N0} tokens, and the context {engine.Context:N0}: /clear begins anew.");
                 _messages.RemoveAt(_messages.Count - 1);
                 return;
             }
-            GenerationSpeed speed = new(tokens.Length);
-            StringBuilder answer = new();
-            await foreach (GeneratedToken token in engine.Generate(template with { Prompt = tokens }, cancellation))
+            GenerationSpeed speed = new(length);
+            AnswerReader reader = chat.Reader();
+            ChatAnswer answer = new();
+            bool isThinking = false;
+            await foreach (GeneratedToken token in engine.Generate(chat.Request, cancellation))
             {
                 speed.Count(token);
-                Console.Out.Write(token.Text);
-                answer.Append(token.Text);
+                foreach (ChatDelta delta in reader.Read(token))
+                {
+                    answer.Add(delta);
+                    if (delta is ReasoningDelta thought)
+                        Console.Error.Write(thought.Text);
+                    if (isThinking && delta is not ReasoningDelta)
+                        Console.Error.WriteLine("\n");
+                    isThinking = delta is ReasoningDelta;
+                    if (delta is ContentDelta content)
+                        Console.Out.Write(content.Text);
+                }
             }
-            _messages.Add(new ChatMessage(ChatFormat.Assistant, answer.ToString()));
+            _messages.Add(answer.Message);
             Console.Out.WriteLine();
             Terminal.Note(speed.ToString());
         }

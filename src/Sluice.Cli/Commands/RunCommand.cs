@@ -23,7 +23,8 @@ internal static class RunCommand
             "run", "Continue a text.",
             "sluice run \"Once upon a time\"",
             "sluice run --model llama.gguf --temperature 0 --max-tokens 50 \"The capital of France is\"",
-            """sluice run --model llama.gguf --seed 7 --stop "." - < prompt.txt""")
+            """sluice run --model llama.gguf --seed 7 --stop "." - < prompt.txt""",
+            """sluice run --model llama.gguf --json-schema person.json "A person as JSON:" """.TrimEnd())
         {
             prompt,
         };
@@ -33,13 +34,14 @@ internal static class RunCommand
         command.Add(special);
         command.SetAction(async (parsed, cancellation) =>
         {
+            Request template = sampling.Request(parsed); // before the model, which takes longer
             string text = parsed.GetValue(prompt) ?? "";
             if (text == "-")
                 text = await Console.In.ReadToEndAsync(cancellation);
             (Engine engine, TimeSpan loading) = model.Load(parsed);
             using (engine)
             {
-                Request request = sampling.Request(parsed) with { Prompt = Tokens(engine, text, parsed.GetValue(special)) };
+                Request request = template with { Prompt = Tokens(engine, text, parsed.GetValue(special)) };
                 if (parsed.GetValue(echo))
                     Console.Out.Write(text);
                 await WriteAsync(engine, request, loading, isTextStart: text.Length == 0, cancellation);

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Hosting;
+using Sluice.Chat;
+using Sluice.Chat.Styles;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Server;
@@ -25,6 +27,11 @@ internal static class ServeCommand
         };
         Option<int> port = Parsing.Integer("--port", "The port; 0 for any that is free.", 0, defaults.Port, "-p");
         Option<string?> name = new("--model-name") { Description = "What clients call the model; its file's name if not given.", HelpName = "NAME" };
+        Option<string?> toolStyle = Parsing.Choice(
+            "--tool-style", "How the model writes the calls of tools; as its chat template looks if not given.", ToolStyle.All.Select(style => style.Name));
+        Option<string?> reasoningStyle = Parsing.Choice(
+            "--reasoning-style", "How it marks what it thinks, or none to leave that in the text; as its chat template looks if not given.",
+            [.. ReasoningStyle.All.Select(style => style.Name), ChatModel.NoReasoning]);
         Option<string?> keyFile = new("--api-key-file")
         {
             Description = $"Keys that clients must give, one a line; {KeysVariable} may have more, separated by commas.",
@@ -43,6 +50,7 @@ internal static class ServeCommand
         Option<int> perKey = Parsing.Integer("--max-concurrency", "The most requests of one key at once; 0: no limit.", 0, defaults.ConcurrencyPerKey);
         Option<int> rate = Parsing.Integer("--max-rate", "The most requests of one key a minute; 0: no limit.", 0, defaults.RequestsPerMinute);
         Option<long> size = Parsing.Size("--max-request-size", "The most bytes of a request; 16M if not given.");
+        Option<long> responses = Parsing.Size("--response-memory", "The bytes that responses kept for /v1/responses may take; 64M if not given.");
         Option<int> timeout = Parsing.Integer(
             "--request-timeout", "The longest that a request may take, in seconds.", 1, (int)defaults.RequestTimeout.TotalSeconds);
         Option<int> shutdown = Parsing.Integer(
@@ -65,7 +73,7 @@ internal static class ServeCommand
         };
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size, responses, timeout, shutdown, cors, certificate, certificateKey];
         foreach (Option option in options)
             command.Add(option);
         command.Validators.Add(result =>
@@ -82,11 +90,13 @@ internal static class ServeCommand
                 Host = parsed.GetValue(host)!,
                 Port = parsed.GetValue(port),
                 ModelName = parsed.GetValue(name),
+                Chat = new ChatOptions { ToolStyle = parsed.GetValue(toolStyle), ReasoningStyle = parsed.GetValue(reasoningStyle) },
                 ApiKeys = ReadKeys(parsed.GetValue(keyFile)),
                 MaxQueue = parsed.GetValue(queue),
                 ConcurrencyPerKey = parsed.GetValue(perKey),
                 RequestsPerMinute = parsed.GetValue(rate),
                 MaxRequestBytes = parsed.GetValue(size) is > 0 and long bytes ? bytes : defaults.MaxRequestBytes,
+                ResponseMemory = parsed.GetResult(responses) is { Implicit: false } ? parsed.GetValue(responses) : defaults.ResponseMemory,
                 RequestTimeout = TimeSpan.FromSeconds(parsed.GetValue(timeout)),
                 ShutdownTimeout = TimeSpan.FromSeconds(parsed.GetValue(shutdown)),
                 CorsOrigins = parsed.GetValue(cors) ?? [],

@@ -33,6 +33,7 @@ internal sealed class GenerationSpeed(int promptTokens)
     {
         FinishReason.EndOfText => "end of text",
         FinishReason.StopString => "stop string",
+        FinishReason.Complete => "complete",
         FinishReason.MaxTokens => "--max-tokens",
         FinishReason.ContextFull => "context full",
         _ => "interrupted",

@@ -6,7 +6,7 @@ using Sluice.Tokenizers;
 namespace Sluice.Server.Api;
 
 /// <summary>What the endpoints share.</summary>
-internal sealed class ApiContext(GenerationService generation, ServerMetrics metrics, Tokenizer tokenizer, ChatPrompt prompt)
+internal sealed class ApiContext(GenerationService generation, ServerMetrics metrics, Tokenizer tokenizer, ChatModel chat)
 {
     public GenerationService Generation => generation;
 
@@ -16,7 +16,10 @@ internal sealed class ApiContext(GenerationService generation, ServerMetrics met
 
     public Tokenizer Tokenizer => tokenizer;
 
-    public ChatPrompt Prompt => prompt;
+    public ChatModel Chat => chat;
+
+    /// <summary>Grammars that were asked for lately.</summary>
+    public GrammarCache Grammars { get; } = new();
 
     public string Model => metrics.Model;
 

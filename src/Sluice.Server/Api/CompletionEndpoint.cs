@@ -26,6 +26,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
             throw ApiException.Unsupported("echo", "echo together with logprobs is not supported: the prompt's tokens have none.");
         Request template = SamplingFields.Read(
             fields, api.Vocabulary, fields.Integer("max_tokens", 1) ?? DefaultMaxTokens, logProbs ?? (best > count ? 0 : null));
+        template = template with { Grammar = GrammarFields.Read(fields, api.Grammars) };
         fields.CheckAllRead();
 
         Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt }, best))];
@@ -53,13 +54,13 @@ internal sealed class CompletionEndpoint(ApiContext api)
 
         async Task StreamAsync()
         {
-            IAsyncEnumerable<(int Index, GeneratedToken Token)> tokens = api.Generation.Start(requests, context.RequestAborted);
+            IAsyncEnumerable<Piece> pieces = api.Generation.Start(requests, context.RequestAborted);
             Reply.BeginEvents(context);
             int[] lengths = new int[requests.Length];
             int generated = 0;
             for (int i = 0; echo && i < requests.Length; i++)
                 await SendAsync(new CompletionChoice(i, Echo(i), null, null));
-            await foreach ((int index, GeneratedToken token) in tokens)
+            await foreach ((int index, GeneratedToken token, _) in pieces)
             {
                 generated++;
                 CompletionLogProbs? chances = LogProbs(logProbs, [token], lengths[index]);

@@ -12,7 +12,12 @@ internal sealed record ErrorDetail(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Param,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Code);
 
-internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens);
+internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens)
+{
+    public UsageDetails? CompletionTokensDetails { get; init; }
+}
+
+internal sealed record UsageDetails(int ReasoningTokens);
 
 internal sealed record ModelList(string Object, ModelEntry[] Data);
 
@@ -42,11 +47,30 @@ internal sealed record ChatReply(string Id, string Object, long Created, string 
 internal sealed record ChatChoice(
     int Index,
     ChatReplyMessage? Message,
-    ChatReplyMessage? Delta,
+    ChatReplyDelta? Delta,
     ChatLogProbs? Logprobs,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
 
-internal sealed record ChatReplyMessage(string? Role, string? Content);
+internal sealed record ChatReplyMessage(
+    string Role,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Content,
+    string? ReasoningContent,
+    ChatReplyCall[]? ToolCalls);
+
+internal sealed record ChatReplyDelta
+{
+    public string? Role { get; init; }
+
+    public string? Content { get; init; }
+
+    public string? ReasoningContent { get; init; }
+
+    public ChatReplyCall[]? ToolCalls { get; init; }
+}
+
+internal sealed record ChatReplyCall(int? Index, string? Id, string? Type, ChatReplyFunction Function);
+
+internal sealed record ChatReplyFunction(string? Name, string Arguments);
 
 internal sealed record ChatLogProbs(ChatTokenLogProb[] Content);
 
@@ -78,4 +102,7 @@ internal sealed record CompletionLogProbs(
 [JsonSerializable(typeof(LoadReply))]
 [JsonSerializable(typeof(ChatReply))]
 [JsonSerializable(typeof(CompletionReply))]
+[JsonSerializable(typeof(ResponseReply))]
+[JsonSerializable(typeof(ResponseEvent))]
+[JsonSerializable(typeof(ResponseDeleted))]
 internal sealed partial class ApiJson : JsonSerializerContext;

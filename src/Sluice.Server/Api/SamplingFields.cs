@@ -52,7 +52,7 @@ internal static class SamplingFields
     public static string? Name(FinishReason? reason) => reason switch
     {
         null => null,
-        FinishReason.EndOfText or FinishReason.StopString => "stop",
+        FinishReason.EndOfText or FinishReason.StopString or FinishReason.Complete => "stop",
         _ => "length",
     };
 

@@ -13,7 +13,7 @@ internal sealed class TokenEndpoints(ApiContext api)
         api.CheckModel(fields);
         bool withTexts = fields.Flag("return_token_strs") ?? false;
         int[] tokens = fields.Any("messages") is not null
-            ? api.Prompt.Encode(Messages.Of(fields), cancellation: context.RequestAborted)
+            ? [.. ChatFields.Prepare(api, ChatFields.Read(fields), context.RequestAborted).Request.Prompt]
             : api.Tokenizer.Encode(fields.Required(fields.Text("prompt"), "prompt"), fields.Flag("add_special_tokens") ?? true);
         fields.CheckAllRead();
         string[]? texts = withTexts ? [.. tokens.Select(api.Tokenizer.TokenText)] : null;
@@ -37,7 +37,7 @@ internal sealed class TokenEndpoints(ApiContext api)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
         api.CheckModel(fields);
-        string prompt = api.Prompt.Render(Messages.Of(fields), cancellation: context.RequestAborted);
+        string prompt = api.Chat.Render(ChatFields.Read(fields), context.RequestAborted);
         fields.CheckAllRead();
         await Reply.JsonAsync(context, new(prompt), ApiJson.Default.ApplyTemplateReply);
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Threading.Channels;
+using Sluice.Chat;
 using Sluice.Server.Http;
 
 namespace Sluice.Server.Generation;
@@ -14,9 +15,10 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
     /// <summary>Submits generations of one API request, to run together.</summary>
     /// <param name="requests">Valid ones: what the engine objects to is the client's error.</param>
     /// <param name="aborted">That the client left.</param>
-    /// <returns>Their tokens in the order of their coming, each with the index of its request.</returns>
+    /// <param name="readers">What reads each request's answer, in conversations; a generation ends when its reader has seen enough.</param>
+    /// <returns>Their tokens in the order of their coming.</returns>
     /// <exception cref="ApiException">The queue is full, or a request makes no sense.</exception>
-    public IAsyncEnumerable<(int Index, GeneratedToken Token)> Start(IReadOnlyList<Request> requests, CancellationToken aborted)
+    public IAsyncEnumerable<Piece> Start(IReadOnlyList<Request> requests, CancellationToken aborted, IReadOnlyList<AnswerReader>? readers = null)
     {
         foreach (Request request in requests)
             Check(request);
@@ -42,8 +44,8 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
                 throw ApiException.Bad(null, error.Message);
             throw;
         }
-        Channel<(int, GeneratedToken)> merged = Channel.CreateUnbounded<(int, GeneratedToken)>(new() { SingleReader = true });
-        Task[] pumps = [.. streams.Select((stream, i) => PumpAsync(i, stream, requests[i].Prompt.Count, merged.Writer, cancellation.Token))];
+        Channel<Piece> merged = Channel.CreateUnbounded<Piece>(new() { SingleReader = true });
+        Task[] pumps = [.. streams.Select((stream, i) => PumpAsync(i, stream, requests[i].Prompt.Count, readers?[i], merged.Writer, cancellation.Token))];
         return ReadAsync(merged, pumps, cancellation);
     }
 
@@ -51,13 +53,13 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
     public async Task<Output[]> RunAsync(IReadOnlyList<Request> requests, CancellationToken aborted)
     {
         Output[] outputs = [.. requests.Select(_ => new Output())];
-        await foreach ((int index, GeneratedToken token) in Start(requests, aborted))
-            outputs[index].Add(token);
+        await foreach (Piece piece in Start(requests, aborted))
+            outputs[piece.Index].Add(piece.Token);
         return outputs;
     }
 
     private async Task PumpAsync(
-        int index, IAsyncEnumerable<GeneratedToken> stream, int promptTokens, ChannelWriter<(int, GeneratedToken)> output, CancellationToken cancellation)
+        int index, IAsyncEnumerable<GeneratedToken> stream, int promptTokens, AnswerReader? reader, ChannelWriter<Piece> output, CancellationToken cancellation)
     {
         using Activity? activity = metrics.Activities.StartActivity("text_completion " + metrics.Model, ActivityKind.Server);
         activity?.SetTag("gen_ai.operation.name", "text_completion").SetTag("gen_ai.request.model", metrics.Model)
@@ -66,11 +68,15 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
         using ServerMetrics.GenerationClock clock = metrics.Begin(promptTokens);
         try
         {
-            await foreach (GeneratedToken token in stream.WithCancellation(cancellation).ConfigureAwait(false))
+            await foreach (GeneratedToken generated in stream.WithCancellation(cancellation).ConfigureAwait(false))
             {
+                IReadOnlyList<ChatDelta> deltas = reader?.Read(generated) ?? [];
+                GeneratedToken token = reader is { HasEnded: true } ? generated with { Finish = generated.Finish ?? FinishReason.Complete } : generated;
                 clock.Count(token);
                 count++;
-                output.TryWrite((index, token));
+                output.TryWrite(new Piece(index, token, deltas));
+                if (token.Finish is not null)
+                    break;
             }
             activity?.SetTag("gen_ai.usage.output_tokens", count);
         }
@@ -83,14 +89,14 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
         }
     }
 
-    private static async IAsyncEnumerable<(int Index, GeneratedToken Token)> ReadAsync(
-        Channel<(int, GeneratedToken)> merged, Task[] pumps, CancellationTokenSource cancellation)
+    private static async IAsyncEnumerable<Piece> ReadAsync(
+        Channel<Piece> merged, Task[] pumps, CancellationTokenSource cancellation)
     {
         Task all = Task.WhenAll(pumps).ContinueWith(_ => merged.Writer.TryComplete(), TaskScheduler.Default);
         try
         {
-            await foreach ((int, GeneratedToken) token in merged.Reader.ReadAllAsync().ConfigureAwait(false))
-                yield return token;
+            await foreach (Piece piece in merged.Reader.ReadAllAsync().ConfigureAwait(false))
+                yield return piece;
         }
         finally
         {
@@ -108,6 +114,12 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
             throw ApiException.TooLong("messages", request.Prompt.Count, engine.Context);
     }
 }
+
+/// <summary>A token of one of several generations.</summary>
+/// <param name="Index">Whose it is.</param>
+/// <param name="Token">The token.</param>
+/// <param name="Deltas">What of the answer became certain with it, in conversations.</param>
+internal readonly record struct Piece(int Index, GeneratedToken Token, IReadOnlyList<ChatDelta> Deltas);
 
 /// <summary>What a generation made, as it gathers.</summary>
 internal sealed class Output

@@ -25,7 +25,7 @@ internal static class PrometheusPage
             Value(page, prefix + "num_preemptions_total", "counter", "Requests set aside for want of memory.", labels, engine.Preemptions);
             Value(page, prefix + "generation_tokens_total", "counter", "Tokens generated.", labels, metrics.GeneratedTokens);
             Head(page, prefix + "request_success_total", "counter", "Requests that came to their end.");
-            long stopped = metrics.Finished(FinishReason.EndOfText) + metrics.Finished(FinishReason.StopString);
+            long stopped = metrics.Finished(FinishReason.EndOfText) + metrics.Finished(FinishReason.StopString) + metrics.Finished(FinishReason.Complete);
             long full = metrics.Finished(FinishReason.MaxTokens) + metrics.Finished(FinishReason.ContextFull);
             page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"stop\"}} {stopped}\n");
             page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"length\"}} {full}\n");

@@ -29,7 +29,7 @@ internal sealed partial class Errors(ILogger<Errors> logger, TimeSpan timeout)
         }
         catch (Exception error)
         {
-            ApiException told = Tell(error);
+            ApiException told = Tell(error, timeout);
             if (told.Status >= 500)
                 LogFailure(logger, context.Request.Path, error);
             if (!context.Response.HasStarted)
@@ -44,7 +44,8 @@ internal sealed partial class Errors(ILogger<Errors> logger, TimeSpan timeout)
         }
     }
 
-    private ApiException Tell(Exception error) => error switch
+    /// <summary>What a client is told of an error.</summary>
+    public static ApiException Tell(Exception error, TimeSpan timeout) => error switch
     {
         ApiException told => told,
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),

@@ -18,6 +18,9 @@ public sealed class ChatPrompt
     private ChatPrompt(Tokenizer tokenizer, ChatTemplate? template, ChatFormat format) =>
         (_tokenizer, _template, _format) = (tokenizer, template, format);
 
+    /// <summary>The model's template; null where a format is used.</summary>
+    internal ChatTemplate? Template => _template;
+
     /// <summary>How turns are written, for people: the end of a sentence that begins with "Turns are written".</summary>
     public string Description => _template is null ? $"as {_format.Name}" : "by the model's template";
 
@@ -44,11 +47,14 @@ public sealed class ChatPrompt
         IReadOnlyList<ChatMessage> messages,
         JsonElement? tools = null,
         IEnumerable<KeyValuePair<string, object?>>? more = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default) =>
+        _template is null
+            ? _format.Prompt(_tokenizer, messages)
+            : Encode(_template.Apply(messages, tools: tools, more: more, cancellation: cancellation));
+
+    /// <summary>The tokens of a prompt that was rendered.</summary>
+    internal int[] Encode(string prompt)
     {
-        if (_template is null)
-            return _format.Prompt(_tokenizer, messages);
-        string prompt = _template.Apply(messages, tools: tools, more: more, cancellation: cancellation);
         int[] tokens = _tokenizer.Encode(prompt, addSpecial: false, parseSpecial: true);
         // Most templates write the token that begins a text, some leave it to the tokenizer.
         return _tokenizer is { AddsBos: true, BosId: int bos } && (tokens.Length == 0 || tokens[0] != bos) ? [bos, .. tokens] : tokens;

@@ -1,3 +1,4 @@
+using Sluice.Grammars;
 using Sluice.Sampling;
 
 namespace Sluice;
@@ -17,8 +18,17 @@ public sealed record Request
     /// <summary>Strings that end the text; they are not part of it.</summary>
     public IReadOnlyList<string> Stop { get; init; } = [];
 
-    /// <summary>Whether to go on after a token that ends a text.</summary>
+    /// <summary>
+    /// What the generated text must look like; null for anything. The generation ends where the grammar has no more to say. Cut off
+    /// by <see cref="MaxTokens"/> or a stop string, the text is the beginning of a valid one.
+    /// </summary>
+    public Grammar? Grammar { get; init; }
+
+    /// <summary>Whether to go on after a token that ends a text; not where there is a <see cref="Grammar"/>.</summary>
     public bool IgnoreEnd { get; init; }
+
+    /// <summary>Control tokens whose names are part of the text, as those that mark the calls of tools; null: none.</summary>
+    public IReadOnlySet<int>? ShownTokens { get; init; }
 
     /// <summary>How urgent it is: higher goes first, where the engine's policy is <c>priority</c>.</summary>
     public int Priority { get; init; }
@@ -32,6 +42,9 @@ public enum FinishReason
 
     /// <summary>A stop string came.</summary>
     StopString,
+
+    /// <summary>The text is all that its grammar allows.</summary>
+    Complete,
 
     /// <summary>As many tokens as were asked for.</summary>
     MaxTokens,

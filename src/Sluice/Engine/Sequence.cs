@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Sluice.Cache;
+using Sluice.Grammars;
 using Sluice.Sampling;
 using Sluice.Tensors;
 using Sluice.Tensors.KvFormats;
@@ -16,6 +17,7 @@ internal sealed class Sequence
     private readonly Sampler _sampler;
     private readonly StreamingDetokenizer? _detokenizer;
     private readonly StopMatcher _stops;
+    private readonly GrammarMatcher? _grammar; // follows what is generated; the prompt is none of its text
     private readonly Tokenizer? _tokenizer;
     private readonly long _submitted = Stopwatch.GetTimestamp();
     private long _started, _firstToken;
@@ -33,8 +35,9 @@ internal sealed class Sequence
         _sampler = new Sampler(request.Sampling, vocabulary);
         foreach (int token in request.Prompt)
             _sampler.Accept(token);
-        _detokenizer = tokenizer is null ? null : new StreamingDetokenizer(tokenizer, isContinuation: true);
+        _detokenizer = tokenizer is null ? null : new StreamingDetokenizer(tokenizer, isContinuation: true, shown: request.ShownTokens);
         _stops = new StopMatcher(request.Stop);
+        _grammar = request.Grammar?.Match(tokenizer ?? throw new ArgumentException("A grammar needs a model that has a vocabulary.", nameof(request)));
     }
 
     public Request Request { get; }
@@ -152,15 +155,18 @@ internal sealed class Sequence
     /// <param name="logits">Of the last token [vocabulary]; changed.</param>
     public void Sample(Span<float> logits)
     {
-        SampledToken token = _sampler.Sample(logits);
+        SampledToken token = _sampler.Sample(logits, _grammar is null ? [] : _grammar.Allowed);
         _sampler.Accept(token.Id);
+        _grammar?.Accept(token.Id);
         _tokens.Add(token.Id);
 
-        bool isEnd = !Request.IgnoreEnd && _tokenizer is not null && _tokenizer.IsEndOfGeneration(token.Id);
+        // Behind a token that ends the text a grammar has nothing more to say, whatever else was asked for.
+        bool isEnd = (!Request.IgnoreEnd || _grammar is not null) && _tokenizer is not null && _tokenizer.IsEndOfGeneration(token.Id);
         string text = isEnd || _detokenizer is null ? "" : _stops.Append(_detokenizer.Append(token.Id));
         FinishReason? finish =
             isEnd ? FinishReason.EndOfText
             : _stops.IsStopped ? FinishReason.StopString
+            : _grammar is { IsComplete: true } ? FinishReason.Complete
             : Generated < MaxTokens ? null
             : Generated == Request.MaxTokens ? FinishReason.MaxTokens
             : FinishReason.ContextFull;

@@ -3,7 +3,7 @@ namespace Sluice.Sampling;
 /// <summary>Chooses the tokens of one request. Not for use by several threads at once.</summary>
 /// <remarks>
 /// <para>
-/// The order is logit bias, penalties, top-k, typical, top-p, min-p, temperature: that of llama.cpp, whose settings users
+/// The order is what a grammar allows, logit bias, penalties, top-k, typical, top-p, min-p, temperature: that of llama.cpp, whose settings users
 /// bring along. Temperature comes last, so that what the filters keep does not depend on it: raising it makes the choice among
 /// the kept tokens freer without letting in noise. (Where temperature comes first, as in Hugging Face's chain, the same top-p
 /// means another set of tokens at each temperature.) A tie goes to the lower token id.
@@ -71,14 +71,17 @@ public sealed class Sampler
 
     /// <summary>Chooses the next token. The caller tells <see cref="Accept"/> whether it becomes part of the text.</summary>
     /// <param name="logits">What the model says of each token [vocabulary]; overwritten.</param>
+    /// <param name="allowed">A bit for each token that may be chosen, from the lowest of the first element; empty for all.</param>
     /// <exception cref="ArgumentException">There are not as many logits as tokens.</exception>
     /// <exception cref="InvalidOperationException">No token can be chosen: all logits are NaN or negative infinity.</exception>
-    public SampledToken Sample(Span<float> logits)
+    public SampledToken Sample(Span<float> logits, ReadOnlySpan<ulong> allowed = default)
     {
         if (logits.Length != vocabulary)
             throw new ArgumentException($"{logits.Length} logits for a vocabulary of {vocabulary}.", nameof(logits));
         float max = RequireAny(VectorMath.Sanitize(logits), "The model gave no token a chance");
         logProbabilities?.Measure(logits, max);
+        if (allowed.Length > 0)
+            max = RequireAny(VectorMath.Mask(logits, allowed), "The model gave no token a chance that the grammar allows");
         if (bias.Length > 0 || penalties is not null)
         {
             foreach ((int biased, float value) in bias)

@@ -34,6 +34,40 @@ internal static class VectorMath
         return result;
     }
 
+    /// <summary>Leaves values that have a bit, in place; others become negative infinity.</summary>
+    /// <returns>The largest value, negative infinity where there is none.</returns>
+    public static float Mask(Span<float> x, ReadOnlySpan<ulong> bits)
+    {
+        Vector256<float> lowest = Vector256.Create(float.NegativeInfinity), max = lowest;
+        Vector256<int> bitOfLane = Vector256.Create(1, 2, 4, 8, 16, 32, 64, 128);
+        float result = float.NegativeInfinity;
+        for (int start = 0; start < x.Length; start += 64)
+        {
+            Span<float> part = x.Slice(start, Math.Min(64, x.Length - start));
+            ulong word = start / 64 < bits.Length ? bits[start / 64] : 0;
+            if (word == 0)
+            {
+                part.Fill(float.NegativeInfinity);
+                continue;
+            }
+            Span<Vector256<float>> vectors = MemoryMarshal.Cast<float, Vector256<float>>(part);
+            for (int i = 0; i < vectors.Length; i++)
+            {
+                Vector256<int> isOut = Vector256.Equals(Vector256.Create((int)(word >> (i * Lanes))) & bitOfLane, Vector256<int>.Zero);
+                Vector256<float> v = vectors[i] = Vector256.ConditionalSelect(isOut.AsSingle(), lowest, vectors[i]);
+                max = Vector256.ConditionalSelect(Vector256.GreaterThan(v, max), v, max);
+            }
+            for (int i = vectors.Length * Lanes; i < part.Length; i++)
+            {
+                part[i] = (word >> i & 1) != 0 ? part[i] : float.NegativeInfinity;
+                result = Math.Max(result, part[i]);
+            }
+        }
+        for (int lane = 0; lane < Lanes; lane++)
+            result = Math.Max(result, max[lane]);
+        return result;
+    }
+
     /// <summary>The first index of a value that is there.</summary>
     public static int IndexOf(ReadOnlySpan<float> x, float value)
     {

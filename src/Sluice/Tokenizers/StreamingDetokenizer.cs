@@ -11,6 +11,7 @@ public sealed class StreamingDetokenizer
     private readonly Tokenizer _tokenizer;
     private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
     private readonly bool _skipSpecial;
+    private readonly IReadOnlySet<int>? _shown;
     private char[] _text = new char[64];
     private bool _stripSpace;
 
@@ -20,9 +21,10 @@ public sealed class StreamingDetokenizer
     /// Whether the tokens continue a text (as a model's do its prompt) rather than begin one: only the leading space of a
     /// beginning, which SentencePiece puts there, is taken away.
     /// </param>
-    public StreamingDetokenizer(Tokenizer tokenizer, bool skipSpecial = true, bool isContinuation = false)
+    /// <param name="shown">Control tokens that are written by their names all the same; null: none.</param>
+    public StreamingDetokenizer(Tokenizer tokenizer, bool skipSpecial = true, bool isContinuation = false, IReadOnlySet<int>? shown = null)
     {
-        (_tokenizer, _skipSpecial) = (tokenizer, skipSpecial);
+        (_tokenizer, _skipSpecial, _shown) = (tokenizer, skipSpecial, shown);
         _stripSpace = tokenizer.StripsLeadingSpace && !isContinuation;
     }
 
@@ -34,7 +36,7 @@ public sealed class StreamingDetokenizer
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     public ReadOnlySpan<char> Next(int token)
     {
-        if (_skipSpecial && _tokenizer.IsSpecial(token))
+        if (_skipSpecial && _tokenizer.IsSpecial(token) && _shown?.Contains(token) is not true)
             return [];
         ReadOnlySpan<byte> piece = _tokenizer.Piece(token);
         if (_stripSpace && piece.Length > 0)

@@ -13,7 +13,7 @@ internal sealed class SteppedEngine : IDisposable
     private Random? _interleaving;
 
     public SteppedEngine(string model, EngineOptions options) =>
-        Engine = Engine.Load(SharedFiles.Shared(model.Split('/')), options with { CheckIntegrity = true }, null, isStepped: true);
+        Engine = Engine.Load(Path.IsPathRooted(model) ? model : SharedFiles.Shared(model.Split('/')), options with { CheckIntegrity = true }, null, isStepped: true);
 
     public Engine Engine { get; }
 

@@ -22,13 +22,22 @@ public sealed class ChatTemplate
 {
     private const string MetadataKey = "tokenizer.chat_template";
 
+    private const string ProbedTool = "find_place";
+
+    private static readonly JsonElement ProbedTools = JsonElement.Parse("""
+        [{"type": "function", "function": {"name": "find_place", "description": "Finds a place", "parameters":
+        {"type": "object", "properties": {"place": {"type": "string", "description": "Its name"}}, "required": ["place"]}}}]
+        """);
+
     private readonly Statement[] _statements;
+    private readonly Lazy<ChatVariables?> _shape;
     private readonly Dictionary<string, object?> _modelVariables = new(StringComparer.Ordinal);
 
     private ChatTemplate(string source)
     {
         Source = source;
         _statements = Parser.Parse(source);
+        _shape = new Lazy<ChatVariables?>(FindShape);
     }
 
     /// <summary>
@@ -41,6 +50,9 @@ public sealed class ChatTemplate
 
     /// <summary>The template as it is written.</summary>
     public string Source { get; }
+
+    /// <summary>Whether it tells the model which tools there are, and writes down which were called and what they answered.</summary>
+    public bool TakesTools => _shape.Value is not null && ShowsTools();
 
     /// <summary>Parses a template.</summary>
     /// <exception cref="TemplateException">It is not a valid template; the message says where.</exception>
@@ -129,9 +141,23 @@ public sealed class ChatTemplate
         TemplateOptions? options = null,
         CancellationToken cancellation = default)
     {
+        ChatVariables shape = messages.Any(message => message.ToolCalls.Count > 0) && _shape.Value is { } found ? found : ChatVariables.All[0];
+        return RenderAs(shape, messages, addGenerationPrompt, tools, more, options, cancellation);
+    }
+
+    private string RenderAs(
+        ChatVariables shape,
+        IReadOnlyList<ChatMessage> messages,
+        bool addGenerationPrompt = true,
+        JsonElement? tools = null,
+        IEnumerable<KeyValuePair<string, object?>>? more = null,
+        TemplateOptions? options = null,
+        CancellationToken cancellation = default)
+    {
+        shape = shape with { IsThinking = Source.Contains("message.thinking", StringComparison.Ordinal) };
         Dictionary<string, object?> values = new(StringComparer.Ordinal)
         {
-            ["messages"] = messages.Select(ChatVariables.Of),
+            ["messages"] = messages.Select(shape.Of),
             ["add_generation_prompt"] = addGenerationPrompt,
             // Hugging Face defines these always: templates ask whether they are none.
             ["tools"] = tools,
@@ -140,5 +166,34 @@ public sealed class ChatTemplate
         foreach ((string name, object? value) in more ?? [])
             values[name] = value;
         return Render(values, options, cancellation);
+    }
+
+    /// <summary>How messages with calls must look: templates differ, and fail or leave them out where they look otherwise. Null: they know no calls.</summary>
+    private ChatVariables? FindShape()
+    {
+        const string Place = "Timbuktu", Answer = "cloudy";
+        // Mistral's templates want ids of nine letters and digits.
+        ChatMessage[] messages =
+        [
+            new("user", "Hello"),
+            new("assistant", null) { ToolCalls = [new("abcdef123", ProbedTool, $$"""{"place": "{{Place}}"}""")] },
+            new("tool", Answer) { ToolCallId = "abcdef123", Name = ProbedTool },
+        ];
+        return ChatVariables.All.FirstOrDefault(shape =>
+            TryApply(shape, messages) is { } text && text.Contains(ProbedTool) && text.Contains(Place) && text.Contains(Answer));
+    }
+
+    private bool ShowsTools() => TryApply(_shape.Value!, [new("user", "Hello")])?.Contains(ProbedTool) ?? false;
+
+    private string? TryApply(ChatVariables shape, ChatMessage[] messages)
+    {
+        try
+        {
+            return RenderAs(shape, messages, tools: ProbedTools);
+        }
+        catch (TemplateException)
+        {
+            return null; // the template does not take such messages, which is what was to be found out
+        }
     }
 }

@@ -1,0 +1,38 @@
+using System.Text.Json;
+
+namespace Sluice.Cli.Tests.Commands;
+
+/// <summary>What <c>sluice run</c> writes when it is told what that must look like.</summary>
+public class GrammarTests
+{
+    private const string Schema = """{"type":"object","properties":{"n":{"type":"integer","minimum":3,"maximum":7}},"required":["n"]}""";
+
+    [Fact]
+    public void Writes_what_a_schema_a_pattern_a_choice_and_a_grammar_allow()
+    {
+        using TemporaryFolder folder = new();
+        string schema = Path.Combine(folder.Path, "schema.json"), grammar = Path.Combine(folder.Path, "grammar.gbnf");
+        File.WriteAllText(schema, Schema);
+        File.WriteAllText(grammar, "root ::= (\"ab\" | \"cd\"){2}\n");
+        SluiceProcess.Result result = Run("--json-schema", Schema).Succeeded();
+        Assert.InRange(JsonDocument.Parse(result.Output).RootElement.GetProperty("n").GetInt32(), 3, 7);
+        Assert.Contains("(complete)", result.Error);
+        Assert.InRange(JsonDocument.Parse(Run("--json-schema", schema).Succeeded().Output).RootElement.GetProperty("n").GetInt32(), 3, 7);
+        Assert.Matches("^[0-9]{4}$", Run("--regex", "[0-9]{4}", "--temperature", "0").Succeeded().Output);
+        Assert.Contains(Run("--choice", "red,green").Succeeded().Output, (string[])["red", "green"]);
+        Assert.Matches("^(ab|cd){2}$", Run("--grammar", grammar).Succeeded().Output);
+    }
+
+    [Fact]
+    public void What_is_wrong_is_said()
+    {
+        Run("--json-schema", """{"type":"array","uniqueItems":true}""").Failed(1, "#", "uniqueItems");
+        Run("--json-schema", "missing.json").Failed(1, "missing.json");
+        Run("--regex", "(a").Failed(1, "no end");
+        Run("--grammar", "missing.gbnf").Failed(1, "missing.gbnf");
+        Run("--regex", "a", "--choice", "a,b").Failed(2, "--regex", "--choice");
+        Run("--regex").Failed(2, "--regex");
+    }
+
+    private static SluiceProcess.Result Run(params string[] args) => SluiceProcess.Run(["run", "--seed", "1", "--max-tokens", "100", .. args, "Once upon a time"]);
+}
