@@ -264,6 +264,8 @@ internal readonly unsafe struct LinearJob(
                         columns / IntegerPanels.Group),
                     PackedFloats floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
+                    PackedScaledFloats scaled => kernels.PackedScaledFloats(
+                        scaled, tokens, scaled.Codes(panel, column), activations.FloatsAt(scaled, first, tokens, column), sums, columns),
                     PackedBFloat16s pairs => kernels.PackedFloats(
                         TensorType.BF16, tokens, pairs.Values(panel, column), activations.FloatsAt(pairs, first, tokens, column), sums,
                         columns),

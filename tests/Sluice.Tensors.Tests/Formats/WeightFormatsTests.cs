@@ -9,13 +9,14 @@ public class WeightFormatsTests
             .Where(t => t.IsSubclassOf(typeof(WeightFormat)) && !t.IsAbstract);
         Assert.Equal(
             classes.Select(t => t.Name).Order(StringComparer.Ordinal),
-            WeightFormats.All.Select(f => f.GetType().Name).Order(StringComparer.Ordinal));
+            WeightFormats.All.Concat(WeightFormats.OfCheckpoints.DistinctBy(f => f.GetType())).Select(f => f.GetType().Name)
+                .Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public void Formats_are_found_by_type_and_by_name()
     {
-        foreach (WeightFormat format in WeightFormats.All)
+        foreach (WeightFormat format in WeightFormats.All.Concat(WeightFormats.OfCheckpoints))
         {
             Assert.Same(format, WeightFormats.Find(format.Type));
             Assert.Same(format, WeightFormats.Get(format.Name.ToLowerInvariant()));

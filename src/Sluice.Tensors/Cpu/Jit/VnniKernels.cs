@@ -13,7 +13,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     // Entry points, 0 where not yet assembled. A process has one set, whatever the number of CpuOps.
     private static readonly nint[] IntegerKernels = new nint[8 * MaxTokens]; // by kind, then tokens
     private static readonly nint[] PairKernels = new nint[8 * MaxTokens];
-    private static readonly nint[] PackedKernels = new nint[64 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] PackedKernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
     private static readonly nint[] FloatKernels = new nint[MaxTokens];
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
@@ -63,7 +63,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool Packed(
         PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        ref nint kernel = ref PackedKernels[(int)panels.Type * MaxTokens + tokens - 1];
+        ref nint kernel = ref Packed(panels.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePacked(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernel)(
@@ -92,7 +92,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     {
         if (!panels.CanLookUp)
             return false;
-        ref nint kernel = ref PackedKernels[(int)panels.Format.Type * MaxTokens + tokens - 1];
+        ref nint kernel = ref Packed(panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePoints(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, void>)kernel)(
@@ -102,10 +102,20 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
     {
-        ref nint kernel = ref PackedKernels[(int)type * MaxTokens + tokens - 1];
+        ref nint kernel = ref Packed(type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssembleFloats(ref kernel, tokens, type);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
+        return true;
+    }
+
+    public override bool PackedScaledFloats(
+        PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns)
+    {
+        ref nint kernel = ref Packed(panels.Format.Type, tokens);
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleScaled(ref kernel, tokens, panels.Format);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(codes, activations, sums, columns);
         return true;
     }
 
@@ -132,6 +142,10 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
+    // Types of our own follow GGUF's 64.
+    private static ref nint Packed(TensorType type, int tokens) =>
+        ref PackedKernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
+
     private static int Index(in IntegerKind kind) => (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (kind.Offset != 0 ? 1 : 0);
 
     // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.
@@ -146,6 +160,9 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssemblePoints(ref nint kernel, int tokens, PackedPoints panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.Points(panels.Kind, panels.Format, panels.Layout));
+
+    private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

@@ -61,6 +61,10 @@ internal abstract unsafe class Kernels
     public virtual bool PackedFloats(
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
+    /// <summary>Multiplies small floats with scales as they are packed, all columns of a panel at once; false where it cannot.</summary>
+    public virtual bool PackedScaledFloats(
+        PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns) => false;
+
     /// <summary>Whether there are kernels for pairs of bfloat16, of one panel and of two; else BF16 weights are unpacked to floats.</summary>
     public virtual bool HasBFloat16 => false;
 

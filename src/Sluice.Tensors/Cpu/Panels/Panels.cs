@@ -50,6 +50,7 @@ internal abstract class Panels : IDisposable
         }
         return data.Format.Type switch
         {
+            _ when data.Format is ScaledFloats scaled => new PackedScaledFloats(data, scaled, pool),
             TensorType.BF16 => new PackedBFloat16s(data, pool),
             TensorType.F32 or TensorType.F16 => new PackedFloats(data, pool),
             _ => new StoredFloats(data),
