@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Sluice.Tensors.Cpu;
 
 public unsafe partial class CpuOps
@@ -15,11 +17,12 @@ public unsafe partial class CpuOps
         if (owner is not null)
             return Borrow(columns, parts);
         Panels[] packed = new Panels[parts.Length];
+        int[]?[] orders = new int[]?[parts.Length];
         try
         {
             for (int i = 0; i < packed.Length; i++)
-                packed[i] = Panels.Load(parts[i], Pool);
-            CpuWeight weight = new(columns, packed);
+                (packed[i], orders[i]) = (Panels.Load(parts[i], Pool), parts[i].ColumnOrder);
+            CpuWeight weight = new(columns, packed, orders);
             weights.Add(weight);
             return weight;
         }
@@ -49,7 +52,13 @@ public unsafe partial class CpuOps
         CpuWeight loaded = (CpuWeight)weight;
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows);
-        Multiply(x, loaded, bias, gate: null, result);
+        int row = 0;
+        foreach (CpuWeight part in loaded.ByOrder)
+        {
+            Tensor partBias = bias.IsEmpty ? bias : bias.ColumnRange(row, part.Rows);
+            Multiply(x, part, partBias, gate: null, result.ColumnRange(row, part.Rows));
+            row += part.Rows;
+        }
         return result;
     }
 
@@ -150,6 +159,11 @@ public unsafe partial class CpuOps
     {
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
+        if (weight.ColumnOrder is { } order)
+        {
+            activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
+            activations.Ordered = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+        }
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         if (weight.HasFloats)
             activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));

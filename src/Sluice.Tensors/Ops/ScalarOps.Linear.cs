@@ -86,17 +86,20 @@ public sealed unsafe partial class ScalarOps
 
     private static void Multiply(ReadOnlySpan<float> x, StoredWeight weight, int expert, Tensor bias, Span<float> result)
     {
-        QuantizedRow quantized = new(x);
-        float[] rounded = RoundToBFloat16(x);
         int output = 0;
         foreach (WeightData part in weight.Parts)
         {
+            float[] input = x.ToArray();
+            for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
+                input[i] = x[order[i]];
+            QuantizedRow quantized = new(input);
+            float[] rounded = RoundToBFloat16(input);
             for (int r = 0; r < part.Rows; r++, output++)
             {
                 ReadOnlySpan<byte> row = part.Row(r, expert);
                 float sum = part.Format.Integer is { } format ? Dot(format, row, quantized)
                     : part.Format.Type == TensorType.BF16 ? DotPairs(part.Format, row, rounded)
-                    : Dot(part.Format, row, x);
+                    : Dot(part.Format, row, input);
                 result[output] = bias.IsEmpty ? sum : sum + bias[expert][output];
             }
         }
