@@ -7,7 +7,7 @@ namespace Sluice.Tensors.Formats;
 /// Codes of 2 to 8 bits one after the other, the lowest bits first: 8 codes are as many bytes as a code has bits. GPTQ's words of 32
 /// bits, those of 3 bits included, are such a stream.
 /// </summary>
-internal static class BitStream
+public static class BitStream
 {
     /// <summary>Reads a multiple of 8 codes.</summary>
     public static void Read(ReadOnlySpan<byte> packed, int bits, Span<byte> codes)

@@ -14,7 +14,7 @@ namespace Sluice.Tensors.Formats;
 ///             qs     codes as a <see cref="BitStream"/>
 /// </code>
 /// </summary>
-internal sealed class GroupedFormat : IntegerFormat
+public sealed class GroupedFormat : IntegerFormat
 {
     private static readonly int[] AllBits = [2, 3, 4, 5, 6, 8];
 
@@ -29,7 +29,7 @@ internal sealed class GroupedFormat : IntegerFormat
     }
 
     /// <summary>All: of 2 to 6 and 8 bits, in blocks of 32 to 256.</summary>
-    public static IEnumerable<WeightFormat> All { get; } =
+    internal static IEnumerable<WeightFormat> All { get; } =
     [
         .. from bits in AllBits
            from size in (int[])[32, 64, 128, 256]

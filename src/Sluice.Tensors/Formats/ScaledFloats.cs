@@ -12,7 +12,7 @@ namespace Sluice.Tensors.Formats;
 /// NF4 is the normal float of QLoRA (Dettmers et al. 2023), FP4 bitsandbytes' other type. Scales that a checkpoint gives to a whole row,
 /// tensor or square of 128x128 are repeated in each block.
 /// </summary>
-internal sealed class ScaledFloats : WeightFormat
+public sealed class ScaledFloats : WeightFormat
 {
     private readonly float[] _sorted; // the levels in order
     private readonly byte[] _codes;   // and the codes that stand for them
@@ -30,7 +30,7 @@ internal sealed class ScaledFloats : WeightFormat
     }
 
     /// <summary>All: each for rows of whole blocks of its usual size, and of 32.</summary>
-    public static IEnumerable<WeightFormat> All { get; } =
+    internal static IEnumerable<WeightFormat> All { get; } =
     [
         .. Both(0, "F8_E4M3", 128, Table(Float8.FromE4M3), 256),
         .. Both(2, "F8_E5M2", 128, Table(Float8.FromE5M2), 1),
@@ -38,12 +38,16 @@ internal sealed class ScaledFloats : WeightFormat
         .. Both(6, "FP4", 64, FloatLevels, 1),
     ];
 
+    /// <inheritdoc/>
     public override TensorType Type { get; }
 
+    /// <inheritdoc/>
     public override string Name { get; }
 
+    /// <inheritdoc/>
     public override int BlockSize { get; }
 
+    /// <inheritdoc/>
     public override int BlockBytes => sizeof(float) + (BlockSize * Bits / 8);
 
     /// <summary>Bits of a code: 4 or 8.</summary>
@@ -53,8 +57,9 @@ internal sealed class ScaledFloats : WeightFormat
     public float[] Levels { get; }
 
     /// <summary>Of 8-bit codes: their value over that of the half whose bits theirs become when they move to its places.</summary>
-    public float Unit { get; }
+    internal float Unit { get; }
 
+    /// <inheritdoc/>
     public override bool CanQuantize => true;
 
     /// <summary>The format of that name for rows of so many columns, in blocks that also divide a stored one; null if there is none.</summary>
@@ -65,6 +70,7 @@ internal sealed class ScaledFloats : WeightFormat
             : columns % 32 == 0 && storedBlock % 32 == 0 ? WeightFormats.Get(name + "_B32") : null);
     }
 
+    /// <inheritdoc/>
     public override void Dequantize(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         int count = CountBlocks(blocks.Length, values.Length);

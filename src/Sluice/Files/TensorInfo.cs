@@ -58,6 +58,11 @@ public sealed class TensorInfo
     /// <summary>The length of <see cref="Data"/>.</summary>
     public long Bytes { get; }
 
+    /// <summary>The same tensor by another name.</summary>
+    internal TensorInfo As(string name) => _make is null
+        ? new TensorInfo(name, Type, Shape, Data)
+        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder };
+
     /// <summary>
     /// Its bytes: usually where they lie in the mapped file, otherwise (rows that a Hugging Face file has in another order) a
     /// copy that is made now.

@@ -46,7 +46,7 @@ internal static class HuggingFaceModel
     {
         TensorMap map = new(config);
         OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
-        HashSet<string> seen = [];
+        OrderedDictionary<string, StoredTensor> stored = new(StringComparer.Ordinal);
         foreach (MappedFile file in files)
         {
             foreach (TensorInfo tensor in SafetensorsReader.Read(file).Values)
@@ -56,12 +56,16 @@ internal static class HuggingFaceModel
                     throw new InvalidDataException(
                         $"{file.Path}: tensor '{tensor.Name}' is not in this file according to {IndexName}.");
                 }
-                seen.Add(tensor.Name);
-                if (map.TryMap(file.Path, tensor, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
+                if (!stored.TryAdd(tensor.Name, new StoredTensor(file.Path, tensor)))
                     throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' occurs twice.");
             }
         }
-        if (index?.Keys.FirstOrDefault(name => !seen.Contains(name)) is { } missing)
+        foreach (StoredTensor tensor in config.Layout.Join(stored.Values))
+        {
+            if (map.TryMap(tensor.Path, tensor.Info, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
+                throw new InvalidDataException($"{tensor.Path}: tensor '{tensor.Info.Name}' occurs twice.");
+        }
+        if (index?.Keys.FirstOrDefault(name => !stored.ContainsKey(name)) is { } missing)
             throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing, which {IndexName} says is there.");
         // GGUF's readers take a missing output matrix as tied.
         if (!config.TiedEmbeddings && !tensors.ContainsKey("output.weight"))
