@@ -1,3 +1,5 @@
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>The operations on this machine's processor: vector code, on several threads. Results do not depend on their number.</summary>
@@ -35,6 +37,12 @@ public sealed unsafe partial class CpuOps : Ops
 
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }
+
+    /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
+    public static string KernelOf(WeightFormat format) => Panels.Describe(format);
+
+    /// <summary>The instruction set of the kernels.</summary>
+    public static string InstructionSet => Kernels.Best().Name;
 
     /// <summary>Parallel loops so far, at whose ends all threads wait for the last.</summary>
     public long SharedLoops => Pool.SharedLoops;

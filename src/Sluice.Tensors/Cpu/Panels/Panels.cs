@@ -57,6 +57,19 @@ internal abstract class Panels : IDisposable
         };
     }
 
+    /// <summary>What <see cref="Load"/> makes of a format, in words: how weights are kept, and what they are multiplied by.</summary>
+    public static string Describe(WeightFormat format) => format switch
+    {
+        PointFormat points => $"code book of {points.Points.Count} points, int8 activations",
+        IntegerFormat integers => IntegerLayout.Find(integers) is { } layout
+            ? $"{layout.Bits}-bit {(layout.HasLevels ? "levels" : "integers")}, int8 activations"
+            : "blocks unpacked each time, int8 activations",
+        ScaledFloats scaled => $"{scaled.Bits}-bit floats with scales, float32 activations",
+        BF16 => "bfloat16 weights and activations",
+        F32 or F16 => "floats, float32 activations",
+        _ => "blocks unpacked each time, float32 activations",
+    };
+
     public virtual void Dispose()
     {
     }

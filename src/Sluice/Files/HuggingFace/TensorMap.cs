@@ -45,6 +45,22 @@ internal sealed class TensorMap(ConfigMap config)
         return true;
     }
 
+    /// <summary>GGUF's name of a tensor, or null where it is none that it knows.</summary>
+    public string? NameOf(string name) => Name(name.StartsWith("model.", StringComparison.Ordinal) ? name["model.".Length..] : name);
+
+    /// <summary>The row that each of a tensor's rows, as <see cref="TryMap"/> gives it, has in the file.</summary>
+    public int[] FileRows(string gguf, int rows)
+    {
+        int[] order = [.. Enumerable.Range(0, rows)];
+        int half = config.HeadDim / 2;
+        if (config.Architecture.InterleavedRope && Heads(gguf) > 0)
+        {
+            for (int row = 0; row < rows; row++)
+                order[row] = row / config.HeadDim * config.HeadDim + row % config.HeadDim / 2 + row % 2 * half;
+        }
+        return order;
+    }
+
     private string? Name(string name)
     {
         if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal))

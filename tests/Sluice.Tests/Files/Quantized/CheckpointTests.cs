@@ -84,7 +84,7 @@ public class CheckpointTests
         float[] reference = Logits(twin, new ScalarOps()), scalar = Logits(model, new ScalarOps()), fast = Logits(model, new CpuOps(2));
         // Activations of integer weights are rounded to 8 bits.
         Assert.InRange(Nmse(reference, scalar), 0, 3e-4);
-        Assert.InRange(Nmse(scalar, fast), 0, 1e-9);
+        Assert.InRange(Nmse(scalar, fast), 0, 1e-5); // a last bit of a norm can round an activation the other way
     }
 
     [Fact]
