@@ -27,6 +27,12 @@ internal unsafe struct Activations
     /// <summary>With an order: the inputs in it [positions, columns], written by <see cref="Arrange"/>.</summary>
     public float* Ordered;
 
+    /// <summary>How floats are rounded, if <see cref="Float"/> is not null.</summary>
+    public ActivationPrecision Precision;
+
+    /// <summary>Room for the rounded inputs [positions, columns] before they go to <see cref="Floats"/>.</summary>
+    public float* Float;
+
     /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/> (hence even); all, where a kernel runs over all at once.</summary>
     public int Block;
 
@@ -96,6 +102,12 @@ internal unsafe struct Activations
                 for (int i = 0; i < Columns; i++)
                     x[i] = from[Order[i]];
             }
+            float* floats = x;
+            if (Float is not null)
+            {
+                floats = Float + (long)(first + t) * Columns;
+                ActivationRounding.Round(Precision, x, floats, Columns);
+            }
             for (int column = 0; column < Columns; column += Block)
             {
                 int width = Math.Min(Block, Columns - column);
@@ -103,7 +115,7 @@ internal unsafe struct Activations
                 {
                     float* target = Floats + At(first, tokens, column) + t;
                     for (int i = 0; i < width; i++)
-                        target[i * tokens] = x[column + i];
+                        target[i * tokens] = floats[column + i];
                 }
                 if (Quants is not null)
                     Quantize(x + column, first, t, tokens, column, width, kinds);

@@ -21,7 +21,7 @@ public unsafe partial class CpuOps
         try
         {
             for (int i = 0; i < packed.Length; i++)
-                (packed[i], orders[i]) = (Panels.Load(parts[i], Pool), parts[i].ColumnOrder);
+                (packed[i], orders[i]) = (Panels.Load(parts[i], Pool, Activations), parts[i].ColumnOrder);
             CpuWeight weight = new(columns, packed, orders);
             weights.Add(weight);
             return weight;
@@ -166,7 +166,14 @@ public unsafe partial class CpuOps
         }
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         if (weight.HasFloats)
+        {
             activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+            if (Activations is not (ActivationPrecision.Auto or ActivationPrecision.F32))
+            {
+                activations.Precision = Activations;
+                activations.Float = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+            }
+        }
         if (weight.HasBFloat16s && kernels.HasBFloat16)
             activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
         else if (weight.HasBFloat16s)

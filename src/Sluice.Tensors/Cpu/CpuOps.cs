@@ -22,7 +22,11 @@ public sealed unsafe partial class CpuOps : Ops
     /// <param name="threads">How many work on an operation; 0 for one on each physical core.</param>
     /// <param name="owner">Whose weights it uses.</param>
     public CpuOps(int threads, CpuOps owner)
-        : this(threads, owner.kernels) => this.owner = owner;
+        : this(threads, owner.kernels)
+    {
+        this.owner = owner;
+        Activations = owner.Activations;
+    }
 
     internal CpuOps(int threads, Kernels kernels, bool pin = false)
     {
@@ -34,6 +38,9 @@ public sealed unsafe partial class CpuOps : Ops
         for (int i = 0; i < scratch.Length; i++)
             scratch[i] = new WorkerScratch();
     }
+
+    /// <summary>How inputs of linear maps are rounded; set before weights are loaded.</summary>
+    public ActivationPrecision Activations { get; init; }
 
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }

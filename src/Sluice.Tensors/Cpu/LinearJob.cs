@@ -262,7 +262,7 @@ internal readonly unsafe struct LinearJob(
                         points, tokens, points.Units(panel, column), activations.QuantsAt(first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
-                    PackedFloats floats => kernels.PackedFloats(
+                    PackedFloats { Type: not TensorType.BF16 } floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
                     PackedScaledFloats scaled => kernels.PackedScaledFloats(
                         scaled, tokens, scaled.Codes(panel, column), activations.FloatsAt(scaled, first, tokens, column), sums, columns),

@@ -86,7 +86,7 @@ internal sealed class GptqLayout(string name, int bits, int groupSize, bool isSy
         int[] words = new int[perRow * map.Rows], stream = new int[perRow];
         for (int r = 0; r < map.Rows; r++)
         {
-            BitStream.Write(map.Codes.AsSpan(r * map.Columns, map.Columns), Bits, MemoryMarshal.AsBytes<int>(stream));
+            BitStream.Write(map.Codes.AsSpan(r * map.Columns, map.Columns), Bits, MemoryMarshal.AsBytes(stream.AsSpan()));
             for (int i = 0; i < perRow; i++)
                 words[i * map.Rows + fileRows[r]] = stream[i];
         }
