@@ -197,7 +197,7 @@ public unsafe partial class CpuOps
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
     private bool InPairs(CpuWeight weight, int positions, int experts) =>
-        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || InBFloat16(weight));
+        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || InBFloat16(weight) || weight.IsScaledFloats);
 
     private int TileSize(CpuWeight weight, bool inPairs) => inPairs && !InBFloat16(weight) ? Kernels.PairTokens : Kernels.MaxTokens;
 

@@ -74,6 +74,9 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Whether a part needs activations rounded to bfloat16.</summary>
     public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s);
 
+    /// <summary>Whether all parts are small floats with scales, which two panels at a time are faster with even for one token.</summary>
+    public bool IsScaledFloats => Array.TrueForAll(Parts, part => part.Panels is PackedScaledFloats);
+
     /// <summary>Panels of one expert, of all parts.</summary>
     public int PanelsPerExpert { get; }
 

@@ -19,7 +19,7 @@ public sealed class ScaledFloats : WeightFormat
 
     private ScaledFloats(int number, string name, int blockSize, float[] levels, float unit)
     {
-        Type = WeightFormats.FirstOwnType + 128 + (uint)number;
+        Type = FirstType + (uint)number;
         Name = name;
         BlockSize = blockSize;
         Levels = levels;
@@ -28,6 +28,10 @@ public sealed class ScaledFloats : WeightFormat
         _codes = [.. Enumerable.Range(0, levels.Length).Where(c => float.IsFinite(levels[c])).OrderBy(c => levels[c]).Select(c => (byte)c)];
         _sorted = [.. _codes.Select(c => levels[c])];
     }
+
+    internal const TensorType FirstType = WeightFormats.FirstOwnType + 128;
+
+    internal const int TypeCount = 8;
 
     /// <summary>All: each for rows of whole blocks of its usual size, and of 32.</summary>
     internal static IEnumerable<WeightFormat> All { get; } =

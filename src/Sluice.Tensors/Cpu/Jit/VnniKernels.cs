@@ -14,6 +14,7 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] IntegerKernels = new nint[8 * MaxTokens]; // by kind, then tokens
     private static readonly nint[] PairKernels = new nint[8 * MaxTokens];
     private static readonly nint[] PackedKernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] ScaledPairKernels = new nint[Formats.ScaledFloats.TypeCount * MaxTokens];
     private static readonly nint[] FloatKernels = new nint[MaxTokens];
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
@@ -114,9 +115,18 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     {
         ref nint kernel = ref Packed(panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
-            AssembleScaled(ref kernel, tokens, panels.Format);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(codes, activations, sums, columns);
+            AssembleScaled(ref kernel, tokens, panels.Format, panels: 1);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, 0);
         return true;
+    }
+
+    public override void ScaledFloatPair(
+        ScaledFloats format, int tokens, byte* codes, nint distance, float* activations, float* sums, nint columns)
+    {
+        ref nint kernel = ref ScaledPairKernels[(int)(format.Type - Formats.ScaledFloats.FirstType) * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleScaled(ref kernel, tokens, format, panels: 2);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, distance);
     }
 
     public override void BFloat16s(int tokens, byte* values, uint* activations, float* sums, nint pairs)
@@ -161,8 +171,8 @@ internal sealed unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static void AssemblePoints(ref nint kernel, int tokens, PackedPoints panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.Points(panels.Kind, panels.Format, panels.Layout));
 
-    private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format) =>
-        Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format));
+    private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format, int panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format, panels));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>
