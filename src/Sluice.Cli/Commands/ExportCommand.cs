@@ -27,15 +27,13 @@ internal static class ExportCommand
         {
             input, output, layout, bits, group, symmetric,
         };
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(layout) == "fp8" && (result.GetResult(bits) is { Implicit: false } || result.GetResult(group) is { Implicit: false } || result.GetValue(symmetric)))
-                result.AddError("--bits, --group-size and --symmetric are for integers; fp8 has none.");
-            if (result.GetValue(layout) == "awq" && result.GetValue(symmetric))
-                result.AddError("--symmetric is for gptq; awq always has zero points.");
-        });
         command.SetAction((parsed, cancellation) =>
         {
+            bool hasSizes = parsed.GetResult(bits) is { Implicit: false } || parsed.GetResult(group) is { Implicit: false };
+            if (parsed.GetValue(layout) == "fp8" && (hasSizes || parsed.GetValue(symmetric)))
+                throw new UsageException("--bits, --group-size and --symmetric are for integers; fp8 has none.");
+            if (parsed.GetValue(layout) == "awq" && parsed.GetValue(symmetric))
+                throw new UsageException("--symmetric is for gptq; awq always has zero points.");
             (int size, int groupSize, bool isSymmetric) = (parsed.GetValue(bits), parsed.GetValue(group), parsed.GetValue(symmetric));
             (string source, string target) = (parsed.GetValue(input)!, parsed.GetValue(output)!);
             CheckpointLayout chosen;

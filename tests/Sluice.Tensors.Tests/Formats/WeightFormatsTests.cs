@@ -27,9 +27,9 @@ public class WeightFormatsTests
     }
 
     [Fact]
-    public void Every_tensor_type_but_integers_and_doubles_is_a_format()
+    public void Every_tensor_type_but_integers_doubles_and_bare_8_bit_floats_is_a_format()
     {
-        TensorType[] others = [TensorType.I8, TensorType.I16, TensorType.I32, TensorType.I64, TensorType.F64];
+        TensorType[] others = [TensorType.I8, TensorType.I16, TensorType.I32, TensorType.I64, TensorType.F64, TensorType.U8, TensorType.E4M3, TensorType.E5M2];
         Assert.Equal(Enum.GetValues<TensorType>().Except(others).Order(), WeightFormats.All.Select(f => f.Type).Order());
     }
 

@@ -13,7 +13,7 @@ namespace Sluice.Files;
 /// <summary>Checkpoints of GPTQ, AWQ, compressed-tensors, FP8 and bitsandbytes against what their numbers stand for.</summary>
 public class CheckpointTests
 {
-    private static readonly Dictionary<string, (string Config, WriteMap Write)> Cases = new()
+    internal static readonly Dictionary<string, (string Config, WriteMap Write)> Cases = new()
     {
         ["gptq 4 bits 128"] = (GptqConfig(4, 128), Gptq(4, 128, isSymmetric: true)),
         ["gptq 4 bits 32 asymmetric"] = (GptqConfig(4, 32), Gptq(4, 32, isSymmetric: false)),

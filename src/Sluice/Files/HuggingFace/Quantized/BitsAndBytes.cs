@@ -48,9 +48,9 @@ internal sealed class BitsAndBytes : QuantizedLayout
         if (weight.Bytes * 2 != count)
             throw module.Error("weight", $"has {weight.Bytes} bytes for [{rows}, {columns}] of 4 bits");
         int shared = block;
-        while (shared > columns || columns % shared != 0)
+        while (shared > 1 && columns % shared != 0)
             shared /= 2; // a block may end within a row
-        if (shared < 32)
+        if (shared % 32 != 0)
         {
             throw new NotSupportedException(
                 $"{module.Path}: '{module.Name}' has blocks of {block} and rows of {columns}; Sluice runs what has a common divisor of at least 32.");

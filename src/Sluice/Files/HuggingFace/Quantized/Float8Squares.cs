@@ -43,11 +43,11 @@ internal sealed class Float8Squares() : CheckpointLayout("fp8")
             for (int i = 0; i < values.Length; i++)
             {
                 float factor = scale[i % columns / Side];
-                if (!float.IsFinite(factor))
-                    throw new InvalidDataException($"'{module}' has weights that are not finite numbers.");
                 codes[first * columns + i] = factor == 0 ? (byte)0 : Float8.ToE4M3(values[i] / factor);
             }
         });
+        if (!Array.TrueForAll(scales, float.IsFinite))
+            throw new InvalidDataException($"'{module}' has weights that are not finite numbers.");
         writer.Write($"{module}.weight", codes);
         writer.Write($"{module}.weight_scale_inv", MemoryMarshal.AsBytes<float>(scales));
     }
