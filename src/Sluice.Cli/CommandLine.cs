@@ -72,6 +72,7 @@ internal static class CommandLine
             TokenizeCommand.Create(),
             TemplateCommand.Create(),
             InspectCommand.Create(),
+            ExportCommand.Create(),
         };
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExamples((HelpAction)help.Action!);

@@ -196,7 +196,7 @@ internal static class BenchCommand
     private static string Name(ModelFile file)
     {
         string type = file.Tensors.Values.Where(tensor => tensor.Shape.Length > 1).GroupBy(tensor => tensor.Type)
-            .MaxBy(group => group.Sum(tensor => tensor.Bytes))?.Key.ToString() ?? "";
+            .MaxBy(group => group.Sum(tensor => tensor.Bytes))?.First().TypeName ?? "";
         return $"{file.Metadata.GetString("general.name", file.Architecture)} {type}";
     }
 

@@ -5,6 +5,8 @@ using Sluice.Cli.Output;
 using Sluice.Files;
 using Sluice.Models;
 using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
+using Sluice.Tensors.Formats;
 using Sluice.Tensors.KvFormats;
 using Sluice.Tensors.Memory;
 using Spectre.Console;
@@ -47,7 +49,7 @@ internal static class InspectCommand
         TypeShare[] types =
         [
             .. file.Tensors.Values.GroupBy(tensor => tensor.Type)
-                .Select(group => new TypeShare(group.Key.ToString(), group.Count(), group.Sum(tensor => tensor.Bytes)))
+                .Select(group => new TypeShare(WeightFormats.NameOf(group.Key), group.Count(), group.Sum(tensor => tensor.Bytes)))
                 .OrderByDescending(share => share.Bytes),
         ];
         file.Metadata.TryGetString("general.architecture", out string? architecture);
@@ -62,9 +64,18 @@ internal static class InspectCommand
             unsupported = error.Message; // a file that Sluice cannot run can still be looked at
         }
         return new InspectResult(
-            file.Path, architecture, file.Length, file.Tensors.Values.Sum(tensor => tensor.Count), types.Sum(type => type.Bytes),
+            file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Tensors.Values.Sum(tensor => tensor.Count), types.Sum(type => type.Bytes),
             unsupported, types, memory, new OrderedDictionary<string, MetadataValue>(file.Metadata),
-            [.. file.Tensors.Values.Select(tensor => new TensorRow(tensor.Name, tensor.Type.ToString(), tensor.Shape, tensor.Bytes))]);
+            [.. file.Tensors.Values.Select(tensor => new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor)))]);
+    }
+
+    private static string Kernel(ModelFile file, TensorInfo tensor)
+    {
+        if (tensor.Name == "token_embd.weight" && file.Tensors.ContainsKey("output.weight"))
+            return "rows looked up";
+        if (tensor.Shape.Length < 2 || WeightFormats.Find(tensor.Type) is not { } format)
+            return "float32";
+        return CpuOps.KernelOf(format) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
     }
 
     private static MemoryFit Fit(ModelFile file, KvFormat format)
@@ -102,9 +113,10 @@ internal static class InspectCommand
             metadata.AddRow(new Text(key), new Text(Shorten(value.Text ?? value.ToString())));
         Terminal.Out.Write(metadata);
 
-        Table tensors = Terminal.Table("tensor", "type", "shape", "size");
+        Console.Out.WriteLine($"Kernels of this processor: {result.InstructionSet}");
+        Table tensors = Terminal.Table("tensor", "type", "shape", "size", "kernel");
         foreach (TensorRow tensor in result.Tensors)
-            tensors.AddRow(new Text(tensor.Name), new Text(tensor.Type), new Text(string.Join(" x ", tensor.Shape)), new Text(Numbers.Bytes(tensor.Bytes)));
+            tensors.AddRow(new Text(tensor.Name), new Text(tensor.Type), new Text(string.Join(" x ", tensor.Shape)), new Text(Numbers.Bytes(tensor.Bytes)), new Text(tensor.Kernel));
         Terminal.Out.Write(tensors);
         if (result.Memory is { } memory)
             Show(memory);

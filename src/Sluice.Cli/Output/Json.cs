@@ -106,12 +106,17 @@ internal sealed record CompareRow(
 internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
 
 internal sealed record InspectResult(
-    string Path, string? Architecture, long FileBytes, long Parameters, long TensorBytes, string? Unsupported,
+    string Path, string? Architecture, string InstructionSet, long FileBytes, long Parameters, long TensorBytes, string? Unsupported,
     IReadOnlyList<TypeShare> Types, MemoryFit? Memory, IReadOnlyDictionary<string, MetadataValue> Metadata, IReadOnlyList<TensorRow> Tensors);
 
 internal sealed record TypeShare(string Type, int Tensors, long Bytes);
 
-internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> Shape, long Bytes);
+/// <param name="Name">As in GGUF.</param>
+/// <param name="Type">How it is stored, or what that becomes when it is opened.</param>
+/// <param name="Shape">The fastest dimension first.</param>
+/// <param name="Bytes">Its size.</param>
+/// <param name="Kernel">How it is computed with.</param>
+internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> Shape, long Bytes, string Kernel);
 
 /// <param name="Available">Free memory of the machine, in bytes.</param>
 /// <param name="Weights">What the weights take.</param>

@@ -26,7 +26,12 @@ internal sealed class TypeMix
     public TypeMix(string name) => (_name, _base) = (name, Mixes.TryGetValue(name, out TensorType type) ? type : WeightFormats.Get(name).Type);
 
     /// <summary>What a type may be.</summary>
-    public static IEnumerable<string> Names => WeightFormats.All.Select(format => format.Name).Union(Mixes.Keys);
+    public static IEnumerable<string> Names =>
+        WeightFormats.All.Select(format => format.Name).Union(Mixes.Keys).Union(OfCheckpoints);
+
+    // What checkpoints of GPTQ, AWQ, FP8 and bitsandbytes become, as they usually are.
+    private static readonly string[] OfCheckpoints =
+        ["W2G64Z", "W3G128", "W4G32", "W4G128", "W4G128Z", "W8G128", "W8G256_F32", "F8_E4M3", "F8_E5M2", "NF4", "FP4"];
 
     /// <summary>The type of a tensor.</summary>
     public TensorType Of(string name, ReadOnlySpan<long> shape, Shape model)

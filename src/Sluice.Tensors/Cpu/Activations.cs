@@ -21,6 +21,18 @@ internal unsafe struct Activations
 
     public Tensor Input;
 
+    /// <summary>The input of each column where they stand in another order, else null.</summary>
+    public int* Order;
+
+    /// <summary>With an order: the inputs in it [positions, columns], written by <see cref="Arrange"/>.</summary>
+    public float* Ordered;
+
+    /// <summary>How floats are rounded, if <see cref="Float"/> is not null.</summary>
+    public ActivationPrecision Precision;
+
+    /// <summary>Room for the rounded inputs [positions, columns] before they go to <see cref="Floats"/>.</summary>
+    public float* Float;
+
     /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/> (hence even); all, where a kernel runs over all at once.</summary>
     public int Block;
 
@@ -81,6 +93,10 @@ internal unsafe struct Activations
         return (long)start * Positions + (long)first * width + (long)(column - start) * tokens;
     }
 
+    private readonly float* Row(int position) => Order is null
+        ? Input.Data + (long)Rows[position] * Input.Stride
+        : Ordered + (long)position * Columns;
+
     /// <summary>Arranges a tile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Arrange(int tile, ReadOnlySpan<IntegerKind> kinds)
@@ -88,7 +104,19 @@ internal unsafe struct Activations
         int first = Tiles[tile], tokens = Tiles[tile + 1] - first;
         for (int t = 0; t < tokens; t++)
         {
-            float* x = Input.Data + (long)Rows[first + t] * Input.Stride;
+            float* x = Row(first + t);
+            if (Order is not null)
+            {
+                float* from = Input.Data + (long)Rows[first + t] * Input.Stride;
+                for (int i = 0; i < Columns; i++)
+                    x[i] = from[Order[i]];
+            }
+            float* floats = x;
+            if (Float is not null)
+            {
+                floats = Float + (long)(first + t) * Columns;
+                ActivationRounding.Round(Precision, x, floats, Columns);
+            }
             for (int column = 0; column < Columns; column += Block)
             {
                 int width = Math.Min(Block, Columns - column);
@@ -96,7 +124,7 @@ internal unsafe struct Activations
                 {
                     float* target = Floats + At(first, tokens, column) + t;
                     for (int i = 0; i < width; i++)
-                        target[i * tokens] = x[column + i];
+                        target[i * tokens] = floats[column + i];
                 }
                 if (Quants is not null)
                     Quantize(x + column, first, t, tokens, column, width, kinds, isWide: false);
@@ -120,7 +148,7 @@ internal unsafe struct Activations
             int here = Math.Min(AtOnce, Columns - column);
             for (int t = 0; t < tokens; t++)
             {
-                float* x = Input.Data + (long)Rows[first + t] * Input.Stride + column;
+                float* x = Row(first + t) + column;
                 ushort* to = (ushort*)(pairs + t * AtOnce / 2);
                 int i = 0;
                 for (; i <= here - Vector; i += Vector)

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Sluice.Tensors.Cpu;
 
 public unsafe partial class CpuOps
@@ -15,11 +17,12 @@ public unsafe partial class CpuOps
         if (owner is not null)
             return Borrow(columns, parts);
         Panels[] packed = new Panels[parts.Length];
+        int[]?[] orders = new int[]?[parts.Length];
         try
         {
             for (int i = 0; i < packed.Length; i++)
-                packed[i] = Panels.Load(parts[i], Pool);
-            CpuWeight weight = new(columns, packed);
+                (packed[i], orders[i]) = (Panels.Load(parts[i], Pool, Activations), parts[i].ColumnOrder);
+            CpuWeight weight = new(columns, packed, orders);
             weights.Add(weight);
             return weight;
         }
@@ -49,7 +52,13 @@ public unsafe partial class CpuOps
         CpuWeight loaded = (CpuWeight)weight;
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows);
-        Multiply(x, loaded, bias, gate: null, result);
+        int row = 0;
+        foreach (CpuWeight part in loaded.ByOrder)
+        {
+            Tensor partBias = bias.IsEmpty ? bias : bias.ColumnRange(row, part.Rows);
+            Multiply(x, part, partBias, gate: null, result.ColumnRange(row, part.Rows));
+            row += part.Rows;
+        }
         return result;
     }
 
@@ -151,9 +160,21 @@ public unsafe partial class CpuOps
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
         activations.ByToken = inPairs && InTiles(weight);
+        if (weight.ColumnOrder is { } order)
+        {
+            activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
+            activations.Ordered = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+        }
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         if (weight.HasFloats)
+        {
             activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+            if (Activations is not (ActivationPrecision.Auto or ActivationPrecision.F32))
+            {
+                activations.Precision = Activations;
+                activations.Float = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+            }
+        }
         if (weight.HasBFloat16s && kernels.HasBFloat16)
             activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
         else if (weight.HasBFloat16s)
@@ -179,7 +200,7 @@ public unsafe partial class CpuOps
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
     private bool InPairs(CpuWeight weight, int positions, int experts) =>
-        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || InBFloat16(weight));
+        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || InBFloat16(weight) || weight.IsScaledFloats);
 
     private int TileSize(CpuWeight weight, bool inPairs) => !inPairs || InBFloat16(weight) ? Kernels.MaxTokens
         : InTiles(weight) ? AmxKernels.MaxTokens : Kernels.PairTokens;

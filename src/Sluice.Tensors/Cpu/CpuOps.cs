@@ -1,3 +1,5 @@
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>The operations on this machine's processor: vector code, on several threads. Results do not depend on their number.</summary>
@@ -20,7 +22,11 @@ public sealed unsafe partial class CpuOps : Ops
     /// <param name="threads">How many work on an operation; 0 for one on each physical core.</param>
     /// <param name="owner">Whose weights it uses.</param>
     public CpuOps(int threads, CpuOps owner)
-        : this(threads, owner.kernels) => this.owner = owner;
+        : this(threads, owner.kernels)
+    {
+        this.owner = owner;
+        Activations = owner.Activations;
+    }
 
     internal CpuOps(int threads, Kernels kernels, bool pin = false)
     {
@@ -33,8 +39,17 @@ public sealed unsafe partial class CpuOps : Ops
             scratch[i] = new WorkerScratch();
     }
 
+    /// <summary>How inputs of linear maps are rounded; set before weights are loaded.</summary>
+    public ActivationPrecision Activations { get; init; }
+
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }
+
+    /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
+    public static string KernelOf(WeightFormat format) => Panels.Describe(format);
+
+    /// <summary>The instruction set of the kernels.</summary>
+    public static string InstructionSet => Kernels.Best().Name;
 
     /// <summary>Parallel loops so far, at whose ends all threads wait for the last.</summary>
     public long SharedLoops => Pool.SharedLoops;

@@ -6,7 +6,11 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Kinds of integers that one weight may mix.</summary>
     public const int MaxKinds = 8;
 
-    public CpuWeight(int columns, Panels[] parts)
+    /// <summary>Joins tensors.</summary>
+    /// <param name="columns">Inputs.</param>
+    /// <param name="parts">The packed tensors.</param>
+    /// <param name="orders">The order of the columns of each (<see cref="WeightData.ColumnOrder"/>).</param>
+    public CpuWeight(int columns, Panels[] parts, int[]?[] orders)
         : base(
             string.Join(" + ", parts.Select(part => part.Name)), parts.Sum(part => part.Rows), columns, parts[0].Experts,
             parts.Sum(part => part.Bytes))
@@ -31,12 +35,35 @@ internal sealed class CpuWeight : Weight, IDisposable
             PanelsPerExpert += parts[i].PanelsPerExpert;
             PairsPerExpert += (parts[i].PanelsPerExpert + 1) / 2;
         }
+        int same = 1;
+        while (same < parts.Length && IsSame(orders[same], orders[0]))
+            same++;
+        if (same == parts.Length)
+        {
+            ByOrder = [this];
+            if (orders[0] is { } order)
+            {
+                ColumnOrder = GC.AllocateUninitializedArray<int>(columns, pinned: true);
+                order.CopyTo(ColumnOrder, 0);
+            }
+        }
+        else
+            ByOrder = [new CpuWeight(columns, parts[..same], orders[..same]), .. new CpuWeight(columns, parts[same..], orders[same..]).ByOrder];
         if (kinds.Count > MaxKinds)
             throw new NotSupportedException($"{Name}: more than {MaxKinds} kinds of formats in one weight.");
         Kinds = [.. kinds];
     }
 
     public Part[] Parts { get; }
+
+    /// <summary>
+    /// Itself; but where the columns of its parts stand in different orders, the runs of parts of one order, which have to be
+    /// multiplied one after the other.
+    /// </summary>
+    public CpuWeight[] ByOrder { get; }
+
+    /// <summary>The order of the columns of all parts, or null for that of the inputs. The array does not move.</summary>
+    public int[]? ColumnOrder { get; }
 
     /// <summary>The distinct kinds of the integer parts.</summary>
     public IntegerKind[] Kinds { get; }
@@ -50,6 +77,9 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Whether all parts are integers, of an even number of panels.</summary>
     public bool IsPairsOfIntegers => Array.TrueForAll(Parts, part => part is { Kind: >= 0, Panels.PanelsPerExpert: var panels } && panels % 2 == 0);
 
+    /// <summary>Whether all parts are small floats with scales, which two panels at a time are faster with even for one token.</summary>
+    public bool IsScaledFloats => Array.TrueForAll(Parts, part => part.Panels is PackedScaledFloats);
+
     /// <summary>Panels of one expert, of all parts.</summary>
     public int PanelsPerExpert { get; }
 
@@ -57,7 +87,7 @@ internal sealed class CpuWeight : Weight, IDisposable
     public int PairsPerExpert { get; }
 
     /// <summary>Whether the weight is two halves whose panels can be multiplied side by side: of as many whole panels, of one kind.</summary>
-    public bool HasHalves => Rows % (2 * Panels.Height) == 0 && Parts switch
+    public bool HasHalves => ByOrder.Length == 1 && Rows % (2 * Panels.Height) == 0 && Parts switch
     {
         [_] => true,
         [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Kind == second.Kind
@@ -91,6 +121,8 @@ internal sealed class CpuWeight : Weight, IDisposable
         (Part second, int other) = Locate(pair + PanelsPerExpert / 2);
         return new PanelPair(first, panel, second, other, IsWhole: true);
     }
+
+    private static bool IsSame(int[]? a, int[]? b) => a is null || b is null ? a == b : a.AsSpan().SequenceEqual(b);
 
     public void Dispose()
     {

@@ -78,6 +78,8 @@ internal readonly unsafe struct LinearJob(
                     MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
                 else if (InBFloat16(pair.First))
                     MultiplyBFloat16Pair(pair, column, here, segment, first, sums);
+                else if (isFew)
+                    MultiplyScaledPair(pair, column, here, segment, first, sums);
                 else
                     MultiplyFloatPair(pair, column, here, segment, first, room, sums);
             }
@@ -185,7 +187,24 @@ internal readonly unsafe struct LinearJob(
 
     /// <summary>Whether a pair's panels are multiplied together, and not one after the other as they are packed.</summary>
     private bool IsTogether(CpuWeight.PanelPair pair, bool isFew) =>
-        pair.IsWhole && kernels.HasPairs && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)));
+        pair.IsWhole && kernels.HasPairs && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
+
+    private static bool IsScaled(CpuWeight.PanelPair pair) =>
+        pair.First.Panels is PackedScaledFloats first && pair.Second.Panels is PackedScaledFloats second && first.Format == second.Format;
+
+    private void MultiplyScaledPair(CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, float* sums)
+    {
+        PackedScaledFloats panels = (PackedScaledFloats)pair.First.Panels, others = (PackedScaledFloats)pair.Second.Panels;
+        byte* codes = panels.Codes(Absolute(segment, pair.First, pair.FirstPanel), column);
+        nint distance = (nint)(others.Codes(Absolute(segment, pair.Second, pair.SecondPanel), column) - codes);
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.ScaledFloatPair(
+                panels.Format, tokens, codes, distance, activations.FloatsAt(panels, first, tokens, column), sums + (first - origin) * Panels.Height,
+                columns);
+        }
+    }
 
     // These are multiplied as they are packed, in place.
     private void MultiplyBFloat16Pair(CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, float* sums)
@@ -267,8 +286,10 @@ internal readonly unsafe struct LinearJob(
                         points, tokens, points.Units(panel, column), activations.QuantsAt(points.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
-                    PackedFloats floats => kernels.PackedFloats(
+                    PackedFloats { Type: not TensorType.BF16 } floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
+                    PackedScaledFloats scaled => kernels.PackedScaledFloats(
+                        scaled, tokens, scaled.Codes(panel, column), activations.FloatsAt(scaled, first, tokens, column), sums, columns),
                     PackedBFloat16s pairs => kernels.PackedFloats(
                         TensorType.BF16, tokens, pairs.Values(panel, column), activations.FloatsAt(pairs, first, tokens, column), sums,
                         columns),

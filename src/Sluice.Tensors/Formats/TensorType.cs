@@ -9,5 +9,8 @@ public enum TensorType : uint
     IQ2_XXS = 16, IQ2_XS = 17, IQ3_XXS = 18, IQ1_S = 19, IQ4_NL = 20, IQ3_S = 21, IQ2_S = 22, IQ4_XS = 23,
     I8 = 24, I16 = 25, I32 = 26, I64 = 27, F64 = 28,
     IQ1_M = 29, BF16 = 30, TQ1_0 = 34, TQ2_0 = 35, MXFP4 = 39, NVFP4 = 40, Q1_0 = 41, Q2_0 = 42,
+
+    // Of safetensors alone. They are no weight formats: their scales are in other tensors.
+    U8 = 8192, E4M3 = 8193, E5M2 = 8194,
 #pragma warning restore CS1591
 }

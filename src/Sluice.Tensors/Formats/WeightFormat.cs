@@ -11,7 +11,7 @@ public abstract class WeightFormat
     public abstract TensorType Type { get; }
 
     /// <summary>The field's name for it, as in <c>Q4_K</c>.</summary>
-    public string Name => Type.ToString();
+    public virtual string Name => Type.ToString();
 
     /// <summary>Weights in a block (1 for plain floats). A row's length is a multiple of it.</summary>
     public abstract int BlockSize { get; }

@@ -87,6 +87,14 @@ public sealed unsafe partial class MappedFile : IDisposable
         return file;
     }
 
+    /// <summary>The same, for a buffer that several threads fill.</summary>
+    public static MappedFile InMemory(string path, int length, out Memory<byte> bytes)
+    {
+        MappedFile file = InMemory(path, length, out Span<byte> _);
+        bytes = file._buffer.AsMemory(file.BufferStart, length);
+        return file;
+    }
+
     /// <summary>Bytes of the file.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range is not within the file.</exception>
     /// <exception cref="ObjectDisposedException">The file was disposed.</exception>

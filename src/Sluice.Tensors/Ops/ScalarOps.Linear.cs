@@ -84,20 +84,25 @@ public sealed unsafe partial class ScalarOps
         return result;
     }
 
-    private static void Multiply(ReadOnlySpan<float> x, StoredWeight weight, int expert, Tensor bias, Span<float> result)
+    private void Multiply(ReadOnlySpan<float> x, StoredWeight weight, int expert, Tensor bias, Span<float> result)
     {
-        float[] rounded = RoundToBFloat16(x);
         int output = 0;
         foreach (WeightData part in weight.Parts)
         {
+            float[] input = x.ToArray();
+            for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
+                input[i] = x[order[i]];
             IntegerFormat? format = part.Format.Integer;
-            QuantizedRow? quantized = format is null ? null : new QuantizedRow(x, format.ActivationGroup);
+            QuantizedRow? quantized = format is null ? null : new QuantizedRow(input, format.ActivationGroup);
+            float[] rounded = RoundToBFloat16(input), floats = Round(Activations, input);
+            bool hasIntegers = Activations is ActivationPrecision.Auto or ActivationPrecision.Int8;
+            bool hasBFloat16s = Activations is ActivationPrecision.Auto or ActivationPrecision.BF16;
             for (int r = 0; r < part.Rows; r++, output++)
             {
                 ReadOnlySpan<byte> row = part.Row(r, expert);
-                float sum = quantized is not null ? Dot(format!, row, quantized)
-                    : part.Format.Type == TensorType.BF16 ? DotPairs(part.Format, row, rounded)
-                    : Dot(part.Format, row, x);
+                float sum = hasIntegers && quantized is not null ? Dot(format!, row, quantized)
+                    : hasBFloat16s && part.Format.Type == TensorType.BF16 ? DotPairs(part.Format, row, rounded)
+                    : Dot(part.Format, row, floats);
                 result[output] = bias.IsEmpty ? sum : sum + bias[expert][output];
             }
         }
@@ -140,6 +145,40 @@ public sealed unsafe partial class ScalarOps
         BFloat16.Quantize(x, halves);
         BFloat16.Dequantize(halves, rounded);
         return Array.ConvertAll(rounded, WithoutTiny);
+    }
+
+    /// <summary>Activations that meet floats; <see cref="ActivationPrecision"/> says how they are rounded.</summary>
+    private static float[] Round(ActivationPrecision precision, float[] x)
+    {
+        switch (precision)
+        {
+            case ActivationPrecision.BF16:
+                byte[] halves = new byte[BFloat16.Bytes(x.Length)];
+                float[] result = new float[x.Length];
+                BFloat16.Quantize(x, halves);
+                BFloat16.Dequantize(halves, result);
+                return result;
+            case ActivationPrecision.Int8:
+                return [.. x.Chunk(32).SelectMany(group => ToScale(group, 127, value => MathF.Round(value, MidpointRounding.ToEven) + 0f))];
+            case ActivationPrecision.FP8:
+                return ToScale(x, Float8.LargestE4M3, value => Float8.FromE4M3(Float8.ToE4M3(value)));
+            default:
+                return x;
+        }
+    }
+
+    // Scales the largest magnitude to the largest code, rounds, and scales back; zeros below the normal floats, NaN for what is not finite.
+    private static float[] ToScale(float[] x, float largestCode, Func<float, float> round)
+    {
+        float largest = 0;
+        foreach (float value in x)
+            largest = float.IsFinite(value) ? Math.Max(largest, Math.Abs(value)) : float.NaN;
+        float scale = largest / largestCode;
+        if (!float.IsNormal(scale))
+            return [.. Enumerable.Repeat(float.IsNaN(scale) ? scale : 0, x.Length)];
+        // Integers multiply by the reciprocal, as those that meet integers do.
+        float inverse = 1 / scale;
+        return Array.ConvertAll(x, value => round(largestCode == 127 ? value * inverse : value / scale) * scale);
     }
 
     private static float WithoutTiny(float value) => Math.Abs(value) < 1f / (1L << 56) ? 0 : value;

@@ -40,6 +40,27 @@ public readonly unsafe struct WeightData
     /// <summary>Matrices, one after the other: 1, or the experts of a mixture.</summary>
     public int Experts { get; }
 
+    /// <summary>
+    /// The input that each stored column belongs to, where columns do not stand in the order of the inputs (GPTQ's act-order, whose
+    /// groups would not be columns side by side); null where they do. Only a single matrix has one.
+    /// </summary>
+    public int[]? ColumnOrder { get; private init; }
+
+    /// <summary>The same, its columns in this order.</summary>
+    /// <exception cref="InvalidDataException">The order does not name each input once, or there are several matrices.</exception>
+    public WeightData InOrder(int[] columnOrder)
+    {
+        bool[] named = new bool[Columns];
+        foreach (int input in columnOrder)
+        {
+            if ((uint)input < (uint)Columns)
+                named[input] = true;
+        }
+        if (columnOrder.Length != Columns || named.Contains(false) || Experts != 1)
+            throw new InvalidDataException($"{Name}: the order of its columns does not name each of {Columns} inputs once.");
+        return this with { ColumnOrder = columnOrder };
+    }
+
     /// <summary>Bytes of a row.</summary>
     public long RowBytes => Format.Bytes(Columns);
 

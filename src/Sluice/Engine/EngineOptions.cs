@@ -21,6 +21,9 @@ public sealed record EngineOptions
     /// <summary>How KV rows are packed: a name of <see cref="Tensors.KvFormats.KvFormats"/>.</summary>
     public string KvFormat { get; init; } = "f16";
 
+    /// <summary>How inputs of linear maps are rounded: what weights are multiplied by.</summary>
+    public ActivationPrecision Activations { get; init; }
+
     /// <summary>How many sequences of full length the KV cache shall have room for, if memory allows.</summary>
     public int Sequences { get; init; } = 8;
 

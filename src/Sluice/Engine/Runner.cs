@@ -60,7 +60,7 @@ public sealed class Runner : IDisposable
             long available = SystemMemory.Available();
             if (file.Length > available)
                 throw new InvalidOperationException($"{path} has {file.Length:N0} bytes; only {available:N0} bytes of memory are free.");
-            CpuOps cpu = new(options.Threads, options.PinThreads);
+            CpuOps cpu = new(options.Threads, options.PinThreads) { Activations = options.Activations };
             ops = options.Wrap?.Invoke(cpu) ?? cpu;
             ModelOptions modelOptions = new(options.Context, options.Retention);
             Model model = Model.Load(file, ops, modelOptions, progress);

@@ -138,9 +138,11 @@ internal static class SafetensorsReader
         "I16" => TensorType.I16,
         "I32" => TensorType.I32,
         "I64" => TensorType.I64,
-        "BOOL" or "U8" or "U16" or "U32" or "U64" or "C64"
-            or "F4" or "F6_E2M3" or "F6_E3M2" or "F8_E5M2" or "F8_E4M3" or "F8_E8M0" => throw new NotSupportedException(
-                $"{file.Path}: tensor '{name}' has dtype {dtype}, which Sluice cannot use; it reads F32, F16 and BF16."),
+        "U8" => TensorType.U8,
+        "F8_E4M3" => TensorType.E4M3,
+        "F8_E5M2" => TensorType.E5M2,
+        "BOOL" or "U16" or "U32" or "U64" or "C64" or "F4" or "F6_E2M3" or "F6_E3M2" or "F8_E8M0" => throw new NotSupportedException(
+                $"{file.Path}: tensor '{name}' has dtype {dtype}, which Sluice cannot use; it reads F32, F16, BF16, FP8 and integers."),
         _ => throw new NotSupportedException($"{file.Path}: tensor '{name}' has dtype '{dtype}', which Sluice does not know."),
     };
 

@@ -43,11 +43,25 @@ public sealed class TensorInfo
     /// </summary>
     public long[] Shape { get; }
 
+    /// <summary>The name of its type, as in <c>Q4_K</c>.</summary>
+    public string TypeName => WeightFormats.NameOf(Type);
+
+    /// <summary>
+    /// The input that each stored column belongs to, where columns do not stand in the order of the inputs (GPTQ's act-order); null
+    /// where they do. <see cref="Dequantize"/> minds it, <see cref="Data"/> does not.
+    /// </summary>
+    public int[]? ColumnOrder { get; init; }
+
     /// <summary>How many elements.</summary>
     public long Count { get; }
 
     /// <summary>The length of <see cref="Data"/>.</summary>
     public long Bytes { get; }
+
+    /// <summary>The same tensor by another name.</summary>
+    internal TensorInfo As(string name) => _make is null
+        ? new TensorInfo(name, Type, Shape, Data)
+        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder };
 
     /// <summary>
     /// Its bytes: usually where they lie in the mapped file, otherwise (rows that a Hugging Face file has in another order) a
@@ -63,6 +77,26 @@ public sealed class TensorInfo
         }
     }
 
+    /// <summary>Decodes a row, its columns in the order of the inputs.</summary>
+    /// <param name="row">The row, counted over all but the first dimension.</param>
+    /// <param name="values">As many as the first dimension, written.</param>
+    /// <exception cref="NotSupportedException">The type is none of weights.</exception>
+    public void Dequantize(long row, Span<float> values)
+    {
+        WeightFormat format = WeightFormats.Get(Type);
+        int bytes = checked((int)format.Bytes(Shape[0]));
+        ReadOnlySpan<byte> stored = Data.Span(row * bytes, bytes);
+        if (ColumnOrder is null)
+        {
+            format.Dequantize(stored, values);
+            return;
+        }
+        float[] ordered = new float[ColumnOrder.Length];
+        format.Dequantize(stored, ordered);
+        for (int i = 0; i < ordered.Length; i++)
+            values[ColumnOrder[i]] = ordered[i];
+    }
+
     /// <summary>
     /// Says that its bytes will not be read again soon, as after repacking them: mapped pages stop counting as resident memory,
     /// a copy is given up. <see cref="Data"/> still works.
@@ -76,5 +110,5 @@ public sealed class TensorInfo
     }
 
     /// <summary>Its name, type and shape.</summary>
-    public override string ToString() => $"{Name} {Type} [{string.Join(", ", Shape)}]";
+    public override string ToString() => $"{Name} {TypeName} [{string.Join(", ", Shape)}]";
 }

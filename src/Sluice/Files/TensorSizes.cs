@@ -49,7 +49,7 @@ internal static class TensorSizes
             return (format.BlockSize, format.BlockBytes);
         return type switch
         {
-            TensorType.I8 => (1, 1),
+            TensorType.I8 or TensorType.U8 or TensorType.E4M3 or TensorType.E5M2 => (1, 1),
             TensorType.I16 => (1, 2),
             TensorType.I32 => (1, 4),
             TensorType.I64 or TensorType.F64 => (1, 8),

@@ -95,7 +95,7 @@ public sealed class ModelLoader
         return data;
     }
 
-    private WeightData Find(string name, int columns, int rows, int experts)
+    private WeightData Find(string name, int columns, int rows, int experts, bool isMap = false)
     {
         TensorInfo info = _file.Tensor(name);
         ReadOnlySpan<long> expected = experts == 1 ? [columns, rows] : [columns, rows, experts];
@@ -109,7 +109,12 @@ public sealed class ModelLoader
             throw new InvalidDataException($"{_file.Path}: tensor '{name}' is [{string.Join(", ", info.Shape)}]; the metadata asks for [{string.Join(", ", expected.ToArray())}].");
         WeightFormat format = WeightFormats.Find(info.Type)
             ?? throw new NotSupportedException($"{_file.Path}: tensor '{name}' is of type {info.Type}, which is not a weight format.");
-        return WeightData.FromMap(name, format, columns, rows, experts, info.Data);
+        WeightData data = WeightData.FromMap(name, format, columns, rows, experts, info.Data);
+        if (info.ColumnOrder is null)
+            return data;
+        return isMap
+            ? data.InOrder(info.ColumnOrder)
+            : throw new NotSupportedException($"{_file.Path}: tensor '{name}' is no linear map, yet its columns have an order.");
     }
 
     /// <summary>Refuses a model of which something was not read: it would compute something else than its makers meant.</summary>
@@ -129,7 +134,7 @@ public sealed class ModelLoader
     {
         WeightData[] data = new WeightData[parts.Length];
         for (int i = 0; i < parts.Length; i++)
-            data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts);
+            data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts, isMap: true);
         Weight weight = Ops.LoadWeight(data);
         WeightBytes += weight.Bytes;
         foreach ((string name, _) in parts)

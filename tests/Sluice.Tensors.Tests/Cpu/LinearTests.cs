@@ -17,10 +17,19 @@ public class LinearTests
             {
                 foreach (WeightFormat format in WeightFormats.All)
                     all.Add(format.Name, kernels);
+                foreach (string format in OwnFormats)
+                    all.Add(format, kernels);
             }
             return all;
         }
     }
+
+    /// <summary>Of the formats that checkpoints become, some of each number of bits, block, kind of scale.</summary>
+    private static IEnumerable<string> OwnFormats =>
+    [
+        "W2G32", "W3G64Z", "W4G128", "W4G128Z", "W4G64Z_F32", "W5G32Z_F32", "W6G256_F32", "W8G128", "W8G256Z",
+        .. ScaledFloats.All.Select(format => format.Name),
+    ];
 
     [Theory]
     [Trait(InstructionSetTests.Trait, "all")]

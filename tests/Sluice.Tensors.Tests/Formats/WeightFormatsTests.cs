@@ -9,13 +9,14 @@ public class WeightFormatsTests
             .Where(t => t.IsSubclassOf(typeof(WeightFormat)) && !t.IsAbstract);
         Assert.Equal(
             classes.Select(t => t.Name).Order(StringComparer.Ordinal),
-            WeightFormats.All.Select(f => f.GetType().Name).Order(StringComparer.Ordinal));
+            WeightFormats.All.Concat(WeightFormats.OfCheckpoints.DistinctBy(f => f.GetType())).Select(f => f.GetType().Name)
+                .Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public void Formats_are_found_by_type_and_by_name()
     {
-        foreach (WeightFormat format in WeightFormats.All)
+        foreach (WeightFormat format in WeightFormats.All.Concat(WeightFormats.OfCheckpoints))
         {
             Assert.Same(format, WeightFormats.Find(format.Type));
             Assert.Same(format, WeightFormats.Get(format.Name.ToLowerInvariant()));
@@ -26,9 +27,9 @@ public class WeightFormatsTests
     }
 
     [Fact]
-    public void Every_tensor_type_but_integers_and_doubles_is_a_format()
+    public void Every_tensor_type_but_integers_doubles_and_bare_8_bit_floats_is_a_format()
     {
-        TensorType[] others = [TensorType.I8, TensorType.I16, TensorType.I32, TensorType.I64, TensorType.F64];
+        TensorType[] others = [TensorType.I8, TensorType.I16, TensorType.I32, TensorType.I64, TensorType.F64, TensorType.U8, TensorType.E4M3, TensorType.E5M2];
         Assert.Equal(Enum.GetValues<TensorType>().Except(others).Order(), WeightFormats.All.Select(f => f.Type).Order());
     }
 

@@ -111,7 +111,6 @@ public class HuggingFaceModelTests
     [InlineData("""{"use_sliding_window": true}""", "'use_sliding_window' is true")]
     [InlineData("""{"layer_types": ["full_attention", "sliding_attention"]}""", "'layer_types' is")]
     [InlineData("""{"hidden_act": "gelu"}""", "'hidden_act' is \"gelu\"")]
-    [InlineData("""{"quantization_config": {"quant_method": "gptq"}}""", "'quantization_config' is")]
     [InlineData("""{"partial_rotary_factor": 0.5}""", "'partial_rotary_factor' is 0.5")]
     [InlineData("""{"rope_scaling": {"type": "dynamic", "factor": 2}}""", "'rope_scaling.type' is \"dynamic\"")]
     [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 2}}""", "'rope_scaling.rope_type' is \"longrope\"")]

@@ -58,8 +58,8 @@ public class SafetensorsReaderTests
     }
 
     [Theory]
-    [InlineData("F8_E4M3", "which Sluice cannot use")]
-    [InlineData("U8", "which Sluice cannot use")]
+    [InlineData("F8_E8M0", "which Sluice cannot use")]
+    [InlineData("U16", "which Sluice cannot use")]
     [InlineData("F7", "which Sluice does not know")]
     public void Other_types_are_named(string dtype, string message)
     {

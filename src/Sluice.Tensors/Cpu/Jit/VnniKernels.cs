@@ -13,7 +13,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     // Entry points, 0 where not yet assembled. A process has one set, whatever the number of CpuOps.
     private static readonly nint[] IntegerKernels = new nint[16 * MaxTokens]; // by kind, then tokens
     private static readonly nint[] PairKernels = new nint[16 * MaxTokens];
-    private static readonly nint[] PackedKernels = new nint[64 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] PackedKernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] ScaledPairKernels = new nint[Formats.ScaledFloats.TypeCount * MaxTokens];
     private static readonly nint[] FloatKernels = new nint[MaxTokens];
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
@@ -63,7 +64,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool Packed(
         PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        ref nint kernel = ref PackedKernels[(int)panels.Type * MaxTokens + tokens - 1];
+        ref nint kernel = ref Packed(panels.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePacked(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernel)(
@@ -92,7 +93,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     {
         if (!panels.CanLookUp)
             return false;
-        ref nint kernel = ref PackedKernels[(int)panels.Format.Type * MaxTokens + tokens - 1];
+        ref nint kernel = ref Packed(panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePoints(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, void>)kernel)(
@@ -102,11 +103,30 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
     {
-        ref nint kernel = ref PackedKernels[(int)type * MaxTokens + tokens - 1];
+        ref nint kernel = ref Packed(type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssembleFloats(ref kernel, tokens, type);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
         return true;
+    }
+
+    public override bool PackedScaledFloats(
+        PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns)
+    {
+        ref nint kernel = ref Packed(panels.Format.Type, tokens);
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleScaled(ref kernel, tokens, panels.Format, panels: 1);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, 0);
+        return true;
+    }
+
+    public override void ScaledFloatPair(
+        ScaledFloats format, int tokens, byte* codes, nint distance, float* activations, float* sums, nint columns)
+    {
+        ref nint kernel = ref ScaledPairKernels[(int)(format.Type - Formats.ScaledFloats.FirstType) * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleScaled(ref kernel, tokens, format, panels: 2);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, distance);
     }
 
     public override void BFloat16s(int tokens, byte* values, uint* activations, float* sums, nint pairs)
@@ -132,6 +152,10 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
+    // Types of our own follow GGUF's 64.
+    private static ref nint Packed(TensorType type, int tokens) =>
+        ref PackedKernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
+
     protected static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
 
     // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.
@@ -146,6 +170,9 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssemblePoints(ref nint kernel, int tokens, PackedPoints panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.Points(panels.Kind, panels.Format, panels.Layout));
+
+    private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format, int panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format, panels));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

@@ -64,6 +64,18 @@ internal abstract unsafe class Kernels
     public virtual bool PackedFloats(
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
+    /// <summary>Multiplies small floats with scales as they are packed, all columns of a panel at once; false where it cannot.</summary>
+    public virtual bool PackedScaledFloats(
+        PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns) => false;
+
+    /// <summary>
+    /// The same for two panels of one format, the second's codes <paramref name="distance"/> bytes behind, its sums in the second place of a
+    /// <see cref="WorkerScratch"/>, if <see cref="HasPairs"/>.
+    /// </summary>
+    public virtual void ScaledFloatPair(
+        ScaledFloats format, int tokens, byte* codes, nint distance, float* activations, float* sums, nint columns) =>
+        throw new NotSupportedException();
+
     /// <summary>Whether there are kernels for pairs of bfloat16, of one panel and of two; else BF16 weights are unpacked to floats.</summary>
     public virtual bool HasBFloat16 => false;
 

@@ -31,6 +31,15 @@ internal static unsafe class Bfloat16Pairs
         return values & Vector256.GreaterThan(magnitude, Vector256.Create((short)(LeastBits - 1))).AsUInt16();
     }
 
+    /// <summary>16 bfloat16s as floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Widen(ushort* values, float* floats)
+    {
+        (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(values));
+        (low << 16).AsSingle().Store(floats);
+        (high << 16).AsSingle().Store(floats + 8);
+    }
+
     /// <summary>Rounds 16 floats to the nearest bfloat16, ties to even; a NaN stays one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<ushort> Round(float* x) =>

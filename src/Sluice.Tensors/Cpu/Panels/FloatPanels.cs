@@ -4,7 +4,7 @@ using Sluice.Tensors.Memory;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>Panels of F32 and F16: the same numbers as [columns, 16 rows].</summary>
+/// <summary>Panels of F32, F16, and BF16 for activations of another type: the same numbers as [columns, 16 rows].</summary>
 internal sealed unsafe class PackedFloats : FloatPanels
 {
     private readonly TensorType type;
@@ -41,7 +41,12 @@ internal sealed unsafe class PackedFloats : FloatPanels
             return (float*)packed;
         ushort* from = (ushort*)packed;
         for (int i = 0; i < columns; i++, from += Height)
-            HalfBits.ToSingles(from, values + i * Height);
+        {
+            if (type == TensorType.BF16)
+                Bfloat16Pairs.Widen(from, values + i * Height);
+            else
+                HalfBits.ToSingles(from, values + i * Height);
+        }
         return values;
     }
 

@@ -36,25 +36,46 @@ internal abstract class Panels : IDisposable
     public abstract long Bytes { get; }
 
     /// <summary>Packs a tensor, or where there is no packed form wraps it as it is.</summary>
-    public static Panels Load(WeightData data, WorkerPool pool)
+    public static Panels Load(WeightData data, WorkerPool pool, ActivationPrecision activations = ActivationPrecision.Auto)
     {
         if (Stretch % data.Format.BlockSize != 0)
             throw new NotSupportedException($"{data.Name}: blocks of {data.Format.BlockSize} weights do not divide {Stretch}.");
         if (data.Format.Integer is { } format)
         {
-            if (format is PointFormat points)
-                return new PackedPoints(data, points, pool);
-            return IntegerLayout.Find(format) is { } layout
-                ? new PackedIntegers(data, format, layout, pool)
-                : new StoredIntegers(data, format);
+            IntegerPanels integers = LoadIntegers(data, format, pool);
+            return activations is ActivationPrecision.Auto or ActivationPrecision.Int8 ? integers : new IntegersAsFloats(data, integers);
         }
         return data.Format.Type switch
         {
-            TensorType.BF16 => new PackedBFloat16s(data, pool),
+            _ when data.Format is ScaledFloats scaled => new PackedScaledFloats(data, scaled, pool),
+            TensorType.BF16 when activations is ActivationPrecision.Auto or ActivationPrecision.BF16 => new PackedBFloat16s(data, pool),
+            TensorType.BF16 => new PackedFloats(data, pool),
             TensorType.F32 or TensorType.F16 => new PackedFloats(data, pool),
             _ => new StoredFloats(data),
         };
     }
+
+    private static IntegerPanels LoadIntegers(WeightData data, IntegerFormat format, WorkerPool pool)
+    {
+        if (format is PointFormat points)
+            return new PackedPoints(data, points, pool);
+        return IntegerLayout.Find(format) is { } layout
+            ? new PackedIntegers(data, format, layout, pool)
+            : new StoredIntegers(data, format);
+    }
+
+    /// <summary>What <see cref="Load"/> makes of a format, in words: how weights are kept, and what they are multiplied by.</summary>
+    public static string Describe(WeightFormat format) => format switch
+    {
+        PointFormat points => $"code book of {points.Points.Count} points, int8 activations",
+        IntegerFormat integers => IntegerLayout.Find(integers) is { } layout
+            ? $"{layout.Bits}-bit {(layout.HasLevels ? "levels" : "integers")}, int8 activations"
+            : "blocks unpacked each time, int8 activations",
+        ScaledFloats scaled => $"{scaled.Bits}-bit floats with scales, float32 activations",
+        BF16 => "bfloat16 weights and activations",
+        F32 or F16 => "floats, float32 activations",
+        _ => "blocks unpacked each time, float32 activations",
+    };
 
     public virtual void Dispose()
     {

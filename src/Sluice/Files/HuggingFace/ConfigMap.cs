@@ -31,6 +31,7 @@ internal sealed class ConfigMap
         }
         TiedEmbeddings = config.BoolOrNull("tie_word_embeddings") ?? false;
         Rope = new RopeConfig(config, HeadDim);
+        Layout = QuantizedLayout.Of(config);
         Metadata = Map(hidden);
     }
 
@@ -48,6 +49,9 @@ internal sealed class ConfigMap
     public bool TiedEmbeddings { get; }
 
     public RopeConfig Rope { get; }
+
+    /// <summary>How the weights of linear maps are stored.</summary>
+    public QuantizedLayout Layout { get; }
 
     public Metadata Metadata { get; }
 
@@ -95,7 +99,7 @@ internal sealed class ConfigMap
                 throw _config.Unsupported(key);
         }
         foreach (string key in (ReadOnlySpan<string>)
-            ["quantization_config", "compression_config", "clip_qkv", "num_experts", "num_local_experts"])
+            ["clip_qkv", "num_experts", "num_local_experts"])
         {
             if (_config.Has(key))
                 throw _config.Unsupported(key);

@@ -18,20 +18,45 @@ internal static class HuggingFaceModel
         JsonFile config = JsonFile.Read(Path.Combine(folder, "config.json"));
         ConfigMap map = new(config);
         TokenizerConfig.AddTo(map.Metadata, folder, config);
+        Dictionary<string, string>? index = Index(folder, file);
+        List<MappedFile> files = OpenFiles(folder, file, index);
+        try
+        {
+            return new ModelFile(file ?? folder, map.Metadata, Read(map, files, index), files, folder);
+        }
+        catch
+        {
+            files.ForEach(mapped => mapped.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>Opens a folder with the names and the order of rows that its own files have.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="files">What the caller closes.</param>
+    public static (ConfigMap Config, IReadOnlyList<StoredTensor> Tensors) OpenStored(string folder, out List<MappedFile> files)
+    {
+        ConfigMap map = new(JsonFile.Read(Path.Combine(folder, "config.json")));
+        Dictionary<string, string>? index = Index(folder, null);
+        files = OpenFiles(folder, null, index);
+        return (map, [.. ReadStored(map, files, index)]);
+    }
+
+    private static List<MappedFile> OpenFiles(string folder, string? file, Dictionary<string, string>? index)
+    {
+        string[] paths = index is null
+            ? [file ?? SingleFile(folder)]
+            : [.. index.Values.Distinct().Select(name => Path.Combine(folder, name))];
         List<MappedFile> files = [];
         try
         {
-            Dictionary<string, string>? index = Index(folder, file);
-            string[] paths = index is null
-                ? [file ?? SingleFile(folder)]
-                : [.. index.Values.Distinct().Select(name => Path.Combine(folder, name))];
             foreach (string path in paths)
             {
                 files.Add(File.Exists(path)
                     ? MappedFile.Open(path)
                     : throw new FileNotFoundException($"{path} is missing.", path));
             }
-            return new ModelFile(file ?? folder, map.Metadata, Read(map, files, index), files, folder);
+            return files;
         }
         catch
         {
@@ -46,23 +71,11 @@ internal static class HuggingFaceModel
     {
         TensorMap map = new(config);
         OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
-        HashSet<string> seen = [];
-        foreach (MappedFile file in files)
+        foreach (StoredTensor tensor in ReadStored(config, files, index))
         {
-            foreach (TensorInfo tensor in SafetensorsReader.Read(file).Values)
-            {
-                if (index is not null && index.GetValueOrDefault(tensor.Name) != Path.GetFileName(file.Path))
-                {
-                    throw new InvalidDataException(
-                        $"{file.Path}: tensor '{tensor.Name}' is not in this file according to {IndexName}.");
-                }
-                seen.Add(tensor.Name);
-                if (map.TryMap(file.Path, tensor, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
-                    throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' occurs twice.");
-            }
+            if (map.TryMap(tensor.Path, tensor.Info, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
+                throw new InvalidDataException($"{tensor.Path}: tensor '{tensor.Info.Name}' occurs twice.");
         }
-        if (index?.Keys.FirstOrDefault(name => !seen.Contains(name)) is { } missing)
-            throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing, which {IndexName} says is there.");
         // GGUF's readers take a missing output matrix as tied.
         if (!config.TiedEmbeddings && !tensors.ContainsKey("output.weight"))
         {
@@ -72,6 +85,29 @@ internal static class HuggingFaceModel
         if (config.Rope.FrequencyFactors is { } factors)
             tensors.Add("rope_freqs.weight", FrequencyFactors(config.Metadata.Source, factors));
         return tensors;
+    }
+
+    /// <summary>The tensors of all files by their own names, but each weight one tensor.</summary>
+    private static IEnumerable<StoredTensor> ReadStored(
+        ConfigMap config, IReadOnlyList<MappedFile> files, Dictionary<string, string>? index)
+    {
+        OrderedDictionary<string, StoredTensor> stored = new(StringComparer.Ordinal);
+        foreach (MappedFile file in files)
+        {
+            foreach (TensorInfo tensor in SafetensorsReader.Read(file).Values)
+            {
+                if (index is not null && index.GetValueOrDefault(tensor.Name) != Path.GetFileName(file.Path))
+                {
+                    throw new InvalidDataException(
+                        $"{file.Path}: tensor '{tensor.Name}' is not in this file according to {IndexName}.");
+                }
+                if (!stored.TryAdd(tensor.Name, new StoredTensor(file.Path, tensor)))
+                    throw new InvalidDataException($"{file.Path}: tensor '{tensor.Name}' occurs twice.");
+            }
+        }
+        if (index?.Keys.FirstOrDefault(name => !stored.ContainsKey(name)) is { } missing)
+            throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing, which {IndexName} says is there.");
+        return config.Layout.Join(stored.Values);
     }
 
     private static TensorInfo FrequencyFactors(string source, float[] factors)

@@ -30,19 +30,35 @@ internal sealed class TensorMap(ConfigMap config)
         string gguf = Name(name)
             ?? throw new NotSupportedException(
                 $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {config.Architecture.ModelType} model.");
-        if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
+        if (WeightFormats.Find(tensor.Type) is null)
         {
             throw new NotSupportedException(
-                $"{path}: tensor '{tensor.Name}' is of {tensor.Type}; Sluice reads weights of F32, F16 and BF16.");
+                $"{path}: tensor '{tensor.Name}' is of {tensor.Type}, and config.json's quantization_config does not say how to read that.");
         }
 
         mapped = (config.Architecture.InterleavedRope, Heads(gguf)) is (true, > 0 and int heads)
             ? Interleave(path, tensor, gguf, heads)
-            : new TensorInfo(gguf, tensor.Type, tensor.Shape, tensor.Data);
+            : tensor.As(gguf);
         // GGUF has norms and biases in F32, whatever the matrices are.
         if (mapped.Shape.Length == 1 && mapped.Type is not TensorType.F32)
             mapped = Widen(path, mapped);
         return true;
+    }
+
+    /// <summary>GGUF's name of a tensor, or null where it is none that it knows.</summary>
+    public string? NameOf(string name) => Name(name.StartsWith("model.", StringComparison.Ordinal) ? name["model.".Length..] : name);
+
+    /// <summary>The row that each of a tensor's rows, as <see cref="TryMap"/> gives it, has in the file.</summary>
+    public int[] FileRows(string gguf, int rows)
+    {
+        int[] order = [.. Enumerable.Range(0, rows)];
+        int half = config.HeadDim / 2;
+        if (config.Architecture.InterleavedRope && Heads(gguf) > 0)
+        {
+            for (int row = 0; row < rows; row++)
+                order[row] = row / config.HeadDim * config.HeadDim + row % config.HeadDim / 2 + row % 2 * half;
+        }
+        return order;
     }
 
     private string? Name(string name)
@@ -122,7 +138,8 @@ internal sealed class TensorMap(ConfigMap config)
             }
             tensor.Release();
             return copy.Bytes;
-        });
+        })
+        { ColumnOrder = tensor.ColumnOrder };
     }
 
     private static TensorInfo Widen(string path, TensorInfo tensor)
