@@ -42,7 +42,7 @@ internal sealed class ChatEndpoint(ApiContext api)
 
     private async Task AnswerAsync(HttpContext context, Request[] requests, Func<ChatChoice[], ChatReply> reply)
     {
-        Output[] outputs = await api.Generation.RunAsync(requests, context.RequestAborted);
+        Output[] outputs = await api.Generation.RunAsync(context, Operation.Chat, requests);
         ChatChoice[] choices = [.. outputs.Select((output, i) => new ChatChoice(
             i, new ChatReplyMessage("assistant", output.Text), null, LogProbs(requests[i], output.Tokens), SamplingFields.Name(output.Finish)))];
         Usage usage = Count(requests, outputs.Sum(output => output.Tokens.Count));
@@ -51,7 +51,7 @@ internal sealed class ChatEndpoint(ApiContext api)
 
     private async Task StreamAsync(HttpContext context, Request[] requests, bool withUsage, Func<ChatChoice[], ChatReply> reply)
     {
-        IAsyncEnumerable<(int Index, GeneratedToken Token)> tokens = api.Generation.Start(requests, context.RequestAborted);
+        IAsyncEnumerable<(int Index, GeneratedToken Token)> tokens = api.Generation.Start(context, Operation.Chat, requests);
         Reply.BeginEvents(context);
         bool[] begun = new bool[requests.Length];
         int count = 0;

@@ -60,7 +60,7 @@ internal sealed record CompletionChoice(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
 
 internal sealed record CompletionLogProbs(
-    string[] Tokens, float[] TokenLogprobs, Dictionary<string, float>[]? TopLogprobs, int[] TextOffset);
+    string[] Tokens, float?[] TokenLogprobs, Dictionary<string, float>?[]? TopLogprobs, int[] TextOffset);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

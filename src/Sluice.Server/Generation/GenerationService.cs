@@ -1,31 +1,33 @@
-using System.Diagnostics;
 using System.Threading.Channels;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using Sluice.Server.Http;
 
 namespace Sluice.Server.Generation;
 
 /// <summary>Hands requests to the engine: bounded, timed, counted.</summary>
-internal sealed class GenerationService(Engine engine, ServerOptions options, ServerMetrics metrics)
+internal sealed partial class GenerationService(Engine engine, ServerOptions options, ServerMetrics metrics, ILogger<GenerationService> logger)
 {
     public Engine Engine => engine;
 
     public ServerOptions Options => options;
 
     /// <summary>Submits generations of one API request, to run together.</summary>
+    /// <param name="context">The request: that its client left ends them.</param>
+    /// <param name="operation">What the endpoint is.</param>
     /// <param name="requests">Valid ones: what the engine objects to is the client's error.</param>
-    /// <param name="aborted">That the client left.</param>
     /// <returns>Their tokens in the order of their coming, each with the index of its request.</returns>
     /// <exception cref="ApiException">The queue is full, or a request makes no sense.</exception>
-    public IAsyncEnumerable<(int Index, GeneratedToken Token)> Start(IReadOnlyList<Request> requests, CancellationToken aborted)
+    public IAsyncEnumerable<(int Index, GeneratedToken Token)> Start(HttpContext context, Operation operation, IReadOnlyList<Request> requests)
     {
         foreach (Request request in requests)
-            Check(request);
+            Check(request, operation.PromptField);
         if (!engine.IsAlive)
             throw new ApiException(503, "The engine has stopped.", code: "unavailable");
         if (!metrics.TryEnter(requests.Count, options.MaxQueue))
             throw ApiException.TooMany("The queue is full.");
 
-        CancellationTokenSource cancellation = CancellationTokenSource.CreateLinkedTokenSource(aborted);
+        CancellationTokenSource cancellation = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         cancellation.CancelAfter(options.RequestTimeout);
         List<IAsyncEnumerable<GeneratedToken>> streams = [];
         try
@@ -42,77 +44,105 @@ internal sealed class GenerationService(Engine engine, ServerOptions options, Se
                 throw ApiException.Bad(null, error.Message);
             throw;
         }
-        Channel<(int, GeneratedToken)> merged = Channel.CreateUnbounded<(int, GeneratedToken)>(new() { SingleReader = true });
-        Task[] pumps = [.. streams.Select((stream, i) => PumpAsync(i, stream, requests[i].Prompt.Count, merged.Writer, cancellation.Token))];
-        return ReadAsync(merged, pumps, cancellation);
+        if (options.LogPrompts)
+            LogPrompts(RequestRecord.Of(context).Id, requests);
+        Generations all = new(operation, Channel.CreateUnbounded<(int, GeneratedToken)>(new() { SingleReader = true }),
+            new GenerationTrace(context, operation, requests, metrics), cancellation);
+        Task[] pumps = [.. streams.Select((stream, i) => PumpAsync(i, stream, requests[i].Prompt.Count, all))];
+        return ReadAsync(all, pumps, options.LogPrompts ? RequestRecord.Of(context).Id : null);
     }
 
     /// <summary>Runs generations to their end, for a reply in one piece.</summary>
-    public async Task<Output[]> RunAsync(IReadOnlyList<Request> requests, CancellationToken aborted)
+    public async Task<Output[]> RunAsync(HttpContext context, Operation operation, IReadOnlyList<Request> requests)
     {
         Output[] outputs = [.. requests.Select(_ => new Output())];
-        await foreach ((int index, GeneratedToken token) in Start(requests, aborted))
+        await foreach ((int index, GeneratedToken token) in Start(context, operation, requests))
             outputs[index].Add(token);
         return outputs;
     }
 
-    private async Task PumpAsync(
-        int index, IAsyncEnumerable<GeneratedToken> stream, int promptTokens, ChannelWriter<(int, GeneratedToken)> output, CancellationToken cancellation)
+    private async Task PumpAsync(int index, IAsyncEnumerable<GeneratedToken> stream, int promptTokens, Generations all)
     {
-        using Activity? activity = metrics.Activities.StartActivity("text_completion " + metrics.Model, ActivityKind.Server);
-        activity?.SetTag("gen_ai.operation.name", "text_completion").SetTag("gen_ai.request.model", metrics.Model)
-            .SetTag("gen_ai.usage.input_tokens", promptTokens);
-        int count = 0;
-        using ServerMetrics.GenerationClock clock = metrics.Begin(promptTokens);
+        using ServerMetrics.GenerationClock clock = metrics.Begin(all.Operation, promptTokens);
         try
         {
-            await foreach (GeneratedToken token in stream.WithCancellation(cancellation).ConfigureAwait(false))
+            await foreach (GeneratedToken token in stream.WithCancellation(all.Cancellation.Token).ConfigureAwait(false))
             {
                 clock.Count(token);
-                count++;
-                output.TryWrite((index, token));
+                all.Tokens.Writer.TryWrite((index, token));
             }
-            activity?.SetTag("gen_ai.usage.output_tokens", count);
         }
         catch (Exception error)
         {
-            activity?.SetStatus(ActivityStatusCode.Error, error.GetType().Name);
+            string type = error is OperationCanceledException ? "cancelled" : error.GetType().FullName!;
+            clock.Fail(type);
+            all.Trace.Fail(type);
             // What cannot be sampled (its bias rules out every token) is wrong with this request, not with the server.
             bool isTheirs = error is InvalidOperationException and not ObjectDisposedException && engine.IsAlive;
-            output.TryComplete(isTheirs ? ApiException.Bad(null, error.Message) : error);
+            all.Tokens.Writer.TryComplete(isTheirs ? ApiException.Bad(null, error.Message) : error);
         }
     }
 
-    private static async IAsyncEnumerable<(int Index, GeneratedToken Token)> ReadAsync(
-        Channel<(int, GeneratedToken)> merged, Task[] pumps, CancellationTokenSource cancellation)
+    private async IAsyncEnumerable<(int Index, GeneratedToken Token)> ReadAsync(Generations all, Task[] pumps, string? loggedAs)
     {
-        Task all = Task.WhenAll(pumps).ContinueWith(_ => merged.Writer.TryComplete(), TaskScheduler.Default);
+        Task ended = Task.WhenAll(pumps).ContinueWith(_ => all.Tokens.Writer.TryComplete(), TaskScheduler.Default);
+        Dictionary<int, Output>? outputs = loggedAs is null ? null : [];
         try
         {
-            await foreach ((int, GeneratedToken) token in merged.Reader.ReadAllAsync().ConfigureAwait(false))
-                yield return token;
+            await foreach ((int index, GeneratedToken token) in all.Tokens.Reader.ReadAllAsync().ConfigureAwait(false))
+            {
+                all.Trace.Count(token);
+                if (outputs is not null && !outputs.TryAdd(index, new Output(token)))
+                    outputs[index].Add(token);
+                yield return (index, token);
+            }
         }
         finally
         {
-            await cancellation.CancelAsync().ConfigureAwait(false);
-            await all.ConfigureAwait(false);
-            cancellation.Dispose();
+            await all.Cancellation.CancelAsync().ConfigureAwait(false);
+            await ended.ConfigureAwait(false);
+            all.Cancellation.Dispose();
+            all.Trace.Dispose();
+            foreach ((int index, Output output) in outputs ?? [])
+                LogOutput(logger, loggedAs!, index, output.Text);
         }
     }
 
-    private void Check(Request request)
+    private void Check(Request request, string promptField)
     {
         if (request.Prompt.Count == 0)
-            throw ApiException.Bad("prompt", "The prompt has no tokens.");
+            throw ApiException.Bad(promptField, "The prompt has no tokens.");
         if (request.Prompt.Count >= engine.Context)
-            throw ApiException.TooLong("messages", request.Prompt.Count, engine.Context);
+            throw ApiException.TooLong(promptField, request.Prompt.Count, engine.Context);
     }
+
+    private void LogPrompts(string id, IReadOnlyList<Request> requests)
+    {
+        foreach (IReadOnlyList<int> prompt in requests.Select(request => request.Prompt).Distinct())
+            LogPrompt(logger, id, engine.Tokenizer!.Decode([.. prompt], skipSpecial: false));
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, EventName = "Prompt", Message = "Request {RequestId} asks: {Prompt}")]
+    private static partial void LogPrompt(ILogger logger, string requestId, string prompt);
+
+    [LoggerMessage(Level = LogLevel.Information, EventName = "Output", Message = "Request {RequestId} gets as choice {Choice}: {Output}")]
+    private static partial void LogOutput(ILogger logger, string requestId, int choice, string output);
+
+    /// <summary>The generations of one API request.</summary>
+    private sealed record Generations(
+        Operation Operation, Channel<(int Index, GeneratedToken Token)> Tokens, GenerationTrace Trace, CancellationTokenSource Cancellation);
 }
 
 /// <summary>What a generation made, as it gathers.</summary>
 internal sealed class Output
 {
     private readonly System.Text.StringBuilder _text = new();
+
+    public Output()
+    {
+    }
+
+    public Output(GeneratedToken first) => Add(first);
 
     public List<GeneratedToken> Tokens { get; } = [];
 

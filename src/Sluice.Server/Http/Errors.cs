@@ -30,6 +30,7 @@ internal sealed partial class Errors(ILogger<Errors> logger, TimeSpan timeout)
         catch (Exception error)
         {
             ApiException told = Tell(error);
+            RequestRecord.Of(context).Error = told.Code ?? told.Type;
             if (told.Status >= 500)
                 LogFailure(logger, context.Request.Path, error);
             if (!context.Response.HasStarted)

@@ -1,0 +1,31 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
+
+namespace Sluice.Server.Generation;
+
+/// <summary>Sends traces, metrics and logs to an OpenTelemetry collector, where there is one. The OTEL_ variables are obeyed.</summary>
+internal static class Telemetry
+{
+    private const string Endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT", Protocol = "OTEL_EXPORTER_OTLP_PROTOCOL";
+    private const int HttpPort = 4318; // by convention; 4317 is gRPC's
+
+    public static void Add(WebApplicationBuilder builder, Uri? endpoint, string version)
+    {
+        if (endpoint is not null)
+            builder.Configuration[Endpoint] = endpoint.ToString();
+        if (!Uri.TryCreate(builder.Configuration[Endpoint], UriKind.Absolute, out Uri? collector))
+            return;
+        if (collector.Port == HttpPort)
+            builder.Configuration[Protocol] ??= "http/protobuf";
+        builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService("sluice", serviceVersion: version))
+            .WithTracing(traces => traces.AddSource(ServerMetrics.SourceName, "Microsoft.AspNetCore"))
+            .WithMetrics(metrics => metrics.AddMeter(
+                ServerMetrics.SourceName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"))
+            .UseOtlpExporter();
+    }
+}
