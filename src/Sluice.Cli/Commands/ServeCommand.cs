@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Server;
@@ -11,6 +12,9 @@ namespace Sluice.Cli.Commands;
 internal static class ServeCommand
 {
     private const string KeysVariable = "SLUICE_API_KEYS";
+
+    private static readonly Dictionary<string, LogLevel> LogLevels =
+        Enum.GetValues<LogLevel>().ToDictionary(level => level.ToString().ToLowerInvariant());
 
     public static Command Create()
     {
@@ -56,13 +60,20 @@ internal static class ServeCommand
         };
         Option<string?> certificate = new("--tls-certificate") { Description = "Serve HTTPS with this certificate: PEM, or PKCS #12.", HelpName = "PATH" };
         Option<string?> certificateKey = new("--tls-key") { Description = "The certificate's private key, as PEM.", HelpName = "PATH" };
+        Option<string?> logLevel = Parsing.Choice(
+            "--log-level", "What is logged: requests at information, looks at the server's state at debug.", LogLevels.Keys, "information");
+        Option<string?> logFormat = Parsing.Choice("--log-format", "How the log is written.", ["text", "json"], "text");
+        Option<bool> logPrompts = new("--log-prompts") { Description = "Log what users write and what the model answers, too." };
+        Option<Uri?> otlp = Parsing.Url(
+            "--otlp-endpoint", "The OpenTelemetry collector that gets traces, metrics and logs; OTEL_EXPORTER_OTLP_ENDPOINT if not given.");
         SluiceCommand command = new(
             "serve", "Serve a model over HTTP as OpenAI's API does, with a web chat at /.",
             "sluice serve --model qwen2.5-0.5b-instruct.gguf",
             "SLUICE_API_KEYS=secret sluice serve --model llama.gguf --host 0.0.0.0 --port 8000");
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey,
+                logLevel, logFormat, logPrompts, otlp];
         foreach (Option option in options)
             command.Add(option);
         command.Validators.Add(result =>
@@ -87,6 +98,10 @@ internal static class ServeCommand
                 CorsOrigins = parsed.GetValue(cors) ?? [],
                 Certificate = parsed.GetValue(certificate),
                 CertificateKey = parsed.GetValue(certificateKey),
+                LogLevel = LogLevels[parsed.GetValue(logLevel)!],
+                LogJson = parsed.GetValue(logFormat) == "json",
+                LogPrompts = parsed.GetValue(logPrompts),
+                OtlpEndpoint = parsed.GetValue(otlp),
             };
             string path = model.Path(parsed) ?? DefaultModel.Path;
             EngineOptions engineOptions = model.Options(parsed) with

@@ -43,8 +43,8 @@ internal sealed class CompletionEndpoint(ApiContext api)
 
         Output[] outputs = await api.Generation.RunAsync(context, Operation.Completion, requests);
         Usage usage = Count(outputs.Sum(output => output.Tokens.Count));
-        CompletionChoice[] choices = [.. outputs.Select((output, i) => (output, Choice(i, output))).Chunk(best).SelectMany(all => best == count
-            ? all : all.OrderByDescending(one => one.output.Tokens.Average(token => token.LogProbability)).Take(count)).Select((one, i) => one.Item2 with { Index = i })];
+        CompletionChoice[] choices = [.. outputs.Select((output, i) => (Output: output, Choice: Choice(i, output))).Chunk(best).SelectMany(all => best == count
+            ? all : all.OrderByDescending(one => one.Output.Tokens.Average(token => token.LogProbability)).Take(count)).Select((one, i) => one.Choice with { Index = i })];
         await Reply.JsonAsync(context, Make(choices) with { Usage = usage }, ApiJson.Default.CompletionReply);
 
         CompletionReply Make(CompletionChoice[] choices) => new(id, "text_completion", created, api.Model, choices, null);

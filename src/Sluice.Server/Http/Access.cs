@@ -32,9 +32,12 @@ internal sealed class Access : IDisposable
             : RateLimitPartition.GetConcurrencyLimiter(who, _ => new ConcurrencyLimiterOptions { PermitLimit = options.ConcurrencyPerKey }));
     }
 
+    /// <summary>Whether a path needs no key.</summary>
+    public static bool IsOpen(string path) => Open.Contains(path);
+
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (Open.Contains(context.Request.Path.Value ?? "") || HttpMethods.IsOptions(context.Request.Method))
+        if (IsOpen(context.Request.Path.Value ?? "") || HttpMethods.IsOptions(context.Request.Method))
         {
             await next(context);
             return;
