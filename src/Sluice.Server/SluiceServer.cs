@@ -100,7 +100,7 @@ public static class SluiceServer
         if (options.LogJson)
             logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
         else
-            logging.AddSimpleConsole(console => console.SingleLine = true);
+            logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "yyyy-MM-dd HH:mm:ss.fff "));
         // Of the framework itself only what goes wrong, unless somebody looks for it.
         logging.SetMinimumLevel(options.LogLevel is LogLevel.Information ? LogLevel.Warning : options.LogLevel);
         logging.AddFilter("Sluice", options.LogLevel);

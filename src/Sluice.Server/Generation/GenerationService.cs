@@ -122,10 +122,10 @@ internal sealed partial class GenerationService(Engine engine, ServerOptions opt
             LogPrompt(logger, id, engine.Tokenizer!.Decode([.. prompt], skipSpecial: false));
     }
 
-    [LoggerMessage(Level = LogLevel.Information, EventName = "Prompt", Message = "Request {RequestId} asks: {Prompt}")]
+    [LoggerMessage(Level = LogLevel.Information, EventId = 3, EventName = "Prompt", Message = "Request {RequestId} asks: {Prompt}")]
     private static partial void LogPrompt(ILogger logger, string requestId, string prompt);
 
-    [LoggerMessage(Level = LogLevel.Information, EventName = "Output", Message = "Request {RequestId} gets as choice {Choice}: {Output}")]
+    [LoggerMessage(Level = LogLevel.Information, EventId = 4, EventName = "Output", Message = "Request {RequestId} gets as choice {Choice}: {Output}")]
     private static partial void LogOutput(ILogger logger, string requestId, int choice, string output);
 
     /// <summary>The generations of one API request.</summary>

@@ -16,6 +16,7 @@ internal sealed partial class Errors(ILogger<Errors> logger, TimeSpan timeout)
             if (!context.Response.HasStarted && context.Response.StatusCode is StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed
                 && context.Response.ContentType is null)
             {
+                RequestRecord.Of(context).Error = "not_found";
                 await Reply.ErrorAsync(context, new ApiException(
                     context.Response.StatusCode, $"There is no {context.Request.Method} {context.Request.Path}.", code: "not_found"));
             }

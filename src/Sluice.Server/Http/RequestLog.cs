@@ -48,11 +48,11 @@ internal sealed partial class RequestLog(ILogger<RequestLog> logger, string mode
 
     private static double Milliseconds(TimeSpan time) => Math.Round(time.TotalMilliseconds, 2);
 
-    [LoggerMessage(EventName = "Request", Message = "{Method} {Path} {Status} in {DurationMs} ms; request {RequestId}, key {Key}, error {Error}")]
+    [LoggerMessage(EventId = 1, EventName = "Request", Message = "{Method} {Path} {Status} in {DurationMs} ms; request {RequestId}, key {Key}, error {Error}")]
     private static partial void LogRequest(
         ILogger logger, LogLevel level, string method, string path, int status, double durationMs, string requestId, string key, string error);
 
-    [LoggerMessage(EventName = "Generation", Message = "{Method} {Path} {Status} in {DurationMs} ms; request {RequestId}, key {Key}, error {Error}; "
+    [LoggerMessage(EventId = 2, EventName = "Generation", Message = "{Method} {Path} {Status} in {DurationMs} ms; request {RequestId}, key {Key}, error {Error}; "
         + "{Operation} by {Model}: {PromptTokens} prompt tokens, {GeneratedTokens} generated, the first after {FirstTokenMs} ms, finish {Finish}")]
     private static partial void LogGeneration(
         ILogger logger, LogLevel level, string method, string path, int status, double durationMs, string requestId, string key, string error,
