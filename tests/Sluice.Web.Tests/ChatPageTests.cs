@@ -77,6 +77,7 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
         ILocator edit = tab.Page.GetByLabel("Edit your message");
         await Expect(edit).ToHaveValueAsync("The dragon");
         await Expect(edit).ToBeFocusedAsync();
+        await Expect(tab.Turns.First.GetByText("Edit")).ToBeHiddenAsync();
         await tab.ShootAsync("chat-editing");
         await edit.PressAsync("Escape");
         await Expect(edit).ToHaveCountAsync(0);
@@ -270,6 +271,6 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
     [GeneratedRegex("[a-z]{2,}")]
     private static partial Regex Word();
 
-    [GeneratedRegex(@"^\d+ tokens, [\d.]+ tokens/s, first after [\d.]+ m?s(, cut at the most tokens)?$")]
+    [GeneratedRegex(@"^\d+ tokens, [\d.]+ tokens/s, first after [\d.]+ m?s(, cut at max tokens)?$")]
     private static partial Regex Speed();
 }

@@ -73,7 +73,7 @@ public sealed class OtherPagesTests(Chromium chromium) : IClassFixture<Chromium>
         ILocator chat = tab.Page.Locator("#PostV1ChatCompletions");
         await Expect(chat.Locator("dt", new() { HasText = "temperature" })).ToContainTextAsync("number, 0 to 100, 1 if absent");
         await Expect(chat.Locator("dt", new() { HasText = "messages" }).First).ToContainTextAsync("required");
-        await Expect(chat.Locator("dl dl dt", new() { HasText = "role" })).ToContainTextAsync("\"assistant\"");
+        await Expect(chat.Locator("dl dl dt", new() { HasText = "role" }).First).ToContainTextAsync("\"assistant\"");
         ILocator codes = chat.Locator("pre");
         await Expect(codes.First).ToContainTextAsync("curl " + server.Address.ToString().TrimEnd('/') + "/v1/chat/completions");
         await Expect(codes.Nth(1)).ToContainTextAsync($"new(\"{RunningServer.Model}\"");

@@ -15,15 +15,21 @@ internal static class Telemetry
     {
         if (endpoint is not null)
             builder.Configuration[Endpoint] = endpoint.ToString();
-        if (!Uri.TryCreate(builder.Configuration[Endpoint], UriKind.Absolute, out Uri? collector))
+        if (builder.Configuration[Endpoint] is not { Length: > 0 } text)
             return;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? collector))
+            throw new ArgumentException($"{Endpoint} is '{text}', which is no URL.");
         if (collector.Port == HttpPort)
             builder.Configuration[Protocol] ??= "http/protobuf";
+        Send(builder, version);
+    }
+
+    // Apart, so that OpenTelemetry is not even loaded where nobody asked for it.
+    private static void Send(WebApplicationBuilder builder, string version) =>
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("sluice", serviceVersion: version))
             .WithTracing(traces => traces.AddSource(ServerMetrics.SourceName, "Microsoft.AspNetCore"))
             .WithMetrics(metrics => metrics.AddMeter(
                 ServerMetrics.SourceName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"))
             .UseOtlpExporter();
-    }
 }
