@@ -46,7 +46,7 @@ public class CompletionTests
     public async Task EchoTellsThePromptsLogProbabilities(bool isStream)
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        const string prompt = "Once upon a time there was a dog";
+        const string prompt = "Once upon a time there was a little girl";
         await server.PostAsync("/v1/completions", $$"""{"prompt":"{{prompt}}","max_tokens":4}"""); // in the cache: computed again all the same
         string request = $$"""{"prompt":"{{prompt}}","echo":true,"logprobs":3,"temperature":0,"max_tokens":""";
         JsonElement choice = await AskAsync(5);
@@ -71,8 +71,10 @@ public class CompletionTests
         Assert.Equal("length", alone.GetProperty("finish_reason").GetString());
         Assert.Equal(values[..^5], alone.GetProperty("logprobs").GetProperty("token_logprobs").EnumerateArray()
             .Select(value => value.ValueKind == JsonValueKind.Null ? (float?)null : value.GetSingle()));
-        (_, JsonElement next) = await server.PostAsync("/v1/completions", """{"prompt":"Once upon a time there was a","logprobs":20,"max_tokens":1}""");
-        Assert.Equal(values[^6], next.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("top_logprobs")[0].GetProperty(" dog").GetSingle());
+        (_, JsonElement tokenized) = await server.PostAsync("/tokenize", $$"""{"prompt":"{{prompt}}"}""");
+        int[] ids = [.. tokenized.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32())];
+        (_, JsonElement next) = await server.PostAsync("/v1/completions", $$"""{"prompt":[{{string.Join(',', ids[..^1])}}],"logprobs":20,"max_tokens":1}""");
+        Assert.Equal(values[^6], next.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("top_logprobs")[0].GetProperty(tokens[^6]).GetSingle());
 
         async Task<JsonElement> AskAsync(int maxTokens)
         {
@@ -109,6 +111,27 @@ public class CompletionTests
         (int status, JsonElement body) = await server.PostAsync("/v1/completions", json);
         JsonElement error = body.GetProperty("error");
         Assert.Equal((400, param, code), (status, error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
+    }
+
+    [Fact]
+    public async Task SettingsDoWhatTheySay()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        string greedy = await AskAsync("\"temperature\":0");
+        foreach (string only in (string[])["\"top_k\":1", "\"top_p\":0", "\"min_p\":1", "\"typical_p\":1,\"top_k\":1,\"user\":\"me\",\"priority\":-3"])
+            Assert.Equal(greedy, await AskAsync(only + ",\"temperature\":2"));
+        Assert.NotEqual(greedy, await AskAsync("\"top_k\":-1,\"temperature\":2,\"seed\":5"));
+
+        using HttpResponseMessage stream = await server.Http.PostAsync("/v1/completions", new StringContent(
+            """{"prompt":"Once","max_tokens":3,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}"""));
+        string[] events = (await stream.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal("data: [DONE]", events[^1]);
+        JsonElement last = JsonDocument.Parse(events[^2][6..]).RootElement;
+        Assert.Equal((0, 3), (last.GetProperty("choices").GetArrayLength(), last.GetProperty("usage").GetProperty("completion_tokens").GetInt32()));
+
+        async Task<string> AskAsync(string fields) =>
+            (await server.PostAsync("/v1/completions", $$"""{"prompt":"Once upon a time","max_tokens":24,"ignore_eos":true,{{fields}}}"""))
+                .Body.GetProperty("choices")[0].GetProperty("text").GetString()!;
     }
 
     [Fact]

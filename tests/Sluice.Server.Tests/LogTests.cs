@@ -106,7 +106,6 @@ public class LogTests
 
     [Theory]
     [InlineData("a b")]
-    [InlineData("ü")]
     [InlineData("<script>")]
     public async Task IdsThatCannotStandInALogAreReplaced(string id)
     {

@@ -55,6 +55,7 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
         await Expect(tab.Answers.Locator(".note")).ToContainTextAsync("stopped");
         Assert.NotEqual("", await tab.Answers.Locator(".text").InnerTextAsync());
         await server.ComesToRestAsync(); // the engine stopped too
+        await tab.SetAsync(("max_completion_tokens", "10"));
         await tab.AskAsync("Go on");
         Assert.Equal(4, await tab.Turns.CountAsync());
     }

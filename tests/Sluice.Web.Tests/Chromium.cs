@@ -24,6 +24,7 @@ public sealed class Chromium : IAsyncLifetime
         string? path = Environment.GetEnvironmentVariable("SLUICE_CHROMIUM") ?? Places.FirstOrDefault(File.Exists);
         if (path is null)
             return;
+        Assertions.SetDefaultExpectTimeout(20_000); // the machine may be busy
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, Args = ["--no-sandbox"] });
     }

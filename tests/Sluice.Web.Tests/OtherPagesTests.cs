@@ -85,7 +85,7 @@ public sealed class OtherPagesTests(Chromium chromium) : IClassFixture<Chromium>
         await tab.Page.Locator("nav a", new() { HasText = "/tokenize" }).ClickAsync();
         await Expect(tab.Page.Locator("#PostTokenize")).ToBeInViewportAsync();
         await tab.Page.SetViewportSizeAsync(340, 640);
-        Assert.False(await tab.OverflowsAsync());
         await tab.ShootAsync("docs-phone");
+        Assert.False(await tab.OverflowsAsync());
     }
 }
