@@ -22,7 +22,7 @@ public sealed class Chromium : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         string? path = Environment.GetEnvironmentVariable("SLUICE_CHROMIUM") ?? Places.FirstOrDefault(File.Exists);
-        if (path is null)
+        if (string.IsNullOrEmpty(path)) // a variable without a value switches these tests off
             return;
         Assertions.SetDefaultExpectTimeout(20_000); // the machine may be busy
         _playwright = await Playwright.CreateAsync();
