@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Sluice.Chat;
 
 namespace Sluice.Server;
@@ -49,4 +50,19 @@ public sealed record ServerOptions
 
     /// <summary>The PEM file of the certificate's private key.</summary>
     public string? CertificateKey { get; init; }
+
+    /// <summary>What is logged: requests at <see cref="LogLevel.Information"/>, looks at the server's state at <see cref="LogLevel.Debug"/>.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>Whether the log is JSON, an object a line, instead of text.</summary>
+    public bool LogJson { get; init; }
+
+    /// <summary>Whether the log has what users write and what the model answers. Without it, the log has counts and times alone.</summary>
+    public bool LogPrompts { get; init; }
+
+    /// <summary>
+    /// The OpenTelemetry collector that gets traces, metrics and logs; null for the one that OTEL_EXPORTER_OTLP_ENDPOINT names, if any.
+    /// The other OTEL_ variables are obeyed too.
+    /// </summary>
+    public Uri? OtlpEndpoint { get; init; }
 }

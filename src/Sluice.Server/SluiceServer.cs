@@ -13,6 +13,7 @@ using Sluice.Server.Api;
 using Sluice.Server.Generation;
 using Sluice.Server.Http;
 using Sluice.Server.Pages;
+using Sluice.Server.Reference;
 using Sluice.Tokenizers;
 
 namespace Sluice.Server;
@@ -20,21 +21,24 @@ namespace Sluice.Server;
 /// <summary>Serves an engine over HTTP as OpenAI's API does.</summary>
 public static class SluiceServer
 {
+    private static readonly string Version = typeof(SluiceServer).Assembly.GetName().Version!.ToString(3);
+
     /// <summary>Makes a server, to be started with <see cref="WebApplication.StartAsync"/>.</summary>
     /// <param name="engine">What runs the model; the caller owns it, and disposes it after the server.</param>
     /// <param name="options">How to listen and what to allow; default options if null.</param>
+    /// <param name="configure">Adds to the application before it is built: services, logging providers, OpenTelemetry exporters.</param>
     /// <exception cref="NotSupportedException">The model has no vocabulary.</exception>
     /// <exception cref="ArgumentException">An option makes no sense.</exception>
     /// <exception cref="InvalidDataException">The certificate cannot be used.</exception>
-    public static WebApplication Create(Engine engine, ServerOptions? options = null)
+    public static WebApplication Create(Engine engine, ServerOptions? options = null, Action<WebApplicationBuilder>? configure = null)
     {
         options ??= new ServerOptions();
         Tokenizer tokenizer = engine.Tokenizer
             ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot be served.");
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.Logging.AddFilter("Sluice", LogLevel.Information);
+        Log(builder.Logging, options);
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // whoever starts it gets the exception
+        Telemetry.Add(builder, options.OtlpEndpoint, Version);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownTimeout);
         if (options.CorsOrigins.Count > 0)
         {
@@ -46,46 +50,67 @@ public static class SluiceServer
         string model = options.ModelName ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(engine.Runner.File.Path));
         builder.Services.AddSingleton(_ => new ServerMetrics(engine, model)); // the container disposes what it makes
         builder.Services.AddSingleton(_ => new Access(options));
+        configure?.Invoke(builder);
         WebApplication app = builder.Build();
+        RequestLog log = new(app.Services.GetRequiredService<ILogger<RequestLog>>(), model);
         Errors errors = new(app.Services.GetRequiredService<ILogger<Errors>>(), options.RequestTimeout);
         Access access = app.Services.GetRequiredService<Access>();
+        app.Use(next => context => log.InvokeAsync(context, next));
         app.Use(next => context => errors.InvokeAsync(context, next));
         if (options.CorsOrigins.Count > 0)
             app.UseCors();
         app.Use(next => context => access.InvokeAsync(context, next));
 
         ServerMetrics metrics = app.Services.GetRequiredService<ServerMetrics>();
-        GenerationService generation = new(engine, options, metrics);
+        GenerationService generation = new(engine, options, metrics, app.Services.GetRequiredService<ILogger<GenerationService>>());
         Map(app, new ApiContext(generation, metrics, tokenizer, new ChatModel(engine, options.Chat)));
         return app;
     }
 
-    /// <summary>All endpoints. A new one is a line here.</summary>
+    /// <summary>All endpoints. A new one is a line here, and its description in Reference/.</summary>
     private static void Map(WebApplication app, ApiContext api)
     {
         TokenEndpoints tokens = new(api);
-        StateEndpoints state = new(api, app.Lifetime);
+        StateEndpoints state = new(api, app.Lifetime, Version);
         ResponsesEndpoint responses = new(api);
-        Post("/v1/chat/completions", new ChatEndpoint(api).InvokeAsync);
-        Post("/v1/completions", new CompletionEndpoint(api).InvokeAsync);
-        Post("/v1/responses", responses.CreateAsync);
-        Get("/v1/responses/{id}", responses.GetAsync);
-        app.MapDelete("/v1/responses/{id}", (RequestDelegate)responses.DeleteAsync);
-        Post("/tokenize", tokens.TokenizeAsync);
-        Post("/detokenize", tokens.DetokenizeAsync);
-        Post("/apply-template", tokens.ApplyTemplateAsync);
-        Get("/v1/models", state.ModelsAsync);
-        Get("/v1/models/{id}", state.ModelAsync);
-        Get("/health", state.HealthAsync);
-        Get("/ready", state.ReadyAsync);
-        Get("/version", state.VersionAsync);
-        Get("/metrics", state.MetricsAsync);
-        Get("/load", state.LoadAsync);
-        Get("/", context => WebPages.SendAsync(context, "chat.html"));
-        Get("/dashboard", context => WebPages.SendAsync(context, "dashboard.html"));
+        List<Route> routes = [];
+        Post("/v1/chat/completions", new ChatEndpoint(api).InvokeAsync, Completions.Chat);
+        Post("/v1/completions", new CompletionEndpoint(api).InvokeAsync, Completions.Text);
+        Post("/v1/responses", responses.CreateAsync, Responses.Create);
+        Get("/v1/responses/{id}", responses.GetAsync, Responses.Get);
+        Add("delete", "/v1/responses/{id}", app.MapDelete("/v1/responses/{id}", (RequestDelegate)responses.DeleteAsync), Responses.Delete);
+        Post("/tokenize", tokens.TokenizeAsync, Tokens.Tokenize);
+        Post("/detokenize", tokens.DetokenizeAsync, Tokens.Detokenize);
+        Post("/apply-template", tokens.ApplyTemplateAsync, Tokens.ApplyTemplate);
+        Get("/v1/models", state.ModelsAsync, State.Models);
+        Get("/v1/models/{id}", state.ModelAsync, State.Model);
+        Get("/health", state.HealthAsync, State.Health);
+        Get("/ready", state.ReadyAsync, State.Ready);
+        Get("/version", state.VersionAsync, State.Version);
+        Get("/metrics", state.MetricsAsync, State.Metrics);
+        Get("/load", state.LoadAsync, State.Load);
+        Get("/", context => WebPages.SendAsync(context, "chat.html"), State.Page("The web chat."));
+        Get("/dashboard", context => WebPages.SendAsync(context, "dashboard.html"), State.Page("The dashboard: speed, times, cache and queue as they are now."));
+        Get("/docs", context => WebPages.SendAsync(context, "docs.html"), State.Page("This document as a page."));
+        Lazy<byte[]> document = new(() => OpenApi.Write(routes, api.Model, Version));
+        Get("/openapi.json", context => Reply.BytesAsync(context, document.Value, "application/json"), State.Document);
 
-        void Get(string path, RequestDelegate handler) => app.MapGet(path, handler);
-        void Post(string path, RequestDelegate handler) => app.MapPost(path, handler);
+        void Get(string path, RequestDelegate handler, Description description) => Add("get", path, app.MapGet(path, handler), description);
+        void Post(string path, RequestDelegate handler, Description description) => Add("post", path, app.MapPost(path, handler), description);
+        void Add(string method, string path, IEndpointConventionBuilder _, Description description) =>
+            routes.Add(new Route(method, path, Access.IsOpen(path), description));
+    }
+
+    private static void Log(ILoggingBuilder logging, ServerOptions options)
+    {
+        logging.ClearProviders();
+        if (options.LogJson)
+            logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+        else
+            logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "yyyy-MM-dd HH:mm:ss.fff "));
+        // Of the framework itself only what goes wrong, unless somebody looks for it.
+        logging.SetMinimumLevel(options.LogLevel is LogLevel.Information ? LogLevel.Warning : options.LogLevel);
+        logging.AddFilter("Sluice", options.LogLevel);
     }
 
     private static void Listen(WebApplicationBuilder builder, ServerOptions options)

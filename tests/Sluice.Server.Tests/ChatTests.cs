@@ -118,6 +118,29 @@ public class ChatTests
         Assert.NotEqual("", error.GetProperty("message").GetString());
     }
 
+    /// <summary>What OpenAI's API has and Sluice has not is refused by its name, not ignored.</summary>
+    [Theory]
+    [InlineData("functions", "[]")]
+    [InlineData("function_call", "\"auto\"")]
+    [InlineData("modalities", "[\"text\"]")]
+    [InlineData("audio", "{}")]
+    [InlineData("prediction", "{}")]
+    [InlineData("store", "true")]
+    [InlineData("metadata", "{}")]
+    [InlineData("service_tier", "\"auto\"")]
+    [InlineData("reasoning_effort", "\"low\"")]
+    [InlineData("web_search_options", "{}")]
+    [InlineData("best_of", "2")]
+    [InlineData("echo", "true")]
+    public async Task FieldsOfOthersAreRefusedByName(string name, string value)
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        (int status, JsonElement body) = await server.PostAsync(
+            "/v1/chat/completions", $$"""{"messages":[{"role":"user","content":"x"}],"{{name}}":{{value}}}""");
+        Assert.Equal((400, name), (status, body.GetProperty("error").GetProperty("param").GetString()));
+        Assert.Contains(name, body.GetProperty("error").GetProperty("message").GetString());
+    }
+
     [Fact]
     public async Task TooLongPromptsAreRefused()
     {

@@ -2,6 +2,7 @@ using System.ClientModel;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
 using OpenAI;
 using OpenAI.Chat;
 using Sluice.TestData;
@@ -13,26 +14,28 @@ internal sealed class RunningServer : IAsyncDisposable
 {
     public const string Model = "starter";
 
-    private readonly WebApplication _app;
-
     private RunningServer(Engine engine, WebApplication app)
     {
-        (Engine, _app) = (engine, app);
+        (Engine, App) = (engine, app);
         Address = new Uri(app.Urls.Single());
         Http = new HttpClient { BaseAddress = Address };
     }
 
     public Engine Engine { get; }
 
+    public WebApplication App { get; }
+
     public Uri Address { get; }
 
     public HttpClient Http { get; }
 
-    public static async Task<RunningServer> StartAsync(ServerOptions? options = null, EngineOptions? engineOptions = null)
+    public static async Task<RunningServer> StartAsync(
+        ServerOptions? options = null, EngineOptions? engineOptions = null, Action<WebApplicationBuilder>? configure = null)
     {
         string path = Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf");
         Engine engine = Engine.Load(path, engineOptions ?? new EngineOptions { Threads = 1, Sequences = 4, CheckIntegrity = true });
-        WebApplication app = SluiceServer.Create(engine, (options ?? new ServerOptions()) with { Port = 0, ModelName = Model });
+        WebApplication app = SluiceServer.Create(
+            engine, (options ?? new ServerOptions { LogLevel = LogLevel.Warning }) with { Port = 0, ModelName = Model }, configure);
         await app.StartAsync();
         return new RunningServer(engine, app);
     }
@@ -70,7 +73,7 @@ internal sealed class RunningServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        await _app.DisposeAsync();
+        await App.DisposeAsync();
         Engine.Dispose();
     }
 }

@@ -22,6 +22,64 @@ public class SafetyTests
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/health")).StatusCode);
     }
 
+    [Theory]
+    [InlineData("Bearer firs")]
+    [InlineData("Bearer first2")]
+    [InlineData("Bearer FIRST")]
+    [InlineData("Bearer first second")]
+    [InlineData("Bearer ")]
+    [InlineData("Basic first")]
+    [InlineData("first")]
+    [InlineData(null)]
+    public async Task NothingThatIsNearlyAKeyOpens(string? authorization)
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ApiKeys = ["first", "second"] });
+        using HttpRequestMessage request = new(HttpMethod.Get, "/v1/models");
+        if (authorization is not null)
+            request.Headers.TryAddWithoutValidation("Authorization", authorization);
+        using HttpResponseMessage response = await server.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+    }
+
+    /// <summary>A body of which no header tells the length is cut off all the same.</summary>
+    [Fact]
+    public async Task BodiesWithoutALengthAreBounded()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { MaxRequestBytes = 1000 });
+        using HttpRequestMessage request = new(HttpMethod.Post, "/tokenize")
+        {
+            Content = new StringContent($$"""{"prompt":"{{new string('x', 5000)}}"}"""),
+            Headers = { TransferEncodingChunked = true },
+        };
+        using HttpResponseMessage response = await server.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+    }
+
+    [Fact]
+    public async Task DeepAndDoubledJsonIsRefused()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        foreach (string json in (string[])[$$"""{"prompt":{{new string('[', 100_000)}}""", """{"prompt":"a","prompt":"b"}""", """{"prompt":"a"} {}""", "", "\0"])
+            Assert.Equal(400, (await server.PostAsync("/v1/completions", json)).Status);
+    }
+
+    [Fact]
+    public async Task StreamsThatTakeTooLongEndWithAnError()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(50) });
+        string events = "";
+        for (int i = 0; i < 20 && !events.Contains("\"timeout\"", StringComparison.Ordinal); i++) // the machine may be too fast, or too slow for a first token
+        {
+            using HttpResponseMessage answer = await server.Http.PostAsync(
+                "/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":450,"n":8,"ignore_eos":true,"stream":true}"""));
+            events = await answer.Content.ReadAsStringAsync();
+        }
+        Assert.Contains("\"code\":\"timeout\"", events);
+        Assert.DoesNotContain("[DONE]", events);
+        await server.ComesToRestAsync();
+    }
+
     [Fact]
     public async Task RatesSizesAndQueuesAreBounded()
     {
@@ -76,10 +134,15 @@ public class SafetyTests
 
         static async Task<bool> AllowsAsync(RunningServer server)
         {
-            using HttpRequestMessage request = new(HttpMethod.Get, "/version");
-            request.Headers.Add("Origin", "https://example.org");
-            using HttpResponseMessage response = await server.Http.SendAsync(request);
-            return response.Headers.Contains("Access-Control-Allow-Origin");
+            bool[] allowed = await Task.WhenAll(((HttpMethod[])[HttpMethod.Get, HttpMethod.Options]).Select(async method =>
+            {
+                using HttpRequestMessage request = new(method, method == HttpMethod.Get ? "/version" : "/v1/completions");
+                request.Headers.Add("Origin", "https://example.org");
+                request.Headers.Add("Access-Control-Request-Method", "POST");
+                using HttpResponseMessage response = await server.Http.SendAsync(request);
+                return response.Headers.Contains("Access-Control-Allow-Origin");
+            }));
+            return Assert.Single(allowed.Distinct());
         }
     }
 }

@@ -56,6 +56,9 @@ internal static class Parsing
         return option;
     }
 
+    public static Option<Uri?> Url(string name, string description) => Make<Uri?>(name, [], description, "URL", null, false, text =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && url.Scheme is ("http" or "https") ? url : throw new FormatException("an http or https URL"));
+
     internal static bool TryBytes(string text, out long bytes)
     {
         bytes = 0;

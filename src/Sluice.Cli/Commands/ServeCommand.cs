@@ -1,8 +1,9 @@
 using System.CommandLine;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Hosting;
-using Sluice.Chat;
+using Microsoft.Extensions.Logging;
 using Sluice.Chat.Styles;
+using Sluice.Chat;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Server;
@@ -13,6 +14,9 @@ namespace Sluice.Cli.Commands;
 internal static class ServeCommand
 {
     private const string KeysVariable = "SLUICE_API_KEYS";
+
+    private static readonly Dictionary<string, LogLevel> LogLevels =
+        Enum.GetValues<LogLevel>().ToDictionary(level => level.ToString().ToLowerInvariant());
 
     public static Command Create()
     {
@@ -64,6 +68,12 @@ internal static class ServeCommand
         };
         Option<string?> certificate = new("--tls-certificate") { Description = "Serve HTTPS with this certificate: PEM, or PKCS #12.", HelpName = "PATH" };
         Option<string?> certificateKey = new("--tls-key") { Description = "The certificate's private key, as PEM.", HelpName = "PATH" };
+        Option<string?> logLevel = Parsing.Choice(
+            "--log-level", "What is logged: requests at information, looks at the server's state at debug.", LogLevels.Keys, "information");
+        Option<string?> logFormat = Parsing.Choice("--log-format", "How the log is written.", ["text", "json"], "text");
+        Option<bool> logPrompts = new("--log-prompts") { Description = "Log what users write and what the model answers, too." };
+        Option<Uri?> otlp = Parsing.Url(
+            "--otlp-endpoint", "The OpenTelemetry collector that gets traces, metrics and logs; OTEL_EXPORTER_OTLP_ENDPOINT if not given.");
         SluiceCommand command = new(
             "serve", "Serve a model over HTTP as OpenAI's API does, with a web chat at /.",
             "sluice serve --model qwen2.5-0.5b-instruct.gguf",
@@ -73,7 +83,8 @@ internal static class ServeCommand
         };
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size, responses, timeout, shutdown, cors, certificate, certificateKey];
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size,
+                responses, timeout, shutdown, cors, certificate, certificateKey, logLevel, logFormat, logPrompts, otlp];
         foreach (Option option in options)
             command.Add(option);
         command.Validators.Add(result =>
@@ -102,6 +113,10 @@ internal static class ServeCommand
                 CorsOrigins = parsed.GetValue(cors) ?? [],
                 Certificate = parsed.GetValue(certificate),
                 CertificateKey = parsed.GetValue(certificateKey),
+                LogLevel = LogLevels[parsed.GetValue(logLevel)!],
+                LogJson = parsed.GetValue(logFormat) == "json",
+                LogPrompts = parsed.GetValue(logPrompts),
+                OtlpEndpoint = parsed.GetValue(otlp),
             };
             string path = model.Path(parsed) ?? DefaultModel.Path;
             EngineOptions engineOptions = model.Options(parsed) with

@@ -29,7 +29,7 @@ internal sealed class ChatEndpoint(ApiContext api)
         PreparedChat prepared = ChatFields.Prepare(api, chat, context.RequestAborted);
         Request[] requests = [.. SamplingFields.Repeat(prepared.Request, count)];
         AnswerReader[] readers = [.. requests.Select(_ => prepared.Reader(wholeCalls: !isStream))];
-        IAsyncEnumerable<Piece> pieces = api.Generation.Start(requests, context.RequestAborted, readers);
+        IAsyncEnumerable<Piece> pieces = api.Generation.Start(context, Operation.Chat, requests, readers);
         string id = ApiContext.NewId("chatcmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         if (isStream)

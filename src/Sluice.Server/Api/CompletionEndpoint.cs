@@ -21,17 +21,19 @@ internal sealed class CompletionEndpoint(ApiContext api)
         if (best < count || (isStream && best != count))
             throw fields.Wrong("best_of", "at least n, and n where stream is true");
         bool echo = fields.Flag("echo") ?? false;
+        int maxTokens = fields.Integer("max_tokens", 0) ?? DefaultMaxTokens;
+        if (maxTokens == 0 && !echo)
+            throw fields.Wrong("max_tokens", "at least 1 where echo is not true");
         int? logProbs = fields.Integer("logprobs", 0, 20);
-        if (echo && logProbs is not null)
-            throw ApiException.Unsupported("echo", "echo together with logprobs is not supported: the prompt's tokens have none.");
-        Request template = SamplingFields.Read(
-            fields, api.Vocabulary, fields.Integer("max_tokens", 1) ?? DefaultMaxTokens, logProbs ?? (best > count ? 0 : null));
-        template = template with { Grammar = GrammarFields.Read(fields, api.Grammars) };
+        Request template = SamplingFields.Read(fields, api.Vocabulary, Math.Max(maxTokens, 1), logProbs ?? (best > count ? 0 : null)) with
+        {
+            PromptLogProbs = echo ? logProbs : null,
+            Grammar = GrammarFields.Read(fields, api.Grammars),
+        };
         fields.CheckAllRead();
 
         Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt }, best))];
         int promptTokens = prompts.Sum(prompt => prompt.Length);
-        string Echo(int index) => echo ? api.Tokenizer.Decode(requests[index].Prompt.ToArray()) : "";
         string id = ApiContext.NewId("cmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         if (isStream)
@@ -40,33 +42,48 @@ internal sealed class CompletionEndpoint(ApiContext api)
             return;
         }
 
-        Output[] outputs = await api.Generation.RunAsync(requests, context.RequestAborted);
+        Output[] outputs = await api.Generation.RunAsync(context, Operation.Completion, requests);
         Usage usage = Count(outputs.Sum(output => output.Tokens.Count));
-        (Output Output, string Echo)[] chosen = [.. outputs.Select((output, i) => (output, Echo(i))).Chunk(best).SelectMany(all => best == count
-            ? all : all.OrderByDescending(one => one.output.Tokens.Average(token => token.LogProbability)).Take(count))];
-        CompletionChoice[] choices = [.. chosen.Select((one, i) => new CompletionChoice(
-            i, one.Echo + one.Output.Text, LogProbs(logProbs, one.Output.Tokens, 0), SamplingFields.Name(one.Output.Finish)))];
+        CompletionChoice[] choices = [.. outputs.Select((output, i) => (Output: output, Choice: Choice(i, output))).Chunk(best).SelectMany(all => best == count
+            ? all : all.OrderByDescending(one => one.Output.Tokens.Average(token => token.LogProbability)).Take(count)).Select((one, i) => one.Choice with { Index = i })];
         await Reply.JsonAsync(context, Make(choices) with { Usage = usage }, ApiJson.Default.CompletionReply);
 
         CompletionReply Make(CompletionChoice[] choices) => new(id, "text_completion", created, api.Model, choices, null);
 
-        Usage Count(int generated) => new(promptTokens, generated, promptTokens + generated);
+        // What asks for no token gets one all the same: it is not told.
+        Usage Count(int generated) => new(promptTokens, maxTokens == 0 ? 0 : generated, promptTokens + (maxTokens == 0 ? 0 : generated));
+
+        string Echo(int index) => echo ? api.Tokenizer.Decode([.. requests[index].Prompt]) : "";
+
+        CompletionScores? Scores() => logProbs is { } top ? new CompletionScores(api.Tokenizer, top, echo) : null;
+
+        CompletionChoice Choice(int index, Output output) => new(
+            index,
+            Echo(index) + (maxTokens == 0 ? "" : output.Text),
+            Scores()?.Write([.. PromptOf(index, output.Tokens[0]), .. GeneratedOf(output.Tokens)]),
+            SamplingFields.Name(output.Finish));
+
+        IEnumerable<ScoredToken> PromptOf(int index, GeneratedToken first) =>
+            first.Prompt is { } scores ? CompletionScores.Prompt(requests[index].Prompt, scores) : [];
+
+        IEnumerable<ScoredToken> GeneratedOf(IEnumerable<GeneratedToken> tokens) => maxTokens == 0 ? [] : CompletionScores.Generated(tokens);
 
         async Task StreamAsync()
         {
-            IAsyncEnumerable<Piece> pieces = api.Generation.Start(requests, context.RequestAborted);
+            IAsyncEnumerable<Piece> pieces = api.Generation.Start(context, Operation.Completion, requests);
             Reply.BeginEvents(context);
-            int[] lengths = new int[requests.Length];
+            CompletionScores?[] scores = [.. requests.Select(_ => Scores())];
+            bool[] begun = new bool[requests.Length];
             int generated = 0;
-            for (int i = 0; echo && i < requests.Length; i++)
-                await SendAsync(new CompletionChoice(i, Echo(i), null, null));
             await foreach ((int index, GeneratedToken token, _) in pieces)
             {
                 generated++;
-                CompletionLogProbs? chances = LogProbs(logProbs, [token], lengths[index]);
-                lengths[index] += api.Tokenizer.PieceText(token.Id).Length;
+                if (echo && !begun[index])
+                    await SendAsync(new CompletionChoice(index, Echo(index), scores[index]?.Write(PromptOf(index, token)), null));
+                begun[index] = true;
+                CompletionLogProbs? chances = scores[index]?.Write(GeneratedOf([token]));
                 if (token.Text.Length > 0 || token.Finish is not null || chances is { Tokens.Length: > 0 })
-                    await SendAsync(new CompletionChoice(index, token.Text, chances, SamplingFields.Name(token.Finish)));
+                    await SendAsync(new CompletionChoice(index, maxTokens == 0 ? "" : token.Text, chances, SamplingFields.Name(token.Finish)));
             }
             if (withUsage)
                 await Reply.EventAsync(context, Make([]) with { Usage = Count(generated) }, ApiJson.Default.CompletionReply);
@@ -94,26 +111,5 @@ internal sealed class CompletionEndpoint(ApiContext api)
             id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int token) && (uint)token < (uint)api.Vocabulary ? token : throw Wrong())];
 
         ApiException Wrong() => fields.Wrong("prompt", $"a text, an array of token ids below {api.Vocabulary}, or an array of these");
-    }
-
-    private CompletionLogProbs? LogProbs(int? asked, IEnumerable<GeneratedToken> tokens, int offset)
-    {
-        if (asked is null)
-            return null;
-        GeneratedToken[] shown = [.. tokens.Where(token => token.Finish != FinishReason.EndOfText)];
-        string[] texts = [.. shown.Select(token => api.Tokenizer.PieceText(token.Id))];
-        int[] offsets = new int[shown.Length];
-        for (int i = 0; i < shown.Length; i++)
-        {
-            offsets[i] = offset;
-            offset += texts[i].Length;
-        }
-        return new CompletionLogProbs(
-            texts,
-            [.. shown.Select(token => Math.Max(token.LogProbability, -9999))],
-            asked == 0 ? null : [.. shown.Select(token => token.TopLogProbabilities
-                .GroupBy(top => api.Tokenizer.PieceText(top.Id)) // bytes of different characters look the same
-                .ToDictionary(same => same.Key, same => Math.Max(same.Max(top => top.LogProbability), -9999)))],
-            offsets);
     }
 }

@@ -87,10 +87,11 @@ internal sealed record CompletionChoice(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
 
 internal sealed record CompletionLogProbs(
-    string[] Tokens, float[] TokenLogprobs, Dictionary<string, float>[]? TopLogprobs, int[] TextOffset);
+    string[] Tokens, float?[] TokenLogprobs, Dictionary<string, float>?[]? TopLogprobs, int[] TextOffset);
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
 [JsonSerializable(typeof(ErrorReply))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelEntry))]

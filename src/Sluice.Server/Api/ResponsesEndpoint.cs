@@ -59,7 +59,8 @@ internal sealed class ResponsesEndpoint(ApiContext api)
         fields.CheckAllRead();
 
         PreparedChat prepared = ChatFields.Prepare(api, chat, context.RequestAborted);
-        IAsyncEnumerable<Piece> pieces = api.Generation.Start([prepared.Request], context.RequestAborted, [prepared.Reader(wholeCalls: !isStream)]);
+        IAsyncEnumerable<Piece> pieces = api.Generation.Start(
+            context, Operation.Response, [prepared.Request], [prepared.Reader(wholeCalls: !isStream)]);
         if (isStream)
         {
             Reply.BeginEvents(context);

@@ -36,6 +36,7 @@ internal static class SamplingFields
                 PresencePenalty = fields.Number("presence_penalty", -2, 2) ?? 0,
                 FrequencyPenalty = fields.Number("frequency_penalty", -2, 2) ?? 0,
                 PenaltyWindow = -1,
+                PenalizePrompt = false,
                 Seed = fields.Long("seed") is { } seed ? (ulong)seed : null,
                 LogitBias = ReadBias(fields, vocabulary),
                 LogProbs = logProbs,

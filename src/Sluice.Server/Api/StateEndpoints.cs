@@ -7,10 +7,8 @@ using Sluice.Server.Http;
 namespace Sluice.Server.Api;
 
 /// <summary>What the server says of itself: models, health, load, metrics.</summary>
-internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime lifetime)
+internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime lifetime, string version)
 {
-    private static readonly string Version = typeof(StateEndpoints).Assembly.GetName().Version!.ToString(3);
-
     private ModelEntry Entry => new(api.Model, "model", api.Created, "sluice", api.Engine.Context, new(api.Vocabulary));
 
     public Task ModelsAsync(HttpContext context) => Reply.JsonAsync(context, new("list", [Entry]), ApiJson.Default.ModelList);
@@ -28,7 +26,7 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
     public Task ReadyAsync(HttpContext context) =>
         StateAsync(context, api.Engine.IsAlive && !lifetime.ApplicationStopping.IsCancellationRequested, "ready", "not ready");
 
-    public Task VersionAsync(HttpContext context) => Reply.JsonAsync(context, new(Version), ApiJson.Default.VersionReply);
+    public Task VersionAsync(HttpContext context) => Reply.JsonAsync(context, new(version), ApiJson.Default.VersionReply);
 
     public Task MetricsAsync(HttpContext context) => Reply.TextAsync(context, PrometheusPage.Write(api.Metrics), PrometheusPage.ContentType);
 

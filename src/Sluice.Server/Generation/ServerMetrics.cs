@@ -14,7 +14,6 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Meter _meter = new(SourceName);
     private readonly Histogram<double> _duration, _firstToken, _perToken;
     private readonly Histogram<long> _tokenUsage;
-    private readonly KeyValuePair<string, object?> _model;
     private readonly Engine _engine;
     private readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
     private int _waiting, _running;
@@ -23,11 +22,17 @@ internal sealed class ServerMetrics : IDisposable
     public ServerMetrics(Engine engine, string model)
     {
         (_engine, Model) = (engine, model);
-        _model = new("gen_ai.request.model", model);
-        _duration = _meter.CreateHistogram<double>("gen_ai.server.request.duration", "s", "From a request's arrival to its last token.");
-        _firstToken = _meter.CreateHistogram<double>("gen_ai.server.time_to_first_token", "s", "From a request's arrival to its first token.");
-        _perToken = _meter.CreateHistogram<double>("gen_ai.server.time_per_output_token", "s", "Between a request's tokens.");
-        _tokenUsage = _meter.CreateHistogram<long>("gen_ai.client.token.usage", "{token}", "Tokens of a request.");
+        // The buckets are those that the semantic conventions advise.
+        _duration = Times("gen_ai.server.request.duration", "From a request's arrival to its last token.",
+            0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92);
+        _firstToken = Times("gen_ai.server.time_to_first_token", "From a request's arrival to its first token.",
+            0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10);
+        _perToken = Times("gen_ai.server.time_per_output_token", "Between a request's tokens after the first: the mean of each request.",
+            0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5);
+        _tokenUsage = _meter.CreateHistogram("gen_ai.client.token.usage", "{token}", "Tokens of a request.", advice: new InstrumentAdvice<long>
+        {
+            HistogramBucketBoundaries = [.. Enumerable.Range(0, 14).Select(i => 1L << (2 * i))],
+        });
         _meter.CreateObservableGauge("sluice.requests.waiting", () => Waiting, "{request}", "Requests without a token yet.");
         _meter.CreateObservableGauge("sluice.requests.running", () => Running, "{request}", "Requests that generate.");
         _meter.CreateObservableGauge("sluice.kv.usage", () => KvUsage, "1", "The share of KV blocks in use.");
@@ -91,15 +96,30 @@ internal sealed class ServerMetrics : IDisposable
     public void Leave(int count) => Interlocked.Add(ref _waiting, -count);
 
     /// <summary>Follows one generation that was counted as waiting.</summary>
-    public GenerationClock Begin(int promptTokens) => new(this, promptTokens);
+    public GenerationClock Begin(Operation operation, int promptTokens) => new(this, operation, promptTokens);
+
+    /// <summary>What the semantic conventions want said of every operation.</summary>
+    public TagList Tags(Operation operation) => new(
+        new("gen_ai.operation.name", operation.Name),
+        new("gen_ai.provider.name", "sluice"),
+        new("gen_ai.request.model", Model),
+        new("gen_ai.response.model", Model));
+
+    private Histogram<double> Times(string name, string description, params double[] buckets) =>
+        _meter.CreateHistogram(name, "s", description, advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = buckets });
 
     /// <summary>The times of one generation.</summary>
-    internal sealed class GenerationClock(ServerMetrics metrics, int promptTokens) : IDisposable
+    internal sealed class GenerationClock(ServerMetrics metrics, Operation operation, int promptTokens) : IDisposable
     {
         private readonly long _start = Stopwatch.GetTimestamp();
-        private long _last;
+        private readonly TagList _tags = metrics.Tags(operation);
+        private long _first, _last;
         private long _tokens;
         private FinishReason? _finish;
+        private string? _error;
+
+        /// <summary>Notes that it ended with an error.</summary>
+        public void Fail(string type) => _error = type;
 
         public void Count(GeneratedToken token)
         {
@@ -111,15 +131,14 @@ internal sealed class ServerMetrics : IDisposable
                 Interlocked.Decrement(ref metrics._waiting);
                 Interlocked.Increment(ref metrics._running);
                 Interlocked.Add(ref metrics._promptTokens, promptTokens);
+                _first = now;
                 double first = Stopwatch.GetElapsedTime(_start, now).TotalSeconds;
                 metrics.FirstToken.Add(first);
-                metrics._firstToken.Record(first, metrics._model);
+                metrics._firstToken.Record(first, _tags);
             }
             else
             {
-                double between = Stopwatch.GetElapsedTime(_last, now).TotalSeconds;
-                metrics.InterToken.Add(between);
-                metrics._perToken.Record(between, metrics._model);
+                metrics.InterToken.Add(Stopwatch.GetElapsedTime(_last, now).TotalSeconds);
             }
             _last = now;
         }
@@ -127,13 +146,18 @@ internal sealed class ServerMetrics : IDisposable
         public void Dispose()
         {
             Interlocked.Decrement(ref _tokens == 0 ? ref metrics._waiting : ref metrics._running);
+            double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+            TagList tags = _tags;
+            if (_finish is null)
+                tags.Add("error.type", _error ?? "cancelled");
+            metrics._duration.Record(seconds, tags);
             if (_finish is { } reason)
             {
-                double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
                 metrics.EndToEnd.Add(seconds);
-                metrics._duration.Record(seconds, metrics._model);
-                metrics._tokenUsage.Record(promptTokens, metrics._model, new("gen_ai.token.type", "input"));
-                metrics._tokenUsage.Record(_tokens, metrics._model, new("gen_ai.token.type", "output"));
+                if (_tokens > 1)
+                    metrics._perToken.Record(Stopwatch.GetElapsedTime(_first, _last).TotalSeconds / (_tokens - 1), _tags);
+                metrics._tokenUsage.Record(promptTokens, [.. _tags, new("gen_ai.token.type", "input")]);
+                metrics._tokenUsage.Record(_tokens, [.. _tags, new("gen_ai.token.type", "output")]);
                 Interlocked.Increment(ref metrics._finished[(int)reason]);
             }
             else

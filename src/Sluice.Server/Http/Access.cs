@@ -9,8 +9,9 @@ namespace Sluice.Server.Http;
 internal sealed class Access : IDisposable
 {
     /// <summary>What everybody may see: pages without data, and what load balancers ask.</summary>
-    private static readonly HashSet<string> Open = ["/", "/dashboard", "/health", "/ready", "/version", "/openapi.json"];
+    private static readonly HashSet<string> Open = ["/", "/dashboard", "/health", "/ready", "/version", "/openapi.json", "/docs"];
 
+    private const int NameBytes = 6;
     private readonly byte[][] _keys; // SHA-256 of each: equal lengths, so that comparing tells nothing by its time
     private readonly PartitionedRateLimiter<string> _rate;
     private readonly PartitionedRateLimiter<string> _concurrency;
@@ -31,14 +32,19 @@ internal sealed class Access : IDisposable
             : RateLimitPartition.GetConcurrencyLimiter(who, _ => new ConcurrencyLimiterOptions { PermitLimit = options.ConcurrencyPerKey }));
     }
 
+    /// <summary>Whether a path needs no key.</summary>
+    public static bool IsOpen(string path) => Open.Contains(path);
+
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (Open.Contains(context.Request.Path.Value ?? "") || HttpMethods.IsOptions(context.Request.Method))
+        if (IsOpen(context.Request.Path.Value ?? "") || HttpMethods.IsOptions(context.Request.Method))
         {
             await next(context);
             return;
         }
-        string who = _keys.Length == 0 ? context.Connection.RemoteIpAddress?.ToString() ?? "" : Key(context.Request.Headers.Authorization.ToString());
+        string who = context.Connection.RemoteIpAddress?.ToString() ?? "";
+        if (_keys.Length > 0)
+            RequestRecord.Of(context).Key = who = Key(context.Request.Headers.Authorization.ToString());
         if (!HttpMethods.IsPost(context.Request.Method))
         {
             await next(context); // what only shows the server's state costs next to nothing
@@ -64,7 +70,7 @@ internal sealed class Access : IDisposable
         _concurrency.Dispose();
     }
 
-    /// <summary>The number of the key; every key is looked at, whichever it is.</summary>
+    /// <summary>The name of the key, which is the beginning of its hash; every key is looked at, whichever it is.</summary>
     private string Key(string authorization)
     {
         const string scheme = "Bearer ";
@@ -77,7 +83,7 @@ internal sealed class Access : IDisposable
                 found = i;
         }
         return found >= 0
-            ? found.ToString(System.Globalization.CultureInfo.InvariantCulture)
+            ? Convert.ToHexStringLower(_keys[found].AsSpan(0, NameBytes))
             : throw new ApiException(StatusCodes.Status401Unauthorized, "No valid API key was given (Authorization: Bearer KEY).", code: "invalid_api_key");
     }
 }

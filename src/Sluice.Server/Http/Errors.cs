@@ -16,6 +16,7 @@ internal sealed partial class Errors(ILogger<Errors> logger, TimeSpan timeout)
             if (!context.Response.HasStarted && context.Response.StatusCode is StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed
                 && context.Response.ContentType is null)
             {
+                RequestRecord.Of(context).Error = "not_found";
                 await Reply.ErrorAsync(context, new ApiException(
                     context.Response.StatusCode, $"There is no {context.Request.Method} {context.Request.Path}.", code: "not_found"));
             }
@@ -30,6 +31,7 @@ internal sealed partial class Errors(ILogger<Errors> logger, TimeSpan timeout)
         catch (Exception error)
         {
             ApiException told = Tell(error, timeout);
+            RequestRecord.Of(context).Error = told.Code ?? told.Type;
             if (told.Status >= 500)
                 LogFailure(logger, context.Request.Path, error);
             if (!context.Response.HasStarted)

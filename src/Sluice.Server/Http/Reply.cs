@@ -21,6 +21,12 @@ internal static class Reply
         return context.Response.WriteAsync(text, context.RequestAborted);
     }
 
+    public static Task BytesAsync(HttpContext context, byte[] bytes, string contentType)
+    {
+        context.Response.ContentType = contentType;
+        return context.Response.Body.WriteAsync(bytes, context.RequestAborted).AsTask();
+    }
+
     public static Task ErrorAsync(HttpContext context, ApiException error)
     {
         if (error.RetryAfterSeconds is { } seconds)

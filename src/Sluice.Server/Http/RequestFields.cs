@@ -91,7 +91,9 @@ internal sealed class RequestFields
         if (unknown.Length > 0)
         {
             throw new ApiException(
-                StatusCodes.Status400BadRequest, "Unknown or unsupported fields: " + string.Join(", ", unknown), unknown[0], "unknown_parameter");
+                StatusCodes.Status400BadRequest,
+                $"Unknown or unsupported fields: {string.Join(", ", unknown)}; known: {string.Join(", ", _read.Order(StringComparer.Ordinal))}.",
+                unknown[0], "unknown_parameter");
         }
     }
 

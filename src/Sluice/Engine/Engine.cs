@@ -203,12 +203,14 @@ public sealed class Engine : IDisposable
     {
         lock (_books)
         {
-            int output = 0, decoding = 0;
+            int output = 0, scored = 0, decoding = 0;
             foreach (Sequence sequence in worker.Sequences)
             {
                 decoding += sequence.Scheduled == 1 ? 1 : 0;
+                int rows = sequence.Score(logits, output + scored);
+                scored += rows;
                 if (sequence.Commit())
-                    Sample(sequence, logits[output++]);
+                    Sample(sequence, logits[scored + output++]);
             }
             // What it cost, for the size of the next ones and for those who watch.
             TimeSpan time = Stopwatch.GetElapsedTime(start);
@@ -267,6 +269,8 @@ public sealed class Engine : IDisposable
             if ((uint)token >= (uint)vocabulary)
                 throw new ArgumentException($"The prompt has token {token}; the vocabulary has {vocabulary}.", nameof(request));
         }
+        if (request.PromptLogProbs < 0)
+            throw new ArgumentException($"PromptLogProbs must be 0 or more; it is {request.PromptLogProbs}.", nameof(request));
         if (request.MaxTokens is <= 0)
             throw new ArgumentException($"MaxTokens must be 1 or more; it is {request.MaxTokens}.", nameof(request));
         if (request.Prompt.Count >= Context)

@@ -6,6 +6,7 @@ namespace Sluice;
 /// </summary>
 /// <remarks>
 /// Of prompts that go on alike only the first is computed: the others wait, and find its blocks in the cache at the next step.
+/// Of those whose rows' logits are wanted there is one in a step, since the work space is made for few logits.
 /// </remarks>
 internal sealed class PromptShares
 {
@@ -18,7 +19,7 @@ internal sealed class PromptShares
     {
         foreach (Sequence other in _prompts)
         {
-            if (sequence.WillFindBlockOf(other))
+            if (sequence.WillFindBlockOf(other) || (sequence.IsScored && other.IsScored))
                 return;
         }
         _prompts.Add(sequence);
@@ -26,8 +27,10 @@ internal sealed class PromptShares
 
     /// <summary>Sets everybody's <see cref="Sequence.Scheduled"/>.</summary>
     /// <param name="budget">The tokens to divide.</param>
-    public void Divide(int budget)
+    /// <param name="rows">The logits that there is room for beside one of each request.</param>
+    public void Divide(int budget, int rows)
     {
+        int Most(Sequence sequence) => sequence.IsScored ? Math.Min(rows, sequence.Pending) : sequence.Pending;
         if (_prompts.Count == 0)
             return;
         int forOthers = budget / 2, left = budget;
@@ -35,14 +38,14 @@ internal sealed class PromptShares
         {
             // Rounded up: there may be fewer tokens than prompts, and those that come first go first.
             int share = (forOthers + _prompts.Count - i - 1) / (_prompts.Count - i);
-            int given = Math.Min(share, _prompts[i].Pending);
+            int given = Math.Min(share, Most(_prompts[i]));
             _prompts[i].Scheduled = given;
             forOthers -= given;
             left -= given;
         }
         foreach (Sequence sequence in _prompts) // what is left, from the first on
         {
-            int more = Math.Min(left, sequence.Pending - sequence.Scheduled);
+            int more = Math.Min(left, Most(sequence) - sequence.Scheduled);
             sequence.Scheduled += more;
             left -= more;
         }

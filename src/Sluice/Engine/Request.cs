@@ -30,6 +30,12 @@ public sealed record Request
     /// <summary>Control tokens whose names are part of the text, as those that mark the calls of tools; null: none.</summary>
     public IReadOnlySet<int>? ShownTokens { get; init; }
 
+    /// <summary>
+    /// How many of the most likely tokens are reported at each place of the prompt, beside the log-probability of its own token,
+    /// with the first token generated. Null: none. The prompt is then computed in full, even where the cache has a part of it.
+    /// </summary>
+    public int? PromptLogProbs { get; init; }
+
     /// <summary>How urgent it is: higher goes first, where the engine's policy is <c>priority</c>.</summary>
     public int Priority { get; init; }
 }
@@ -66,6 +72,18 @@ public readonly record struct GeneratedToken(int Id, string Text, float LogProba
     /// <summary>The most probable tokens at this place, if asked for.</summary>
     public IReadOnlyList<SampledToken> TopLogProbabilities { get; init; } = [];
 
+    /// <summary>
+    /// How likely the prompt was, where <see cref="Request.PromptLogProbs"/> asked for it: all its tokens but the first. With the
+    /// first token only.
+    /// </summary>
+    public IReadOnlyList<ScoredToken>? Prompt { get; init; }
+
     /// <summary>How the request went; with its last token only.</summary>
     public Completion? Completion { get; init; }
 }
+
+/// <summary>A token of a prompt, and how likely the model found it there.</summary>
+/// <param name="Id">The token.</param>
+/// <param name="LogProbability">Natural logarithm of its probability after the tokens before it.</param>
+/// <param name="Top">The most probable tokens at this place, the likeliest first, as many as were asked for.</param>
+public readonly record struct ScoredToken(int Id, float LogProbability, IReadOnlyList<SampledToken> Top);

@@ -153,7 +153,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
             if (sequence.Pending > 1)
                 _prompts.Add(sequence);
         }
-        _prompts.Divide(budget.PromptTokens(decoding));
+        _prompts.Divide(budget.PromptTokens(decoding), budget.MostRunning - _running.Count + 1);
     }
 
     /// <summary>

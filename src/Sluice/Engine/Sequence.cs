@@ -18,6 +18,7 @@ internal sealed class Sequence
     private readonly StreamingDetokenizer? _detokenizer;
     private readonly StopMatcher _stops;
     private readonly GrammarMatcher? _grammar; // follows what is generated; the prompt is none of its text
+    private readonly PromptScores? _scores;
     private readonly Tokenizer? _tokenizer;
     private readonly long _submitted = Stopwatch.GetTimestamp();
     private long _started, _firstToken;
@@ -34,10 +35,11 @@ internal sealed class Sequence
         _tokenizer = tokenizer;
         _sampler = new Sampler(request.Sampling, vocabulary);
         foreach (int token in request.Prompt)
-            _sampler.Accept(token);
+            _sampler.Accept(token, isPrompt: true);
         _detokenizer = tokenizer is null ? null : new StreamingDetokenizer(tokenizer, isContinuation: true, shown: request.ShownTokens);
         _stops = new StopMatcher(request.Stop);
         _grammar = request.Grammar?.Match(tokenizer ?? throw new ArgumentException("A grammar needs a model that has a vocabulary.", nameof(request)));
+        _scores = request.PromptLogProbs is { } top ? new PromptScores(request.Prompt, vocabulary, top) : null;
     }
 
     public Request Request { get; }
@@ -67,6 +69,9 @@ internal sealed class Sequence
     /// that are no longer cached.
     /// </summary>
     public int Pending => _tokens.Count - (Cache?.Length ?? 0);
+
+    /// <summary>Whether logits of its prompt are still wanted: a step has room for those of few rows.</summary>
+    public bool IsScored => _scores is { IsComplete: false };
 
     /// <summary>The tokens that the next step, or the one under way, runs.</summary>
     public int Scheduled { get; set; }
@@ -107,11 +112,11 @@ internal sealed class Sequence
         Preemptions++;
     }
 
-    /// <summary>Takes from the cache what others have computed of its tokens, but for the last, whose logits are wanted.</summary>
+    /// <summary>Takes from the cache what others have computed of its tokens, but for those whose logits are wanted.</summary>
     /// <returns>The tokens that need not be computed.</returns>
     public int Reuse()
     {
-        int reused = Cache!.Reuse(Tokens[..^1]);
+        int reused = Cache!.Reuse(IsScored ? Tokens[.._scores!.Rows] : Tokens[..^1]);
         if (Generated == 0 && Preemptions == 0)
             _cachedPrompt += reused;
         return reused;
@@ -125,7 +130,7 @@ internal sealed class Sequence
     {
         const int Size = KvFormat.BlockSize;
         int start = Cache!.SharedLength;
-        return Cache.IsAlongside(other.Cache!) && Cache.Length == start
+        return !IsScored && Cache.IsAlongside(other.Cache!) && Cache.Length == start
             && _tokens.Count > start + Size && other._tokens.Count >= start + Size
             && Tokens.Slice(start, Size).SequenceEqual(other.Tokens.Slice(start, Size));
     }
@@ -136,7 +141,19 @@ internal sealed class Sequence
         IsInFlight = true;
         Cache!.Begin(batch);
         for (int i = 0; i < Scheduled; i++)
-            batch.Add(_tokens[Cache.Length + i], wantOutput: i == Pending - 1);
+            batch.Add(_tokens[Cache.Length + i], wantOutput: i == Pending - 1 || _scores?.Wants(Cache.Length + i) == true);
+    }
+
+    /// <summary>Takes the logits of its prompt's rows, where they are wanted.</summary>
+    /// <param name="logits">Of the step [outputs, vocabulary].</param>
+    /// <param name="first">Where this sequence's begin.</param>
+    /// <returns>How many it took.</returns>
+    public int Score(Tensor logits, int first)
+    {
+        int taken = 0;
+        while (IsScored && _scores!.Rows < Cache!.Length + Scheduled)
+            _scores.Add(logits[first + taken++]);
+        return taken;
     }
 
     /// <summary>Counts its share of the step as cached.</summary>
@@ -175,8 +192,12 @@ internal sealed class Sequence
         IReadOnlyList<SampledToken> top = Request.Sampling.LogProbs > 0 ? [.. _sampler.TopLogProbabilities] : [];
         if (_firstToken == 0)
             _firstToken = Stopwatch.GetTimestamp();
-        Completion? completion = finish is null ? null : Summary();
-        _output.Writer.TryWrite(new GeneratedToken(token.Id, text, token.LogProbability, finish) { TopLogProbabilities = top, Completion = completion });
+        _output.Writer.TryWrite(new GeneratedToken(token.Id, text, token.LogProbability, finish)
+        {
+            TopLogProbabilities = top,
+            Prompt = Generated == 1 ? _scores?.Tokens : null,
+            Completion = finish is null ? null : Summary(),
+        });
         if (finish is not null)
             Finish(null);
     }

@@ -61,12 +61,14 @@ public sealed class Sampler
     /// <summary>
     /// Adds a token to the text that the penalties look at: each of the prompt's, then each that was chosen.
     /// </summary>
+    /// <param name="token">The token.</param>
+    /// <param name="isPrompt">Whether it is the prompt's.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such token.</exception>
-    public void Accept(int token)
+    public void Accept(int token, bool isPrompt = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(token);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(token, vocabulary);
-        penalties?.Accept(token);
+        penalties?.Accept(token, isPrompt);
     }
 
     /// <summary>Chooses the next token. The caller tells <see cref="Accept"/> whether it becomes part of the text.</summary>

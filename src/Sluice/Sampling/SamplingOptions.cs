@@ -46,6 +46,12 @@ public sealed record SamplingOptions
     /// <summary>How many of the last tokens, prompt included, the penalties look at. 0: none; -1: all.</summary>
     public int PenaltyWindow { get; init; } = 64;
 
+    /// <summary>
+    /// Whether the presence and frequency penalties count the prompt's tokens too, as llama.cpp does. False: only those generated,
+    /// as the OpenAI API defines them.
+    /// </summary>
+    public bool PenalizePrompt { get; init; } = true;
+
     /// <summary>Where the random numbers start; the same seed gives the same tokens. Null: a new one for each request.</summary>
     public ulong? Seed { get; init; }
 

@@ -182,6 +182,31 @@ public class SamplerTests
     }
 
     [Fact]
+    public void Presence_and_frequency_can_leave_the_prompt_out()
+    {
+        SamplingOptions options = SamplingOptions.Greedy with
+        {
+            RepetitionPenalty = 2,
+            PresencePenalty = 0.5f,
+            FrequencyPenalty = 0.25f,
+            PenaltyWindow = 4,
+            PenalizePrompt = false,
+        };
+        Sampler sampler = new(options, 4);
+        foreach (int token in new[] { 0, 1, 1 })
+            sampler.Accept(token, isPrompt: true);
+        sampler.Accept(1);
+        float[] logits = [4, 4, 4, 4];
+        sampler.Sample(logits);
+        Assert.Equal([4 / 2f, 4 / 2f - 0.75f, 4, 4], logits);
+        for (int i = 0; i < 3; i++)
+            sampler.Accept(2); // the prompt leaves the window; the generated 1 stays
+        logits = [4, 4, 4, 4];
+        sampler.Sample(logits);
+        Assert.Equal([4, 4 / 2f - 0.75f, 4 / 2f - 1.25f, 4], logits);
+    }
+
+    [Fact]
     public void An_unlimited_window_forgets_nothing_and_none_sees_nothing()
     {
         foreach ((int window, float expected) in new[] { (-1, 1 - 1000f), (0, 1f) })
