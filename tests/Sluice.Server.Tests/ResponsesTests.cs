@@ -35,7 +35,7 @@ public class ResponsesTests
         List<Type> types = [];
         CreateResponseOptions options = Ask("Once upon a time");
         options.StreamingEnabled = true;
-        await foreach (StreamingResponseUpdate update in client.CreateResponseStreamingAsync(options))
+        await foreach (StreamingResponseUpdate update in await client.CreateResponseStreamingAsync(options))
         {
             numbers.Add(update.SequenceNumber);
             if (types.LastOrDefault() != update.GetType())
@@ -75,7 +75,7 @@ public class ResponsesTests
         options.StreamingEnabled = true;
         StringBuilder arguments = new();
         string? done = null;
-        await foreach (StreamingResponseUpdate update in client.CreateResponseStreamingAsync(options))
+        await foreach (StreamingResponseUpdate update in await client.CreateResponseStreamingAsync(options))
         {
             if (update is StreamingResponseFunctionCallArgumentsDeltaUpdate delta)
                 arguments.Append(delta.Delta);
