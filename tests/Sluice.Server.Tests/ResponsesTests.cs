@@ -27,7 +27,7 @@ public class ResponsesTests
         Assert.Equal(ResponseIncompleteStatusReason.MaxOutputTokens, whole.IncompleteStatusDetails.Reason);
         Assert.Equal((RunningServer.Model, 24), (whole.Model, whole.Usage.OutputTokenCount));
         Assert.Equal("v", whole.Metadata["k"]);
-        Assert.Equal(MessageRole.Assistant, Assert.IsType<MessageResponseItem>(Assert.Single(whole.OutputItems)).Role);
+        Assert.Equal(MessageRole.Assistant, Assert.IsAssignableFrom<MessageResponseItem>(Assert.Single(whole.OutputItems)).Role);
 
         StringBuilder text = new();
         ResponseResult? last = null;
@@ -156,7 +156,7 @@ public class ResponsesTests
     [Fact]
     public async Task ThoughtsAreItemsOfTheirOwn()
     {
-        await using RunningServer server = await StartAsync(new ChatOptions { ReasoningStyle = "think" });
+        await using RunningServer server = await StartAsync(new ChatOptions { ReasoningStyle = "think", ToolStyle = "llama3" });
         string bias = Bias(server);
         string body = $$"""{"input":"Hi","max_output_tokens":20,"tools":[{"type":"function","name":"f"}],"tool_choice":"required","logit_bias":{{bias}}""";
         (int status, JsonElement whole) = await server.PostAsync("/v1/responses", body + "}");
