@@ -27,7 +27,7 @@ public class ResponsesTests
         Assert.Equal(ResponseIncompleteStatusReason.MaxOutputTokens, whole.IncompleteStatusDetails.Reason);
         Assert.Equal((RunningServer.Model, 24), (whole.Model, whole.Usage.OutputTokenCount));
         Assert.Equal("v", whole.Metadata["k"]);
-        Assert.Equal(MessageRole.Assistant, Assert.IsType<MessageResponseItem>(Assert.Single(whole.OutputItems)).Role);
+        Assert.Equal(MessageRole.Assistant, Assert.IsAssignableFrom<MessageResponseItem>(Assert.Single(whole.OutputItems)).Role);
 
         StringBuilder text = new();
         ResponseResult? last = null;
@@ -35,7 +35,7 @@ public class ResponsesTests
         List<Type> types = [];
         CreateResponseOptions options = Ask("Once upon a time");
         options.StreamingEnabled = true;
-        await foreach (StreamingResponseUpdate update in client.CreateResponseStreamingAsync(options))
+        await foreach (StreamingResponseUpdate update in await client.CreateResponseStreamingAsync(options))
         {
             numbers.Add(update.SequenceNumber);
             if (types.LastOrDefault() != update.GetType())
@@ -75,7 +75,7 @@ public class ResponsesTests
         options.StreamingEnabled = true;
         StringBuilder arguments = new();
         string? done = null;
-        await foreach (StreamingResponseUpdate update in client.CreateResponseStreamingAsync(options))
+        await foreach (StreamingResponseUpdate update in await client.CreateResponseStreamingAsync(options))
         {
             if (update is StreamingResponseFunctionCallArgumentsDeltaUpdate delta)
                 arguments.Append(delta.Delta);
@@ -156,7 +156,7 @@ public class ResponsesTests
     [Fact]
     public async Task ThoughtsAreItemsOfTheirOwn()
     {
-        await using RunningServer server = await StartAsync(new ChatOptions { ReasoningStyle = "think" });
+        await using RunningServer server = await StartAsync(new ChatOptions { ReasoningStyle = "think", ToolStyle = "llama3" });
         string bias = Bias(server);
         string body = $$"""{"input":"Hi","max_output_tokens":20,"tools":[{"type":"function","name":"f"}],"tool_choice":"required","logit_bias":{{bias}}""";
         (int status, JsonElement whole) = await server.PostAsync("/v1/responses", body + "}");

@@ -61,7 +61,6 @@ public class ToolTests
     {
         await using RunningServer server = await StartAsync();
         ChatCompletionOptions options = Options(ChatToolChoice.CreateFunctionChoice("get_weather"));
-        options.AllowParallelToolCalls = false;
         ChatCompletion called = await server.Chat().CompleteChatAsync(Question, options);
         Assert.Equal("get_weather", Assert.Single(called.ToolCalls).FunctionName);
         Check(called.ToolCalls[0]);
@@ -94,7 +93,7 @@ public class ToolTests
     public async Task ThoughtsAreApart()
     {
         await using RunningServer server = await RunningServer.StartAsync(
-            new ServerOptions { Chat = new ChatOptions { ReasoningStyle = "think" } },
+            new ServerOptions { Chat = new ChatOptions { ReasoningStyle = "think", ToolStyle = "llama3" } },
             new EngineOptions { Threads = 1, Sequences = 2, Context = 2048, CheckIntegrity = true });
         string body = """
             {"messages":[{"role":"user","content":"Hi"}],"max_tokens":20,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logit_bias":
@@ -143,7 +142,7 @@ public class ToolTests
 
     private static ChatCompletionOptions Options(ChatToolChoice choice, int maxTokens = 400)
     {
-        ChatCompletionOptions options = new() { ToolChoice = choice, MaxOutputTokenCount = maxTokens, Seed = 3, Temperature = 1 };
+        ChatCompletionOptions options = new() { ToolChoice = choice, MaxOutputTokenCount = maxTokens, Seed = 3, Temperature = 1, AllowParallelToolCalls = false };
         options.Tools.Add(Weather);
         options.Tools.Add(Time);
         return options;
