@@ -68,7 +68,7 @@ public class StructuredOutputTests
     public async Task OtherServersFieldsHold(string field, string pattern)
     {
         await using RunningServer server = await RunningServer.StartAsync();
-        foreach ((string path, string prompt) in (ReadOnlySpan<(string, string)>)[("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]"), ("/v1/completions", "\"prompt\":\"x\"")])
+        foreach ((string path, string prompt) in ((string, string)[])[("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]"), ("/v1/completions", "\"prompt\":\"x\"")])
         {
             (int status, JsonElement body) = await server.PostAsync(path, $"{{{prompt},\"max_tokens\":100,\"logprobs\":{(path.Contains("chat") ? "true" : "0")},{field}}}");
             Assert.True(status == 200, body.ToString());
@@ -77,7 +77,6 @@ public class StructuredOutputTests
             Assert.Matches(pattern, text);
             if (!field.Contains("\"text\""))
                 Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
-            Assert.Equal(body.GetProperty("usage").GetProperty("completion_tokens").GetInt32() >= 1, true);
         }
     }
 

@@ -22,8 +22,8 @@ internal sealed class ChatEndpoint(ApiContext api)
         int? top = fields.Integer("top_logprobs", 0, 20);
         if (top is not null && !withLogProbs)
             throw ApiException.Bad("top_logprobs", "top_logprobs is only allowed where logprobs is true.");
-        Request template = SamplingFields.Read(fields, api.Vocabulary, maxTokens ?? oldMaxTokens, withLogProbs ? top ?? 0 : null)
-            with { Grammar = GrammarFields.Read(fields, api.Grammars) };
+        Request template = SamplingFields.Read(
+            fields, api.Vocabulary, maxTokens ?? oldMaxTokens, withLogProbs ? top ?? 0 : null, GrammarFields.Read(fields, api.Grammars));
         IEnumerable<KeyValuePair<string, object?>>? variables = fields.Any("chat_template_kwargs") is not { } more ? null
             : more.ValueKind == System.Text.Json.JsonValueKind.Object
                 ? [.. more.EnumerateObject().Select(variable => KeyValuePair.Create(variable.Name, (object?)variable.Value))]
