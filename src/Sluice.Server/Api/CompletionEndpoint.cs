@@ -25,10 +25,10 @@ internal sealed class CompletionEndpoint(ApiContext api)
         if (maxTokens == 0 && !echo)
             throw fields.Wrong("max_tokens", "at least 1 where echo is not true");
         int? logProbs = fields.Integer("logprobs", 0, 20);
-        Request template = SamplingFields.Read(fields, api.Vocabulary, Math.Max(maxTokens, 1), logProbs ?? (best > count ? 0 : null)) with
+        Request template = SamplingFields.Read(
+            fields, api.Vocabulary, Math.Max(maxTokens, 1), logProbs ?? (best > count ? 0 : null), GrammarFields.Read(fields, api.Grammars)) with
         {
             PromptLogProbs = echo ? logProbs : null,
-            Grammar = GrammarFields.Read(fields, api.Grammars),
         };
         fields.CheckAllRead();
 
