@@ -65,6 +65,7 @@ internal static class CommandLine
             ChatCommand.Create(),
             ServeCommand.Create(),
             BenchCommand.Create(),
+            EmbedCommand.Create(),
             PerplexityCommand.Create(),
             LogitsCommand.Create(),
             TokenizeCommand.Create(),

@@ -53,17 +53,19 @@ public static class SluiceServer
 
         ServerMetrics metrics = app.Services.GetRequiredService<ServerMetrics>();
         GenerationService generation = new(engine, options, metrics);
-        Map(app, new ApiContext(generation, metrics, tokenizer, ChatPrompt.FromModel(engine.Runner.File, tokenizer)));
+        EmbeddingService embeddings = new(engine, options, metrics);
+        Map(app, embeddings, new ApiContext(generation, metrics, tokenizer, ChatPrompt.FromModel(engine.Runner.File, tokenizer)));
         return app;
     }
 
     /// <summary>All endpoints. A new one is a line here.</summary>
-    private static void Map(WebApplication app, ApiContext api)
+    private static void Map(WebApplication app, EmbeddingService embeddings, ApiContext api)
     {
         TokenEndpoints tokens = new(api);
         StateEndpoints state = new(api, app.Lifetime);
         Post("/v1/chat/completions", new ChatEndpoint(api).InvokeAsync);
         Post("/v1/completions", new CompletionEndpoint(api).InvokeAsync);
+        Post("/v1/embeddings", new EmbeddingEndpoint(api, embeddings).InvokeAsync);
         Post("/tokenize", tokens.TokenizeAsync);
         Post("/detokenize", tokens.DetokenizeAsync);
         Post("/apply-template", tokens.ApplyTemplateAsync);

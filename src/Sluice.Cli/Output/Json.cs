@@ -15,6 +15,7 @@ namespace Sluice.Cli.Output;
 [JsonSerializable(typeof(PerplexityResult))]
 [JsonSerializable(typeof(InspectResult))]
 [JsonSerializable(typeof(TokenizeResult))]
+[JsonSerializable(typeof(EmbedResult))]
 internal sealed partial class Json : JsonSerializerContext
 {
     /// <summary>Writes a value to standard output.</summary>
@@ -77,6 +78,10 @@ internal sealed record PerplexityResult(
     double Perplexity, double Error, int Chunks, int Context, long Tokens, double TokensPerSecond);
 
 internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
+
+internal sealed record EmbedResult(IReadOnlyList<EmbedRow> Embeddings);
+
+internal sealed record EmbedRow(string Text, int Tokens, IReadOnlyList<float> Embedding);
 
 internal sealed record InspectResult(
     string Path, string? Architecture, long FileBytes, long Parameters, long TensorBytes, string? Unsupported,

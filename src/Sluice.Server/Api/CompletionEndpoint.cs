@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Generation;
 using Sluice.Server.Http;
@@ -14,7 +13,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
         api.CheckModel(fields);
-        int[][] prompts = ReadPrompts(fields);
+        int[][] prompts = PromptField.Read(api, fields, "prompt");
         (bool isStream, bool withUsage) = ApiContext.ReadStream(fields);
         int count = fields.Integer("n", 1, 128) ?? 1;
         int best = fields.Integer("best_of", 1, 128) ?? count;
@@ -73,26 +72,6 @@ internal sealed class CompletionEndpoint(ApiContext api)
         }
 
         Task SendAsync(CompletionChoice choice) => Reply.EventAsync(context, Make([choice]), ApiJson.Default.CompletionReply);
-    }
-
-    /// <summary>A text, some tokens, or an array of either.</summary>
-    private int[][] ReadPrompts(RequestFields fields)
-    {
-        if (fields.Any("prompt") is not { } prompt)
-            throw fields.Missing("prompt");
-        JsonElement[] items = prompt.ValueKind == JsonValueKind.Array ? [.. prompt.EnumerateArray()] : [];
-        if (prompt.ValueKind == JsonValueKind.String || items.All(item => item.ValueKind == JsonValueKind.String))
-        {
-            int[][] texts = [.. fields.Texts("prompt").Select(text => api.Tokenizer.Encode(text))];
-            return texts.Length > 0 ? texts : throw Wrong();
-        }
-        return items[0].ValueKind == JsonValueKind.Number ? [Tokens(items)] : [.. items.Select(item =>
-            item.ValueKind == JsonValueKind.Array ? Tokens(item.EnumerateArray()) : throw Wrong())];
-
-        int[] Tokens(IEnumerable<JsonElement> ids) => [.. ids.Select(id =>
-            id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int token) && (uint)token < (uint)api.Vocabulary ? token : throw Wrong())];
-
-        ApiException Wrong() => fields.Wrong("prompt", $"a text, an array of token ids below {api.Vocabulary}, or an array of these");
     }
 
     private CompletionLogProbs? LogProbs(int? asked, IEnumerable<GeneratedToken> tokens, int offset)

@@ -62,6 +62,14 @@ internal sealed record CompletionChoice(
 internal sealed record CompletionLogProbs(
     string[] Tokens, float[] TokenLogprobs, Dictionary<string, float>[]? TopLogprobs, int[] TextOffset);
 
+// Embeddings: as arrays of numbers, or as base64
+
+internal sealed record EmbeddingReply<T>(string Object, EmbeddingEntry<T>[] Data, string Model, EmbeddingUsage Usage);
+
+internal sealed record EmbeddingEntry<T>(string Object, int Index, T Embedding);
+
+internal sealed record EmbeddingUsage(int PromptTokens, int TotalTokens);
+
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ErrorReply))]
@@ -75,4 +83,6 @@ internal sealed record CompletionLogProbs(
 [JsonSerializable(typeof(LoadReply))]
 [JsonSerializable(typeof(ChatReply))]
 [JsonSerializable(typeof(CompletionReply))]
+[JsonSerializable(typeof(EmbeddingReply<float[]>))]
+[JsonSerializable(typeof(EmbeddingReply<string>))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -18,7 +18,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Engine _engine;
     private readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
     private int _waiting, _running;
-    private long _promptTokens, _generatedTokens, _failed;
+    private long _promptTokens, _generatedTokens, _failed, _embeddings;
 
     public ServerMetrics(Engine engine, string model)
     {
@@ -58,6 +58,9 @@ internal sealed class ServerMetrics : IDisposable
 
     public Histogram EndToEnd { get; } = Histogram.Seconds();
 
+    /// <summary>Texts whose embeddings were made; their tokens are among <see cref="PromptTokens"/>.</summary>
+    public long Embeddings => Interlocked.Read(ref _embeddings);
+
     /// <summary>What the engine counts itself.</summary>
     public EngineStatistics Engine => _engine.Statistics;
 
@@ -89,6 +92,22 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <summary>Takes back what <see cref="TryEnter"/> counted, for generations that never began.</summary>
     public void Leave(int count) => Interlocked.Add(ref _waiting, -count);
+
+    /// <summary>Counts an API request for embeddings; null for one that failed or whose client left.</summary>
+    public void CountEmbeddings(IReadOnlyCollection<Embedding>? made, TimeSpan time)
+    {
+        if (made is null)
+        {
+            Interlocked.Increment(ref _failed);
+            return;
+        }
+        long tokens = made.Sum(embedding => (long)embedding.PromptTokens);
+        Interlocked.Add(ref _embeddings, made.Count);
+        Interlocked.Add(ref _promptTokens, tokens);
+        KeyValuePair<string, object?> operation = new("gen_ai.operation.name", "embeddings");
+        _duration.Record(time.TotalSeconds, _model, operation);
+        _tokenUsage.Record(tokens, _model, operation, new("gen_ai.token.type", "input"));
+    }
 
     /// <summary>Follows one generation that was counted as waiting.</summary>
     public GenerationClock Begin(int promptTokens) => new(this, promptTokens);

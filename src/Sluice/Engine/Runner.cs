@@ -100,14 +100,16 @@ public sealed class Runner : IDisposable
         ? [new Worker(this, Ops, Model, StepRole.Decode), new Worker(this, second.Ops, second.Model, StepRole.Prompts)]
         : [new Worker(this, Ops, Model, StepRole.All)];
 
-    internal Tensor Forward(Batch batch, Model model)
+    internal Tensor Forward(Batch batch, Model model) => Forward(batch, model, out _);
+
+    internal Tensor Forward(Batch batch, Model model, out Tensor hidden)
     {
         foreach (int token in batch.Tokens)
         {
             if ((uint)token >= (uint)Model.Config.Vocabulary)
                 throw new ArgumentException($"Token {token} is not in the vocabulary of {Model.Config.Vocabulary}.", nameof(batch));
         }
-        return model.Forward(batch, Cache);
+        return model.Forward(batch, Cache, out hidden);
     }
 
     /// <summary>Frees the cache, the weights and the file.</summary>

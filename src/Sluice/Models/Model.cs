@@ -32,7 +32,24 @@ public abstract class Model
     /// Runs a batch, writing its tokens' rows to the cache, and computes the logits of the rows that want them
     /// [batch.Outputs.Length, vocabulary]: scratch of the caller's scope.
     /// </summary>
-    public abstract Tensor Forward(Batch batch, KvCache cache);
+    public Tensor Forward(Batch batch, KvCache cache) => Forward(batch, cache, out _);
+
+    /// <summary>As the other, and gives the rows that are wanted themselves, after the last norm [batch.Hidden.Length, embedding].</summary>
+    public Tensor Forward(Batch batch, KvCache cache, out Tensor hidden)
+    {
+        Tensor x = Rows(batch, cache);                                          // [tokens, embedding]
+        hidden = batch.Hidden.IsEmpty ? default : Normed(Ops.Gather(x, batch.Hidden));
+        return Logits(Normed(Ops.Gather(x, batch.Outputs)));                    // [outputs, vocabulary]
+    }
+
+    /// <summary>Runs a batch through the layers, writing its tokens' rows to the cache [tokens, embedding].</summary>
+    protected abstract Tensor Rows(Batch batch, KvCache cache);
+
+    /// <summary>The last norm of some rows.</summary>
+    protected abstract Tensor Normed(Tensor x);
+
+    /// <summary>The logits of normed rows [rows, vocabulary].</summary>
+    protected abstract Tensor Logits(Tensor x);
 
     /// <summary>Loads the model of a file.</summary>
     /// <param name="file">The file, which must stay open as long as the model is used.</param>
