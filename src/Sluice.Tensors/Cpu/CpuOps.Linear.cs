@@ -44,7 +44,10 @@ public unsafe partial class CpuOps
     }
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    public override Ops Loader() => new CpuOps(threads: 1, kernels);
+
+    /// <inheritdoc/>
+    protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         CpuWeight loaded = (CpuWeight)weight;
         CheckWidth(x, loaded);
@@ -54,11 +57,11 @@ public unsafe partial class CpuOps
     }
 
     /// <inheritdoc/>
-    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    protected override Tensor MultiplyGated(Activation activation, Tensor x, Weight weight)
     {
         CpuWeight loaded = (CpuWeight)weight;
         if (!loaded.HasHalves)
-            return base.GatedLinear(activation, x, weight);
+            return base.MultiplyGated(activation, x, weight);
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows / 2);
         Multiply(x, loaded, default, activation, result);

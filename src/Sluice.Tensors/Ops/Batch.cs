@@ -47,12 +47,13 @@ public sealed class Batch
     /// <param name="past">How many of its tokens the cache holds.</param>
     /// <param name="blockTables">For each cache group, the block of every <c>BlockSize</c> slots; -1 where it was given back.</param>
     /// <param name="stateSlot">Where its recurrent state is, for state-space layers.</param>
-    public void BeginSequence(int past, int[][] blockTables, int stateSlot = 0)
+    /// <param name="adapter">What linear maps add for its rows, if anything.</param>
+    public void BeginSequence(int past, int[][] blockTables, int stateSlot = 0, Adapter? adapter = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);
         if (sequenceCount == sequences.Length)
             Array.Resize(ref sequences, sequenceCount * 2);
-        sequences[sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot);
+        sequences[sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot, adapter);
     }
 
     /// <summary>Adds the token that follows the one added last (or the cached ones).</summary>
@@ -104,8 +105,8 @@ public sealed class Batch
 /// <summary>The rows of one sequence in a <see cref="Batch"/>.</summary>
 public struct BatchSequence
 {
-    internal BatchSequence(int start, int past, int[][] blockTables, int stateSlot) =>
-        (Start, Past, BlockTables, StateSlot, IsChain) = (start, past, blockTables, stateSlot, true);
+    internal BatchSequence(int start, int past, int[][] blockTables, int stateSlot, Adapter? adapter) =>
+        (Start, Past, BlockTables, StateSlot, Adapter, IsChain) = (start, past, blockTables, stateSlot, adapter, true);
 
     /// <summary>Its first row.</summary>
     public int Start { get; }
@@ -121,6 +122,9 @@ public struct BatchSequence
 
     /// <summary>Where its recurrent state is.</summary>
     public int StateSlot { get; }
+
+    /// <summary>What linear maps add for its rows, if anything.</summary>
+    public Adapter? Adapter { get; }
 
     /// <summary>Whether every row follows the one before it, so that there is no tree.</summary>
     public bool IsChain { get; private set; }

@@ -15,6 +15,7 @@ public abstract unsafe class Ops : IDisposable
 {
     private readonly Workspace workspace;
     private readonly List<NativeBuffer> loaded = [];
+    private readonly AdapterRows adapted = new();
 
     /// <summary>With scratch memory of its own.</summary>
     protected Ops() => workspace = new Workspace();
@@ -27,6 +28,11 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>Makes stored tensors of equal input width ready as one weight, their outputs side by side.</summary>
     /// <exception cref="InvalidDataException">Their widths or experts differ.</exception>
     public abstract Weight LoadWeight(params ReadOnlySpan<WeightData> parts);
+
+    /// <summary>
+    /// Other operations, whose weights these can run too: weights can so be loaded while these are at work, and freed before them.
+    /// </summary>
+    public abstract Ops Loader();
 
     /// <summary>Loads a stored vector or small matrix (norm weights, biases) as float32 [rows, columns].</summary>
     public Tensor LoadTensor(WeightData data)
@@ -102,20 +108,74 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>The gated unit activation(gate) * up (Shazeer 2020) [rows, columns].</summary>
     public abstract Tensor Gate(Activation activation, Tensor gate, Tensor up);
 
+    /// <summary>y[rows[i]] += factor * x[i].</summary>
+    public abstract void AddScaled(Tensor y, ReadOnlySpan<int> rows, Tensor x, float factor);
+
     // Linear maps
 
-    /// <summary>x times the transposed weight, plus the bias if any [x.Rows, weight.Rows].</summary>
-    public abstract Tensor Linear(Tensor x, Weight weight, Tensor bias = default);
+    /// <summary>
+    /// Says which adapter each row has that linear maps are given from now on: the batch's rows, or only <paramref name="chosen"/> of
+    /// them. Rows beside each other may have different ones; what each gets depends on its own alone.
+    /// </summary>
+    /// <remarks>It is not passed with every map so that no architecture needs to know of adapters.</remarks>
+    public void Adapt(Batch batch, ReadOnlySpan<int> chosen) => adapted.Find(batch.Sequences, chosen, chosen.Length);
+
+    /// <summary>As the other, of all of a batch's rows.</summary>
+    public void Adapt(Batch batch) => adapted.Find(batch.Sequences, [], batch.Count);
+
+    /// <summary>Ends <see cref="Adapt(Batch)"/>: rows have no adapters.</summary>
+    public void EndAdapt() => adapted.Clear();
+
+    /// <summary>x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows].</summary>
+    public Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    {
+        Tensor result = Multiply(x, weight, bias);
+        for (int group = 0; group < adapted.Groups; group++)
+        {
+            if (adapted.At(group, out ReadOnlySpan<int> rows).Of(weight) is { } update)
+                AddUpdate(x, update, rows, result);
+        }
+        return result;
+    }
 
     /// <summary>
     /// The gated unit of a linear map whose first half of the outputs is the gate and whose second half is up: <see cref="Linear"/>,
     /// then <see cref="Gate"/>, in one [x.Rows, weight.Rows / 2].
     /// </summary>
-    public virtual Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    public Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
     {
-        Tensor both = Linear(x, weight);
-        int width = weight.Rows / 2;
+        for (int group = 0; group < adapted.Groups; group++)
+        {
+            if (adapted.At(group, out _).Of(weight) is not null)
+                return GateOf(activation, Linear(x, weight));
+        }
+        return MultiplyGated(activation, x, weight);
+    }
+
+    /// <summary><see cref="Linear"/> without adapters.</summary>
+    protected abstract Tensor Multiply(Tensor x, Weight weight, Tensor bias = default);
+
+    /// <summary><see cref="GatedLinear"/> without adapters.</summary>
+    protected virtual Tensor MultiplyGated(Activation activation, Tensor x, Weight weight) => GateOf(activation, Multiply(x, weight));
+
+    private Tensor GateOf(Activation activation, Tensor both)
+    {
+        int width = both.Columns / 2;
         return Gate(activation, both.ColumnRange(0, width), both.ColumnRange(width, width));
+    }
+
+    /// <summary>Adds factor * B (A x) to the results of some rows.</summary>
+    private void AddUpdate(Tensor x, Adapter.Update update, ReadOnlySpan<int> rows, Tensor result)
+    {
+        if (x.Rows != adapted.Total)
+            throw new InvalidOperationException($"{update.A.Name} is for {adapted.Total} rows, not {x.Rows}.");
+        using ScratchScope scope = Scratch();
+        Tensor products = Multiply(rows.Length == x.Rows ? x : Gather(x, rows), update.A);  // [rows, ranks]
+        foreach (Adapter.Part part in update.Parts)
+        {
+            Tensor added = Multiply(products.ColumnRange(part.FirstColumn, part.B.Columns), part.B); // [rows, outputs of the part]
+            AddScaled(result.ColumnRange(part.FirstRow, part.B.Rows), rows, added, part.Factor);
+        }
     }
 
     /// <summary>Chooses the experts of each row from the router's logits [rows, experts].</summary>

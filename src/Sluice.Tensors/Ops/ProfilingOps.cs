@@ -14,7 +14,7 @@ public sealed class ProfilingOps : Ops
     private readonly List<OperationProfile> operations = [];
     private readonly Dictionary<Weight, LoadedWeight> weights = [];
     private readonly OperationProfile embed, gather, rmsNorm, layerNorm, add, scale, softCap, activate, gate, route, combine,
-        ropeAngles, rope, attend, causalConv, selectiveScan;
+        ropeAngles, rope, attend, causalConv, selectiveScan, adapters, addScaled;
     private bool[] isUsed = []; // by expert, of one call
 
     /// <summary>Around other operations, which it owns from now on.</summary>
@@ -38,6 +38,8 @@ public sealed class ProfilingOps : Ops
         attend = New(nameof(Attention));
         causalConv = New(nameof(CausalConv));
         selectiveScan = New(nameof(SelectiveScan));
+        adapters = New("Linear of adapters");
+        addScaled = New(nameof(AddScaled));
     }
 
     /// <summary>The operations that were called since the last <see cref="Reset"/>.</summary>
@@ -145,7 +147,18 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    public override Ops Loader() => inner.Loader();
+
+    /// <inheritdoc/>
+    public override void AddScaled(Tensor y, ReadOnlySpan<int> rows, Tensor x, float factor)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.AddScaled(y, rows, x, factor);
+        addScaled.Add(start, 3 * Bytes(x));
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         long start = Stopwatch.GetTimestamp();
         Tensor result = inner.Linear(x, weight, bias);
@@ -155,7 +168,7 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
-    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    protected override Tensor MultiplyGated(Activation activation, Tensor x, Weight weight)
     {
         long start = Stopwatch.GetTimestamp();
         Tensor result = inner.GatedLinear(activation, x, weight);
@@ -284,7 +297,8 @@ public sealed class ProfilingOps : Ops
 
     private void AddProducts(Weight weight, long start, long bytes, int rows)
     {
-        LoadedWeight loaded = weights[weight];
+        // An adapter's were not loaded here.
+        LoadedWeight loaded = weights.TryGetValue(weight, out LoadedWeight known) ? known : new LoadedWeight(adapters, 0, 0);
         long each = (long)rows * weight.Columns;
         loaded.Operation.Add(
             start, bytes, each * loaded.IntegerRows, each * (weight.Rows - loaded.IntegerRows - loaded.BFloat16Rows), each * loaded.BFloat16Rows);

@@ -10,7 +10,10 @@ public sealed unsafe partial class ScalarOps
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts) => new StoredWeight(parts.ToArray());
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    public override Ops Loader() => new ScalarOps();
+
+    /// <inheritdoc/>
+    protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         StoredWeight stored = (StoredWeight)weight;
         Require(x.Columns == stored.Columns, $"{stored.Name} takes {stored.Columns} values; rows have {x.Columns}.");

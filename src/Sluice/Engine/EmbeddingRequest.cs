@@ -11,6 +11,9 @@ public sealed record EmbeddingRequest
     /// <summary>Which of the tokens' rows make the vector; null for what the model was made for (<see cref="ModelConfig.Pooling"/>).</summary>
     public Pooling? Pooling { get; init; }
 
+    /// <summary>The name of the adapter that the model has for it (<see cref="Engine.LoadAdapter"/>); null for none.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>How urgent it is: higher goes first, where the engine's policy is <c>priority</c>.</summary>
     public int Priority { get; init; }
 }

@@ -24,6 +24,7 @@ public sealed class Engine : IDisposable
     private readonly StepBudget _budget;
     private readonly Scheduler _scheduler;
     private readonly StatisticsBook _statistics;
+    private readonly AdapterBook _adapters;
     private readonly Worker[] _workers;
     private readonly Thread[] _threads;
     private int _working; // threads that have not ended
@@ -37,6 +38,7 @@ public sealed class Engine : IDisposable
         _budget = new StepBudget(options.StepTokens, options.Running, options.InterTokenTarget);
         _scheduler = new Scheduler(runner.Cache, _budget, SchedulingPolicies.Get(options.Policy), options.StepTokens);
         _statistics = new StatisticsBook(runner.Cache, _scheduler.Counts);
+        _adapters = new AdapterBook(runner);
         _workers = runner.Workers();
         UpdateStatistics();
         _threads = isStepped ? [] : [.. _workers.Select(worker => new Thread(() => Loop(worker)) { IsBackground = true, Name = $"Sluice engine ({worker.Role})" })];
@@ -62,6 +64,16 @@ public sealed class Engine : IDisposable
 
     /// <summary>What it is doing and has done; from any thread, at any time.</summary>
     public EngineStatistics Statistics => _statistics.Read();
+
+    /// <summary>The adapters that requests may ask for.</summary>
+    public IReadOnlyList<AdapterInfo> Adapters
+    {
+        get
+        {
+            lock (_books)
+                return _adapters.All;
+        }
+    }
 
     /// <summary>Whether requests are taken: false once it is disposed, or has failed.</summary>
     public bool IsAlive => !_isStopping && !_hasEnded;
@@ -151,6 +163,45 @@ public sealed class Engine : IDisposable
     /// </exception>
     public Task<Embedding> Embed(EmbeddingRequest request, CancellationToken cancellation = default) => Submit(request, cancellation).Result;
 
+    /// <summary>Loads a low-rank adapter (LoRA), for requests that name it; others run on meanwhile.</summary>
+    /// <param name="name">What requests call it.</param>
+    /// <param name="path">A GGUF file or a PEFT folder.</param>
+    /// <param name="scale">A factor of what it adds.</param>
+    /// <exception cref="IOException">There is no such file, or it cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, or does not fit the model; the message names the key or the tensor.</exception>
+    /// <exception cref="NotSupportedException">It needs something that Sluice does not have; the message names the key or the tensor.</exception>
+    /// <exception cref="ArgumentException">The name is empty or taken.</exception>
+    /// <exception cref="InvalidOperationException">It is larger than free memory.</exception>
+    public AdapterInfo LoadAdapter(string name, string path, float scale = 1)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        Adapter adapter = Runner.LoadAdapter(name, path, scale);
+        lock (_books)
+        {
+            try
+            {
+                ObjectDisposedException.ThrowIf(_isStopping, this);
+                return _adapters.Add(adapter, path);
+            }
+            catch
+            {
+                Runner.UnloadAdapter(adapter);
+                throw;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Takes an adapter away: new requests cannot ask for it any more. Those that have it go on to their end, and its memory is freed
+    /// with the last of them.
+    /// </summary>
+    /// <returns>Whether there was one of that name.</returns>
+    public bool UnloadAdapter(string name)
+    {
+        lock (_books)
+            return !_isStopping && _adapters.Remove(name);
+    }
+
     /// <summary>Stops after the step under way, ends open requests with an error, and frees the model.</summary>
     public void Dispose()
     {
@@ -173,7 +224,7 @@ public sealed class Engine : IDisposable
     {
         ObjectDisposedException.ThrowIf(_isStopping, this);
         Check(request);
-        return Submit(new Generation(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, cancellation));
+        return Submit(new Generation(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, cancellation), request.Adapter);
     }
 
     /// <summary>As the other, for an embedding.</summary>
@@ -186,16 +237,17 @@ public sealed class Engine : IDisposable
         Pooling pooling = request.Pooling ?? Runner.Model.Config.Pooling;
         if (!Enum.IsDefined(pooling))
             throw new ArgumentException($"There is no pooling {pooling}.", nameof(request));
-        return Submit(new EmbeddingSequence(request, pooling, Runner.Model.Config.Embedding, cancellation));
+        return Submit(new EmbeddingSequence(request, pooling, Runner.Model.Config.Embedding, cancellation), request.Adapter);
     }
 
-    private T Submit<T>(T sequence)
+    private T Submit<T>(T sequence, string? adapter)
         where T : Sequence
     {
         lock (_books)
         {
             if (_isStopping || _hasEnded)
                 throw new ObjectDisposedException(nameof(Engine), _failure);
+            sequence.Adapter = _adapters.Use(adapter);
             _scheduler.Add(sequence);
             UpdateStatistics();
             Monitor.PulseAll(_books);

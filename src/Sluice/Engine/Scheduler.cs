@@ -110,7 +110,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     {
         if (!cache.HasFreeState)
             return false;
-        sequence.Cache = cache.CreateSequence();
+        sequence.Cache = cache.CreateSequence(sequence.Adapter?.Adapter);
         int reused = sequence.Reuse();
         for (int g = 0; g < cache.Groups.Count; g++)
         {
@@ -223,6 +223,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     {
         _hasChanged = true;
         Counts.Ended(sequence);
+        sequence.Adapter?.Release();
         if (_held == sequence)
             _held = null;
     }

@@ -28,6 +28,9 @@ internal abstract class Sequence
 
     public CancellationToken Cancellation { get; }
 
+    /// <summary>The adapter that the model has for it; null for none.</summary>
+    public AdapterBook.Entry? Adapter { get; set; }
+
     /// <summary>When it was submitted, by the machine's clock.</summary>
     public TimeSpan Arrival => Stopwatch.GetElapsedTime(0, Submitted);
 

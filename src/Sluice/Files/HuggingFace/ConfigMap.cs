@@ -49,6 +49,8 @@ internal sealed class ConfigMap
 
     public RopeConfig Rope { get; }
 
+    public TensorLayout Layout => new(Architecture, Layers, Heads, KvHeads, HeadDim, TiedEmbeddings);
+
     public Metadata Metadata { get; }
 
     private Metadata Map(int hidden)

@@ -44,7 +44,7 @@ internal static class HuggingFaceModel
     public static OrderedDictionary<string, TensorInfo> Read(
         ConfigMap config, IReadOnlyList<MappedFile> files, Dictionary<string, string>? index = null)
     {
-        TensorMap map = new(config);
+        TensorMap map = new(config.Layout);
         OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
         HashSet<string> seen = [];
         foreach (MappedFile file in files)
