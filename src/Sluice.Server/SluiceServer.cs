@@ -62,10 +62,13 @@ public static class SluiceServer
     private static void Map(WebApplication app, EmbeddingService embeddings, ApiContext api)
     {
         TokenEndpoints tokens = new(api);
+        AdapterEndpoints adapters = new(api);
         StateEndpoints state = new(api, app.Lifetime);
         Post("/v1/chat/completions", new ChatEndpoint(api).InvokeAsync);
         Post("/v1/completions", new CompletionEndpoint(api).InvokeAsync);
         Post("/v1/embeddings", new EmbeddingEndpoint(api, embeddings).InvokeAsync);
+        Post("/v1/load_lora_adapter", adapters.LoadAsync);
+        Post("/v1/unload_lora_adapter", adapters.UnloadAsync);
         Post("/tokenize", tokens.TokenizeAsync);
         Post("/detokenize", tokens.DetokenizeAsync);
         Post("/apply-template", tokens.ApplyTemplateAsync);

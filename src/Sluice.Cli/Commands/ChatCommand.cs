@@ -14,6 +14,7 @@ internal static class ChatCommand
     public static Command Create()
     {
         ModelArguments model = new();
+        AdapterArguments adapter = new();
         SamplingArguments sampling = new(maxTokens: 512);
         Option<string?> system = new("--system") { Description = "What the model is told first.", HelpName = "TEXT" };
         Option<string?> format = Parsing.Choice(
@@ -23,6 +24,7 @@ internal static class ChatCommand
             "sluice chat --model qwen2.5-0.5b-instruct.gguf",
             """sluice chat --model llama.gguf --system "You answer in verse." --temperature 0.5""");
         model.AddTo(command, isRequired: false);
+        adapter.AddTo(command);
         sampling.AddTo(command);
         command.Add(system);
         command.Add(format);
@@ -35,7 +37,8 @@ internal static class ChatCommand
                     ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot talk.");
                 ChatPrompt prompt = ChatPrompt.FromModel(engine.Runner.File, tokenizer, parsed.GetValue(format));
                 Terminal.Note($"Turns are written {prompt.Description}. /clear begins anew, /exit ends.");
-                Conversation conversation = new(engine, prompt, sampling.Request(parsed), parsed.GetValue(system));
+                Request template = sampling.Request(parsed) with { Adapter = adapter.Load(parsed, engine) };
+                Conversation conversation = new(engine, prompt, template, parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;

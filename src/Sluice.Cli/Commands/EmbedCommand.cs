@@ -13,6 +13,7 @@ internal static class EmbedCommand
     {
         Argument<string[]> texts = new("TEXT") { Description = "The texts.", Arity = ArgumentArity.OneOrMore };
         ModelArguments model = new();
+        AdapterArguments adapter = new();
         Option<string?> pooling = Parsing.Choice(
             "--pooling", "Which of a text's rows make its vector; what the model was made for if not given.", Enum.GetNames<Pooling>().Select(name => name.ToLowerInvariant()));
         Option<bool> json = new("--json") { Description = "Write JSON." };
@@ -24,6 +25,7 @@ internal static class EmbedCommand
             texts, pooling, json,
         };
         model.AddTo(command, isRequired: false);
+        adapter.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
             string[] all = parsed.GetValue(texts)!;
@@ -33,7 +35,7 @@ internal static class EmbedCommand
             (Engine engine, _) = model.Load(parsed);
             using (engine)
             {
-                Embedding[] embeddings = await engine.Embed(all, template, cancellation);
+                Embedding[] embeddings = await engine.Embed(all, template with { Adapter = adapter.Load(parsed, engine) }, cancellation);
                 if (parsed.GetValue(json))
                     Json.Write(new EmbedResult([.. embeddings.Select((embedding, i) => new EmbedRow(all[i], embedding.PromptTokens, embedding.Values))]));
                 else

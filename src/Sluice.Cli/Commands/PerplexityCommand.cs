@@ -5,6 +5,7 @@ using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Evaluation;
+using Sluice.Tensors;
 using Sluice.Tokenizers;
 
 namespace Sluice.Cli.Commands;
@@ -15,6 +16,7 @@ internal static class PerplexityCommand
     public static Command Create()
     {
         ModelArguments model = new();
+        AdapterArguments adapter = new();
         Option<string> text = new("--text", "-f") { Description = "A text file in UTF-8.", HelpName = "PATH", Required = true };
         Option<int> chunks = Parsing.Integer("--chunks", "How many chunks to score; all if not given.", 1);
         Option<int> context = Parsing.Integer("--context", "Tokens of a chunk.", 8, 512);
@@ -24,6 +26,7 @@ internal static class PerplexityCommand
             "sluice perplexity --model llama.gguf --text wiki.test.raw",
             "sluice perplexity --model llama.gguf --text story.txt --chunks 10 --context 512 --json");
         model.AddTo(command, isRequired: true, hasContext: false);
+        adapter.AddTo(command);
         command.Add(text);
         command.Add(chunks);
         command.Add(context);
@@ -33,7 +36,7 @@ internal static class PerplexityCommand
             string input = File.ReadAllText(parsed.GetValue(text)!, new UTF8Encoding(false));
             int length = parsed.GetValue(context);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
-            PerplexityResult result = Measure(runner, input, length, parsed.GetValue(chunks), cancellation);
+            PerplexityResult result = Measure(runner, adapter.Load(parsed, runner), input, length, parsed.GetValue(chunks), cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
@@ -43,7 +46,7 @@ internal static class PerplexityCommand
         return command;
     }
 
-    private static PerplexityResult Measure(Runner runner, string text, int context, int mostChunks, CancellationToken cancellation)
+    private static PerplexityResult Measure(Runner runner, Adapter? adapter, string text, int context, int mostChunks, CancellationToken cancellation)
     {
         Tokenizer tokenizer = Tokenizer.FromModel(runner.File);
         int[] tokens = tokenizer.Encode(text);
@@ -57,7 +60,7 @@ internal static class PerplexityCommand
                 if (!Terminal.IsInteractive)
                     Console.Error.Write(string.Create(CultureInfo.InvariantCulture, $"[{sofar.Chunks}]{sofar.Value:0.0000}{(sofar.Chunks < chunks ? "," : "\n")}"));
             },
-            cancellation));
+            cancellation, adapter));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new PerplexityResult(
             measured.Value, measured.StandardError, chunks, context, measured.Tokens, (double)chunks * context / seconds);

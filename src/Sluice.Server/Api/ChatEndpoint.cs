@@ -12,7 +12,7 @@ internal sealed class ChatEndpoint(ApiContext api)
     public async Task InvokeAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        api.CheckModel(fields);
+        string? adapter = api.CheckModel(fields);
         ChatMessage[] messages = Messages.Of(fields);
         Unsupported.Tools(fields);
         Unsupported.ResponseFormat(fields);
@@ -31,13 +31,13 @@ internal sealed class ChatEndpoint(ApiContext api)
         fields.CheckAllRead();
 
         int[] prompt = api.Prompt.Encode(messages, more: variables, cancellation: context.RequestAborted);
-        Request[] requests = [.. SamplingFields.Repeat(template with { Prompt = prompt }, count)];
+        Request[] requests = [.. SamplingFields.Repeat(template with { Prompt = prompt, Adapter = adapter }, count)];
         string id = ApiContext.NewId("chatcmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         if (isStream)
-            await StreamAsync(context, requests, withUsage, choices => new(id, "chat.completion.chunk", created, api.Model, choices, null));
+            await StreamAsync(context, requests, withUsage, choices => new(id, "chat.completion.chunk", created, adapter ?? api.Model, choices, null));
         else
-            await AnswerAsync(context, requests, choices => new(id, "chat.completion", created, api.Model, choices, null));
+            await AnswerAsync(context, requests, choices => new(id, "chat.completion", created, adapter ?? api.Model, choices, null));
     }
 
     private async Task AnswerAsync(HttpContext context, Request[] requests, Func<ChatChoice[], ChatReply> reply)

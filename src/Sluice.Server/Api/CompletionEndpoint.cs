@@ -12,7 +12,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
     public async Task InvokeAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        api.CheckModel(fields);
+        string? adapter = api.CheckModel(fields);
         int[][] prompts = PromptField.Read(api, fields, "prompt");
         (bool isStream, bool withUsage) = ApiContext.ReadStream(fields);
         int count = fields.Integer("n", 1, 128) ?? 1;
@@ -27,7 +27,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
             fields, api.Vocabulary, fields.Integer("max_tokens", 1) ?? DefaultMaxTokens, logProbs ?? (best > count ? 0 : null));
         fields.CheckAllRead();
 
-        Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt }, best))];
+        Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt, Adapter = adapter }, best))];
         int promptTokens = prompts.Sum(prompt => prompt.Length);
         string Echo(int index) => echo ? api.Tokenizer.Decode(requests[index].Prompt.ToArray()) : "";
         string id = ApiContext.NewId("cmpl-");
@@ -46,7 +46,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
             i, one.Echo + one.Output.Text, LogProbs(logProbs, one.Output.Tokens, 0), SamplingFields.Name(one.Output.Finish)))];
         await Reply.JsonAsync(context, Make(choices) with { Usage = usage }, ApiJson.Default.CompletionReply);
 
-        CompletionReply Make(CompletionChoice[] choices) => new(id, "text_completion", created, api.Model, choices, null);
+        CompletionReply Make(CompletionChoice[] choices) => new(id, "text_completion", created, adapter ?? api.Model, choices, null);
 
         Usage Count(int generated) => new(promptTokens, generated, promptTokens + generated);
 

@@ -14,7 +14,7 @@ internal sealed class EmbeddingEndpoint(ApiContext api, EmbeddingService embeddi
     public async Task InvokeAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        api.CheckModel(fields);
+        string? adapter = api.CheckModel(fields);
         int[][] texts = ReadInput(fields);
         string format = fields.Text("encoding_format") ?? "float";
         if (format is not ("float" or "base64"))
@@ -24,7 +24,7 @@ internal sealed class EmbeddingEndpoint(ApiContext api, EmbeddingService embeddi
         _ = fields.Text("user"); // for the provider's own records; there are none
         fields.CheckAllRead();
 
-        EmbeddingRequest[] requests = [.. texts.Select(tokens => new EmbeddingRequest { Prompt = tokens, Priority = priority })];
+        EmbeddingRequest[] requests = [.. texts.Select(tokens => new EmbeddingRequest { Prompt = tokens, Priority = priority, Adapter = adapter })];
         float[][] vectors = [.. (await embeddings.RunAsync(requests, context.RequestAborted))
             .Select(embedding => (dimensions is { } count ? embedding.Shorten(count) : embedding).Values)];
         int promptTokens = texts.Sum(tokens => tokens.Length);
@@ -34,7 +34,7 @@ internal sealed class EmbeddingEndpoint(ApiContext api, EmbeddingService embeddi
             await Reply.JsonAsync(context, Make(Array.ConvertAll(vectors, Base64)), ApiJson.Default.EmbeddingReplyString);
 
         EmbeddingReply<T> Make<T>(T[] all) => new(
-            "list", [.. all.Select((one, i) => new EmbeddingEntry<T>("embedding", i, one))], api.Model, new(promptTokens, promptTokens));
+            "list", [.. all.Select((one, i) => new EmbeddingEntry<T>("embedding", i, one))], adapter ?? api.Model, new(promptTokens, promptTokens));
     }
 
     private int[][] ReadInput(RequestFields fields)

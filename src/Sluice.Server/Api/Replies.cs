@@ -16,7 +16,7 @@ internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTo
 
 internal sealed record ModelList(string Object, ModelEntry[] Data);
 
-internal sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy, int MaxModelLen);
+internal sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy, int MaxModelLen, string? Parent);
 
 internal sealed record TokenizeReply(int Count, int MaxModelLen, int[] Tokens, string[]? TokenStrs);
 

@@ -29,6 +29,10 @@ internal sealed class EmbeddingService(Engine engine, ServerOptions options, Ser
             await Parallel.ForAsync(0, requests.Count, atOnce, async (i, stop) => gathered[i] = await engine.Embed(requests[i], stop));
             return results = gathered;
         }
+        catch (ArgumentException error) // as an adapter that has just gone
+        {
+            throw ApiException.Bad(null, error.Message);
+        }
         finally
         {
             metrics.Leave(1);

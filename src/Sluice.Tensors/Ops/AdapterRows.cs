@@ -26,8 +26,12 @@ internal sealed class AdapterRows
         Total = 0;
     }
 
-    /// <summary>Finds the rows of each adapter: of a whole batch, or of some of its rows (ascending), which are then counted from 0.</summary>
-    public void Find(ReadOnlySpan<BatchSequence> sequences, ReadOnlySpan<int> chosen, int total)
+    /// <summary>Finds the rows of each adapter.</summary>
+    /// <param name="sequences">The batch's sequences.</param>
+    /// <param name="total">How many rows linear maps see.</param>
+    /// <param name="isChosen">Whether these are not the batch's, but some of them.</param>
+    /// <param name="chosen">Which, ascending.</param>
+    public void Find(ReadOnlySpan<BatchSequence> sequences, int total, bool isChosen = false, ReadOnlySpan<int> chosen = default)
     {
         Clear();
         Total = total;
@@ -44,7 +48,7 @@ internal sealed class AdapterRows
                 if (sequences[other].Adapter != adapter)
                     continue;
                 (int first, int last) = (sequences[other].Start, sequences[other].Start + sequences[other].Count);
-                for (int row = first; chosen.IsEmpty && row < last; row++)
+                for (int row = first; !isChosen && row < last; row++)
                     rows[end++] = row;
                 while (next < chosen.Length && chosen[next] < first)
                     next++;

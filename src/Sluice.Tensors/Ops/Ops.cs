@@ -118,10 +118,10 @@ public abstract unsafe class Ops : IDisposable
     /// them. Rows beside each other may have different ones; what each gets depends on its own alone.
     /// </summary>
     /// <remarks>It is not passed with every map so that no architecture needs to know of adapters.</remarks>
-    public void Adapt(Batch batch, ReadOnlySpan<int> chosen) => adapted.Find(batch.Sequences, chosen, chosen.Length);
+    public void Adapt(Batch batch, ReadOnlySpan<int> chosen) => adapted.Find(batch.Sequences, chosen.Length, isChosen: true, chosen);
 
     /// <summary>As the other, of all of a batch's rows.</summary>
-    public void Adapt(Batch batch) => adapted.Find(batch.Sequences, [], batch.Count);
+    public void Adapt(Batch batch) => adapted.Find(batch.Sequences, batch.Count);
 
     /// <summary>Ends <see cref="Adapt(Batch)"/>: rows have no adapters.</summary>
     public void EndAdapt() => adapted.Clear();

@@ -35,10 +35,11 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
     /// <param name="chunks">The most chunks to measure; null for all.</param>
     /// <param name="progress">Told the figures after each chunk.</param>
     /// <param name="cancellation">Stops between chunks.</param>
+    /// <param name="adapter">The adapter that the model has; null for none.</param>
     /// <exception cref="ArgumentException">The text is shorter than a chunk, or a chunk does not fit in the context.</exception>
     public static Perplexity Measure(
         Runner runner, ReadOnlySpan<int> tokens, int? bos, int length, int? chunks = null, Action<Perplexity>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default, Adapter? adapter = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 4);
         if (length > runner.Context)
@@ -51,7 +52,7 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
         for (int chunk = 0; chunk < count; chunk++)
         {
             cancellation.ThrowIfCancellationRequested();
-            total = total.Add(runner, batch, tokens.Slice(chunk * length, length), bos);
+            total = total.Add(runner, batch, tokens.Slice(chunk * length, length), bos, adapter);
             progress?.Invoke(total);
         }
         return total;
@@ -60,11 +61,11 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
     /// <summary>How many whole chunks a text has.</summary>
     public static int CountChunks(int tokens, int length) => tokens / length;
 
-    private Perplexity Add(Runner runner, Batch batch, ReadOnlySpan<int> chunk, int? bos)
+    private Perplexity Add(Runner runner, Batch batch, ReadOnlySpan<int> chunk, int? bos, Adapter? adapter)
     {
         double sum = 0, squares = 0;
         int first = chunk.Length / 2;
-        using SequenceCache sequence = runner.Cache.CreateSequence();
+        using SequenceCache sequence = runner.Cache.CreateSequence(adapter);
         for (int start = 0; start < chunk.Length; start += runner.Options.StepTokens)
         {
             int count = Math.Min(runner.Options.StepTokens, chunk.Length - start);

@@ -340,7 +340,7 @@ public class LinearTests
         }
     }
 
-    private static CpuOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
+    internal static CpuOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
 
     private static Tensor Rows(Tensor x, int rows)
     {
@@ -350,7 +350,7 @@ public class LinearTests
         }
     }
 
-    private static Tensor RandomTensor(ScalarOps ops, int rows, int columns, Random random)
+    internal static Tensor RandomTensor(ScalarOps ops, int rows, int columns, Random random)
     {
         Tensor x = ops.Allocate(rows, columns);
         for (int row = 0; row < rows; row++)
@@ -361,7 +361,7 @@ public class LinearTests
         return x;
     }
 
-    private static void AssertSame(Tensor expected, Tensor actual, string what)
+    internal static void AssertSame(Tensor expected, Tensor actual, string what)
     {
         for (int row = 0; row < actual.Rows; row++)
         {
