@@ -9,11 +9,17 @@ internal sealed class AdapterArguments
 {
     private const string Name = "lora";
 
-    private readonly Option<(string Path, float Scale)?> _lora = new("--lora")
+    private readonly Option<(string Path, float Scale)[]> _lora;
+
+    /// <param name="areSeveral">Whether several may be given, for sequences that have them in turn.</param>
+    public AdapterArguments(bool areSeveral = false) => _lora = new("--lora")
     {
-        Description = "A low-rank adapter for the model: a GGUF file or a PEFT folder, and perhaps a factor of what it adds (1 if not given).",
+        Description = "A low-rank adapter for the model: a GGUF file or a PEFT folder, and perhaps a factor of what it adds (1 if not given)."
+            + (areSeveral ? " Of several, sequences have them in turn." : ""),
         HelpName = "PATH[:SCALE]",
-        CustomParser = result => Parse(result.Tokens[^1].Value),
+        Arity = areSeveral ? ArgumentArity.OneOrMore : ArgumentArity.ExactlyOne,
+        AllowMultipleArgumentsPerToken = false,
+        CustomParser = result => [.. result.Tokens.Select(token => Parse(token.Value))],
     };
 
     public void AddTo(Command command) => command.Add(_lora);
@@ -21,11 +27,12 @@ internal sealed class AdapterArguments
     /// <summary>Loads it.</summary>
     /// <returns>What requests call it; null where none was asked for.</returns>
     public string? Load(ParseResult parsed, Engine engine) =>
-        parsed.GetValue(_lora) is { } lora ? engine.LoadAdapter(Name, lora.Path, lora.Scale).Name : null;
+        parsed.GetValue(_lora) is [var lora] ? engine.LoadAdapter(Name, lora.Path, lora.Scale).Name : null;
 
-    /// <summary>The same, for sequences of a runner.</summary>
-    public Adapter? Load(ParseResult parsed, Runner runner) =>
-        parsed.GetValue(_lora) is { } lora ? runner.LoadAdapter(Name, lora.Path, lora.Scale) : null;
+    /// <summary>The same, for sequences of a runner; all that were given.</summary>
+    public Adapter?[] Load(ParseResult parsed, Runner runner) => parsed.GetValue(_lora) is { Length: > 0 } all
+        ? Array.ConvertAll<(string Path, float Scale), Adapter?>(all, lora => runner.LoadAdapter(Name, lora.Path, lora.Scale))
+        : [null];
 
     private static (string Path, float Scale) Parse(string text)
     {

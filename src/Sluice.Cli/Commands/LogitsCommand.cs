@@ -38,7 +38,7 @@ internal static class LogitsCommand
             {
                 using (FileStream stream = new(part, FileMode.Create, FileAccess.Write))
                 {
-                    using SequenceCache sequence = runner.Cache.CreateSequence(adapter.Load(parsed, runner));
+                    using SequenceCache sequence = runner.Cache.CreateSequence(adapter.Load(parsed, runner)[0]);
                     KnownTokens.Run(
                         runner, sequence, ids, firstWanted: 0,
                         (_, logits) => stream.Write(MemoryMarshal.AsBytes((ReadOnlySpan<float>)logits)), cancellation);

@@ -36,7 +36,7 @@ internal static class PerplexityCommand
             string input = File.ReadAllText(parsed.GetValue(text)!, new UTF8Encoding(false));
             int length = parsed.GetValue(context);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
-            PerplexityResult result = Measure(runner, adapter.Load(parsed, runner), input, length, parsed.GetValue(chunks), cancellation);
+            PerplexityResult result = Measure(runner, adapter.Load(parsed, runner)[0], input, length, parsed.GetValue(chunks), cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);
             else

@@ -44,9 +44,6 @@ public unsafe partial class CpuOps
     }
 
     /// <inheritdoc/>
-    public override Ops Loader() => new CpuOps(threads: 1, kernels);
-
-    /// <inheritdoc/>
     protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         CpuWeight loaded = (CpuWeight)weight;

@@ -32,13 +32,6 @@ public unsafe partial class CpuOps
     }
 
     /// <inheritdoc/>
-    public override void AddScaled(Tensor y, ReadOnlySpan<int> rows, Tensor x, float factor)
-    {
-        fixed (int* targets = rows)
-            Elementwise.For(Pool, rows.Length, (long)x.Rows * x.Columns, new AddScaledJob(y, targets, x, factor));
-    }
-
-    /// <inheritdoc/>
     public override void Scale(Tensor x, float factor) => Elementwise.Map(Pool, new Functions.Times(factor), x, x, x);
 
     /// <inheritdoc/>
@@ -122,18 +115,6 @@ public unsafe partial class CpuOps
             {
                 float* from = x.Data + ((long)row * x.Stride), to = result.Data + ((long)row * result.Stride);
                 Norms.Layer(from, weight.Data, bias.Data, epsilon, to, x.Columns);
-            }
-        }
-    }
-
-    private readonly struct AddScaledJob(Tensor y, int* rows, Tensor x, float factor) : IParallelJob
-    {
-        public void Run(int start, int end, int worker)
-        {
-            for (int row = start; row < end; row++)
-            {
-                float* to = y.Data + ((long)rows[row] * y.Stride);
-                Elementwise.Map(new Functions.PlusTimes(factor), to, x.Data + ((long)row * x.Stride), to, x.Columns);
             }
         }
     }

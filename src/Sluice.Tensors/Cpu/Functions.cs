@@ -48,15 +48,6 @@ internal static unsafe class Functions
             where V : unmanaged => S.Add(x, y);
     }
 
-    /// <summary>x + factor * y.</summary>
-    internal readonly struct PlusTimes(float factor) : IFunction
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public V Apply<S, V>(V x, V y)
-            where S : struct, ISimd<V>
-            where V : unmanaged => S.Add(x, S.Multiply(S.Create(factor), y));
-    }
-
     /// <summary>x * factor.</summary>
     internal readonly struct Times(float factor) : IFunction
     {

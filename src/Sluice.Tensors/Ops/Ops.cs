@@ -29,11 +29,6 @@ public abstract unsafe class Ops : IDisposable
     /// <exception cref="InvalidDataException">Their widths or experts differ.</exception>
     public abstract Weight LoadWeight(params ReadOnlySpan<WeightData> parts);
 
-    /// <summary>
-    /// Other operations, whose weights these can run too: weights can so be loaded while these are at work, and freed before them.
-    /// </summary>
-    public abstract Ops Loader();
-
     /// <summary>Loads a stored vector or small matrix (norm weights, biases) as float32 [rows, columns].</summary>
     public Tensor LoadTensor(WeightData data)
     {
@@ -108,9 +103,6 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>The gated unit activation(gate) * up (Shazeer 2020) [rows, columns].</summary>
     public abstract Tensor Gate(Activation activation, Tensor gate, Tensor up);
 
-    /// <summary>y[rows[i]] += factor * x[i].</summary>
-    public abstract void AddScaled(Tensor y, ReadOnlySpan<int> rows, Tensor x, float factor);
-
     // Linear maps
 
     /// <summary>
@@ -132,8 +124,12 @@ public abstract unsafe class Ops : IDisposable
         Tensor result = Multiply(x, weight, bias);
         for (int group = 0; group < adapted.Groups; group++)
         {
-            if (adapted.At(group, out ReadOnlySpan<int> rows).Of(weight) is { } update)
-                AddUpdate(x, update, rows, result);
+            if (adapted.At(group, out ReadOnlySpan<int> rows).Of(weight) is not { } parts)
+                continue;
+            if (x.Rows != adapted.Total)
+                throw new InvalidOperationException($"{weight.Name} is given {x.Rows} rows; {adapted.Total} are known to have adapters or none.");
+            foreach (Adapter.Part part in parts)
+                AddLowRank(x, part, rows, result);
         }
         return result;
     }
@@ -158,24 +154,13 @@ public abstract unsafe class Ops : IDisposable
     /// <summary><see cref="GatedLinear"/> without adapters.</summary>
     protected virtual Tensor MultiplyGated(Activation activation, Tensor x, Weight weight) => GateOf(activation, Multiply(x, weight));
 
+    /// <summary>result[row] += Factor * B (A x[row]) for some rows, and the outputs of a part.</summary>
+    internal abstract void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result);
+
     private Tensor GateOf(Activation activation, Tensor both)
     {
         int width = both.Columns / 2;
         return Gate(activation, both.ColumnRange(0, width), both.ColumnRange(width, width));
-    }
-
-    /// <summary>Adds factor * B (A x) to the results of some rows.</summary>
-    private void AddUpdate(Tensor x, Adapter.Update update, ReadOnlySpan<int> rows, Tensor result)
-    {
-        if (x.Rows != adapted.Total)
-            throw new InvalidOperationException($"{update.A.Name} is for {adapted.Total} rows, not {x.Rows}.");
-        using ScratchScope scope = Scratch();
-        Tensor products = Multiply(rows.Length == x.Rows ? x : Gather(x, rows), update.A);  // [rows, ranks]
-        foreach (Adapter.Part part in update.Parts)
-        {
-            Tensor added = Multiply(products.ColumnRange(part.FirstColumn, part.B.Columns), part.B); // [rows, outputs of the part]
-            AddScaled(result.ColumnRange(part.FirstRow, part.B.Rows), rows, added, part.Factor);
-        }
     }
 
     /// <summary>Chooses the experts of each row from the router's logits [rows, experts].</summary>

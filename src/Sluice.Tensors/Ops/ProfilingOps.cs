@@ -14,7 +14,7 @@ public sealed class ProfilingOps : Ops
     private readonly List<OperationProfile> operations = [];
     private readonly Dictionary<Weight, LoadedWeight> weights = [];
     private readonly OperationProfile embed, gather, rmsNorm, layerNorm, add, scale, softCap, activate, gate, route, combine,
-        ropeAngles, rope, attend, causalConv, selectiveScan, adapters, addScaled;
+        ropeAngles, rope, attend, causalConv, selectiveScan, lowRank;
     private bool[] isUsed = []; // by expert, of one call
 
     /// <summary>Around other operations, which it owns from now on.</summary>
@@ -38,8 +38,7 @@ public sealed class ProfilingOps : Ops
         attend = New(nameof(Attention));
         causalConv = New(nameof(CausalConv));
         selectiveScan = New(nameof(SelectiveScan));
-        adapters = New("Linear of adapters");
-        addScaled = New(nameof(AddScaled));
+        lowRank = New("Adapters");
     }
 
     /// <summary>The operations that were called since the last <see cref="Reset"/>.</summary>
@@ -147,17 +146,6 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
-    public override Ops Loader() => inner.Loader();
-
-    /// <inheritdoc/>
-    public override void AddScaled(Tensor y, ReadOnlySpan<int> rows, Tensor x, float factor)
-    {
-        long start = Stopwatch.GetTimestamp();
-        inner.AddScaled(y, rows, x, factor);
-        addScaled.Add(start, 3 * Bytes(x));
-    }
-
-    /// <inheritdoc/>
     protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         long start = Stopwatch.GetTimestamp();
@@ -174,6 +162,16 @@ public sealed class ProfilingOps : Ops
         Tensor result = inner.GatedLinear(activation, x, weight);
         AddProducts(weight, start, x.Rows == 0 ? 0 : weight.Bytes + Bytes(x) + Bytes(result), x.Rows);
         return result;
+    }
+
+    /// <inheritdoc/>
+    internal override void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.AddLowRank(x, part, rows, result);
+        long values = (long)rows.Length * (x.Columns + (2 * part.B.Rows)); // read, and read and written
+        long weights = (long)part.A.Rows * (part.A.Columns + part.B.Rows);
+        lowRank.Add(start, sizeof(float) * (values + weights), floatProducts: rows.Length * weights);
     }
 
     /// <inheritdoc/>
@@ -297,8 +295,7 @@ public sealed class ProfilingOps : Ops
 
     private void AddProducts(Weight weight, long start, long bytes, int rows)
     {
-        // An adapter's were not loaded here.
-        LoadedWeight loaded = weights.TryGetValue(weight, out LoadedWeight known) ? known : new LoadedWeight(adapters, 0, 0);
+        LoadedWeight loaded = weights[weight];
         long each = (long)rows * weight.Columns;
         loaded.Operation.Add(
             start, bytes, each * loaded.IntegerRows, each * (weight.Rows - loaded.IntegerRows - loaded.BFloat16Rows), each * loaded.BFloat16Rows);

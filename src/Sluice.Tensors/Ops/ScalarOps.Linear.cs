@@ -10,9 +10,6 @@ public sealed unsafe partial class ScalarOps
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts) => new StoredWeight(parts.ToArray());
 
     /// <inheritdoc/>
-    public override Ops Loader() => new ScalarOps();
-
-    /// <inheritdoc/>
     protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         StoredWeight stored = (StoredWeight)weight;
@@ -21,6 +18,27 @@ public sealed unsafe partial class ScalarOps
         for (int row = 0; row < x.Rows; row++)
             Multiply(x[row], stored, 0, bias, result[row]);
         return result;
+    }
+
+    /// <inheritdoc/>
+    internal override void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result)
+    {
+        float[] low = new float[part.A.Rows];
+        foreach (int row in rows)
+        {
+            for (int r = 0; r < low.Length; r++)
+                low[r] = Dot(part.A, r, x[row]);
+            for (int o = 0; o < part.B.Rows; o++)
+                result[row][part.FirstRow + o] += Dot(part.B, o, low) * part.Factor;
+        }
+
+        static float Dot(Adapter.Matrix matrix, int row, ReadOnlySpan<float> x)
+        {
+            float sum = 0;
+            for (int i = 0; i < x.Length; i++)
+                sum = MathF.FusedMultiplyAdd(matrix[row, i], x[i], sum);
+            return sum;
+        }
     }
 
     /// <inheritdoc/>

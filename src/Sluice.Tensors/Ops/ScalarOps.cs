@@ -78,16 +78,6 @@ public sealed unsafe partial class ScalarOps : Ops
     }
 
     /// <inheritdoc/>
-    public override void AddScaled(Tensor y, ReadOnlySpan<int> rows, Tensor x, float factor)
-    {
-        for (int row = 0; row < rows.Length; row++)
-        {
-            for (int i = 0; i < x.Columns; i++)
-                y[rows[row]][i] += factor * x[row][i];
-        }
-    }
-
-    /// <inheritdoc/>
     public override void Scale(Tensor x, float factor)
     {
         for (int row = 0; row < x.Rows; row++)

@@ -8,14 +8,13 @@ namespace Sluice.Models;
 /// <summary>Makes an adapter ready for a model: each update is checked against the linear map that it adds to.</summary>
 internal static class AdapterLoader
 {
-    /// <param name="file">The adapter, which belongs to the result from now on.</param>
+    /// <param name="file">The adapter.</param>
     /// <param name="maps">The model's linear maps, by the names of their tensors.</param>
-    /// <param name="ops">What will run it.</param>
     /// <param name="name">What it is called.</param>
     /// <param name="scale">A factor of all updates.</param>
-    public static Adapter Load(AdapterFile file, IReadOnlyDictionary<string, LinearMap> maps, Ops ops, string name, float scale)
+    public static Adapter Load(AdapterFile file, IReadOnlyDictionary<string, LinearMap> maps, string name, float scale)
     {
-        Adapter adapter = new(name, ops, file);
+        Adapter adapter = new(name);
         try
         {
             (long bytes, long free) = (file.Updates.Sum(update => update.A.Bytes + update.B.Bytes), SystemMemory.Available());
@@ -27,11 +26,6 @@ internal static class AdapterLoader
                 adapter.Add(group.Key, [.. group.Select(pair => new LowRank(
                     pair.Map.FirstRow, Data(file, pair.Update.A, pair.Update.Inputs, pair.Update.Rank),
                     Data(file, pair.Update.B, pair.Update.Rank, pair.Update.Outputs), scale * pair.Update.Factor))]);
-                foreach ((_, AdapterUpdate update) in group)
-                {
-                    update.A.Release();
-                    update.B.Release();
-                }
             }
             return adapter;
         }

@@ -70,8 +70,11 @@ public abstract class Model
     /// <exception cref="IOException">There is no such file, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged, or does not fit the model; the message names the key or the tensor.</exception>
     /// <exception cref="NotSupportedException">It needs something that Sluice does not have; the message names the key or the tensor.</exception>
-    public Adapter LoadAdapter(string path, string name, float scale = 1) =>
-        AdapterLoader.Load(AdapterFile.Open(path, Config.Metadata), LinearMaps, Ops, name, scale);
+    public Adapter LoadAdapter(string path, string name, float scale = 1)
+    {
+        using AdapterFile file = AdapterFile.Open(path, Config.Metadata);
+        return AdapterLoader.Load(file, LinearMaps, name, scale);
+    }
 
     /// <summary>Loads the model of a file.</summary>
     /// <param name="file">The file, which must stay open as long as the model is used.</param>

@@ -350,7 +350,7 @@ public class LinearTests
         }
     }
 
-    internal static Tensor RandomTensor(ScalarOps ops, int rows, int columns, Random random)
+    internal static Tensor RandomTensor(Sluice.Tensors.Ops ops, int rows, int columns, Random random)
     {
         Tensor x = ops.Allocate(rows, columns);
         for (int row = 0; row < rows; row++)

@@ -23,7 +23,7 @@ public class AdapterTests
             WeightData[] parts = [.. ((int[])[33, 48, 16]).Select(rows => RandomWeights.Data(WeightFormats.Get(type), columns, rows, random))];
             LowRank[] first = [Update(0, 33, 0.5f), Update(33, 48, -2)], second = [Update(81, 16, 1)];
             (Weight weight, Weight definition) = (ops.LoadWeight(parts), scalar.LoadWeight(parts));
-            Adapter[] fast = [Make(ops, weight, first), Make(ops, weight, second)], slow = [Make(scalar, definition, first), Make(scalar, definition, second)];
+            Adapter[] fast = [Make(weight, first), Make(weight, second)], slow = [Make(definition, first), Make(definition, second)];
             int[][] mixes = [[0], [-1, 0], [0, -1, 1, 0, -1, 1, 1, 0], [.. Enumerable.Repeat(1, 80)], [-1, -1]];
             foreach (int[] mix in mixes)
             {
@@ -62,7 +62,7 @@ public class AdapterTests
         using CpuOps ops = LinearTests.Create(instructions);
         WeightData[] parts = [RandomWeights.Data(WeightFormats.Get("Q8_0"), 64, 32, random), RandomWeights.Data(WeightFormats.Get("Q8_0"), 64, 32, random)];
         Weight weight = ops.LoadWeight(parts);
-        using Adapter adapter = Make(ops, weight, [new LowRank(
+        using Adapter adapter = Make(weight, [new LowRank(
             32, RandomWeights.Data(WeightFormats.Get("F32"), 64, 4, random), RandomWeights.Data(WeightFormats.Get("F32"), 4, 32, random), 1)]);
         using ScratchScope scope = ops.Scratch();
         Tensor x = LinearTests.RandomTensor(ops, 6, 64, random), plain = ops.GatedLinear(Activation.Silu, x, weight);
@@ -82,7 +82,7 @@ public class AdapterTests
         WeightFormat format = WeightFormats.Get("F32");
         Weight weight = ops.LoadWeight(RandomWeights.Data(format, 8, 16, random)), experts = ops.LoadWeight(RandomWeights.Data(format, 8, 16, random, experts: 2));
         WeightData a = RandomWeights.Data(format, 8, 2, random), b = RandomWeights.Data(format, 2, 16, random);
-        using Adapter adapter = new("a", ops);
+        using Adapter adapter = new("a");
         Assert.Throws<ArgumentException>(() => adapter.Add(weight, new LowRank(0, b, a, 1)));
         Assert.Throws<ArgumentException>(() => adapter.Add(weight, new LowRank(1, a, b, 1)));
         Assert.Throws<ArgumentException>(() => adapter.Add(experts, new LowRank(0, a, b, 1)));
@@ -92,9 +92,9 @@ public class AdapterTests
         Assert.Throws<InvalidOperationException>(() => ops.Linear(LinearTests.RandomTensor(ops, 4, 8, random), weight)); // the batch has 3 rows
     }
 
-    private static Adapter Make(Ops ops, Weight weight, LowRank[] updates)
+    private static Adapter Make(Weight weight, LowRank[] updates)
     {
-        Adapter adapter = new("a", ops);
+        Adapter adapter = new("a");
         adapter.Add(weight, updates);
         return adapter;
     }
