@@ -31,6 +31,8 @@ public class UsageTests
     [InlineData("TEXT", "tokenize", "--model", "a.gguf", "--file", "a.txt", "text")]
     [InlineData("argument", "inspect")]
     [InlineData("argument", "embed")]
+    [InlineData("--lora takes a name and a path", "serve", "--lora", "tales.gguf")]
+    [InlineData("--lora", "run", "--lora", "a.gguf", "--lora", "b.gguf", "text")]
     [InlineData("TEXT is empty", "embed", "")]
     [InlineData("--pooling takes one of", "embed", "--pooling", "max", "text")]
     [InlineData("--shape", "bench", "--shape", "llama-9", "--type", "Q8_0")]

@@ -53,9 +53,14 @@ public unsafe partial class CpuOps
             }
         }
 
-        // Of a tile that is not full, the last row stands in for those that are missing.
+        // Of a tile that is not full, the last row stands in for those that are missing; one alone, as in decoding, is summed alone.
         private void Multiply(float* panel, int first, int last, float* sums)
         {
+            if (last == 0)
+            {
+                MultiplyOne(panel, Input(first), sums);
+                return;
+            }
             float* x0 = Input(first), x1 = Input(first + Math.Min(1, last)), x2 = Input(first + Math.Min(2, last)), x3 = Input(first + last);
             Vector512<float> sum0 = Vector512<float>.Zero, sum1 = sum0, sum2 = sum0, sum3 = sum0;
             for (int column = 0; column < matrix.Columns; column++, panel += Height)
@@ -70,6 +75,14 @@ public unsafe partial class CpuOps
             sum1.Store(sums + Height);
             sum2.Store(sums + (2 * Height));
             sum3.Store(sums + (3 * Height));
+        }
+
+        private void MultiplyOne(float* panel, float* x, float* sums)
+        {
+            Vector512<float> sum = Vector512<float>.Zero;
+            for (int column = 0; column < matrix.Columns; column++, panel += Height)
+                sum = Vector512.FusedMultiplyAdd(Vector512.Load(panel), Vector512.Create(x[column]), sum);
+            sum.Store(sums);
         }
 
         private float* Input(int row) => x.Data + ((long)(inputRows is null ? row : inputRows[row]) * x.Stride);
