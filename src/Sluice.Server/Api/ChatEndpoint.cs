@@ -22,8 +22,9 @@ internal sealed class ChatEndpoint(ApiContext api)
         int? top = fields.Integer("top_logprobs", 0, 20);
         if (top is not null && !withLogProbs)
             throw ApiException.Bad("top_logprobs", "top_logprobs is only allowed where logprobs is true.");
-        Request generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens ?? oldMaxTokens, withLogProbs ? top ?? 0 : null);
-        chat = chat with { Generation = generation with { Grammar = GrammarFields.Read(fields, api.Grammars) } };
+        Request generation = SamplingFields.Read(
+            fields, api.Vocabulary, maxTokens ?? oldMaxTokens, withLogProbs ? top ?? 0 : null, GrammarFields.Read(fields, api.Grammars));
+        chat = chat with { Generation = generation };
         fields.CheckAllRead();
 
         PreparedChat prepared = ChatFields.Prepare(api, chat, context.RequestAborted);

@@ -25,8 +25,8 @@ internal sealed class CompletionEndpoint(ApiContext api)
         if (echo && logProbs is not null)
             throw ApiException.Unsupported("echo", "echo together with logprobs is not supported: the prompt's tokens have none.");
         Request template = SamplingFields.Read(
-            fields, api.Vocabulary, fields.Integer("max_tokens", 1) ?? DefaultMaxTokens, logProbs ?? (best > count ? 0 : null));
-        template = template with { Grammar = GrammarFields.Read(fields, api.Grammars) };
+            fields, api.Vocabulary, fields.Integer("max_tokens", 1) ?? DefaultMaxTokens, logProbs ?? (best > count ? 0 : null),
+            GrammarFields.Read(fields, api.Grammars));
         fields.CheckAllRead();
 
         Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt }, best))];

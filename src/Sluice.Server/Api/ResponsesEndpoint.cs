@@ -37,7 +37,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
         CheckConstant(fields);
         bool isStream = fields.Flag("stream") ?? false;
         int? maxTokens = fields.Integer("max_output_tokens", 1);
-        chat = chat with { Generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens, null) with { Grammar = grammar } };
+        chat = chat with { Generation = SamplingFields.Read(fields, api.Vocabulary, maxTokens, null, grammar) };
         ResponseReply begun = new()
         {
             Id = ApiContext.NewId("resp_"),

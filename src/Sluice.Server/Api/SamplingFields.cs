@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Sluice.Grammars;
 using Sluice.Sampling;
 using Sluice.Server.Http;
 
@@ -11,7 +12,7 @@ internal static class SamplingFields
     private const int MaxStops = 16;
 
     /// <summary>A request without its prompt. OpenAI's defaults: the model's own distribution.</summary>
-    public static Request Read(RequestFields fields, int vocabulary, int? maxTokens, int? logProbs)
+    public static Request Read(RequestFields fields, int vocabulary, int? maxTokens, int? logProbs, Grammar? grammar)
     {
         IReadOnlyList<string> stop = fields.Texts("stop");
         if (stop.Count > MaxStops || stop.Any(text => text.Length == 0))
@@ -23,6 +24,7 @@ internal static class SamplingFields
             Prompt = [],
             MaxTokens = maxTokens,
             Stop = stop,
+            Grammar = grammar,
             IgnoreEnd = fields.Flag("ignore_eos") ?? false,
             Priority = -(fields.Integer("priority", -1_000_000) ?? 0), // as for vLLM's clients, a lower number is more urgent
             Sampling = new SamplingOptions

@@ -75,7 +75,7 @@ public sealed class Grammar
     public static Grammar FromRegex(string pattern)
     {
         Check(pattern, "pattern");
-        return new(RegexParser.Parse(pattern, Utf8.Of, isSearch: false));
+        return new(RegexParser.Parse(pattern, Utf8Bytes.Of, isSearch: false));
     }
 
     /// <summary>One of some texts.</summary>

@@ -49,12 +49,12 @@ public sealed class GrammarPart
 
     /// <summary>Texts that match a regular expression as a whole.</summary>
     /// <exception cref="GrammarException">It is malformed or uses what is not supported.</exception>
-    public static GrammarPart Regex(string pattern) => new(RegexParser.Parse(pattern, Utf8.Of, isSearch: false));
+    public static GrammarPart Regex(string pattern) => new(RegexParser.Parse(pattern, Utf8Bytes.Of, isSearch: false));
 
     /// <summary>Any text, but none that has this one in it: what is said before a call, say. It may be empty.</summary>
     public static GrammarPart TextWithout(string text) => new(Machine.Product.Without(
-        Utf8.Of(CodePoints.All).Times(0, int.MaxValue),
-        Expression.Then(Utf8.Of(CodePoints.All).Times(0, int.MaxValue), Expression.Text(text), Utf8.Of(CodePoints.All).Times(0, int.MaxValue))));
+        Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue),
+        Expression.Then(Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue), Expression.Text(text), Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue))));
 
     /// <summary>One part after the other.</summary>
     public static GrammarPart Sequence(params IReadOnlyList<GrammarPart> parts) => new(Expression.Then([.. parts.Select(part => part.Expression)]));

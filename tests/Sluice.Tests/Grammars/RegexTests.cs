@@ -22,8 +22,8 @@ public class RegexTests
     [MemberData(nameof(Patterns))]
     public void Texts_match_as_in_dotnet(string pattern)
     {
-        Automaton whole = new(Program.Of(new Rule("root") { Body = RegexParser.Parse(pattern, Utf8.Of, isSearch: false) }));
-        Automaton within = new(Program.Of(new Rule("root") { Body = RegexParser.Parse(pattern, Utf8.Of, isSearch: true) }));
+        Automaton whole = new(Program.Of(new Rule("root") { Body = RegexParser.Parse(pattern, Utf8Bytes.Of, isSearch: false) }));
+        Automaton within = new(Program.Of(new Rule("root") { Body = RegexParser.Parse(pattern, Utf8Bytes.Of, isSearch: true) }));
         // ECMAScript's $ is at the very end, and its [^] is any character; it has no \p where .NET has its option.
         string translated = pattern.Replace("[^]", "[\\s\\S]");
         RegexOptions options = pattern.Contains("\\p", StringComparison.OrdinalIgnoreCase) ? RegexOptions.None : RegexOptions.ECMAScript;
@@ -101,7 +101,7 @@ public class RegexTests
             }
         }
 
-        static Expression Parse(string pattern) => RegexParser.Parse(pattern, Utf8.Of, isSearch: false);
+        static Expression Parse(string pattern) => RegexParser.Parse(pattern, Utf8Bytes.Of, isSearch: false);
 
         // Nothing may match: then beside what never comes.
         static Automaton Make(Expression expression) => new(Program.Of(new Rule("root") { Body = Expression.Any(expression, Expression.Text("#")) }));
@@ -118,7 +118,7 @@ public class RegexTests
             CodePoints set = CodePoints.Of((ends.Min(), ends.Max()));
             if (set.Ranges.Count == 0)
                 continue;
-            Automaton automaton = new(Program.Of(new Rule("root") { Body = Utf8.Of(set) }));
+            Automaton automaton = new(Program.Of(new Rule("root") { Body = Utf8Bytes.Of(set) }));
             for (int j = 0; j < 200; j++)
             {
                 if (Rune.TryCreate(Pick(), out Rune rune))

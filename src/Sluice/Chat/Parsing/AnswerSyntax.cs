@@ -16,7 +16,7 @@ namespace Sluice.Chat.Parsing;
 /// <param name="mustFit">Whether the arguments of all tools must be as their schemas say, and not of strict ones only.</param>
 internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOnlyList<ChatTool> tools, bool isParallel, bool mustFit)
 {
-    private static readonly Expression AnyText = Utf8.Of(CodePoints.All).Times(0, int.MaxValue);
+    private static readonly Expression AnyText = Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue);
 
     /// <summary>Whether there are tools to call.</summary>
     public bool HasTools => tools.Count > 0;
@@ -48,7 +48,7 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
     public Expression OneCall(Func<ChatTool, Expression> call) => Expression.Any([.. tools.Select(call)]);
 
     /// <summary>Any text that does not begin with a character, be it after white space.</summary>
-    public Expression NotBeginning(char first) => RegexParser.Parse($@"\s*(?:[^\s\{first}][\s\S]*)?", Utf8.Of, isSearch: false);
+    public Expression NotBeginning(char first) => RegexParser.Parse($@"\s*(?:[^\s\{first}][\s\S]*)?", Utf8Bytes.Of, isSearch: false);
 
     /// <summary>A call as a JSON object.</summary>
     public Expression CallObject(ChatTool tool, string arguments) => Expression.Then(
@@ -56,8 +56,19 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
 
     /// <summary>The arguments of a tool as JSON.</summary>
     /// <exception cref="GrammarException">Its schema is not one of an object, or has what is not supported.</exception>
-    public Expression Arguments(ChatTool tool) =>
-        mustFit || tool.IsStrict ? JsonSchema.Compile(ObjectSchema(tool)) : new JsonValues().Object;
+    public Expression Arguments(ChatTool tool)
+    {
+        if (!mustFit && !tool.IsStrict)
+            return new JsonValues().Object;
+        try
+        {
+            return JsonSchema.Compile(ObjectSchema(tool));
+        }
+        catch (GrammarException error)
+        {
+            throw new GrammarException($"The parameters of '{tool.Name}' cannot be kept to. {error.Message}");
+        }
+    }
 
     /// <summary>The arguments of a tool one by one, each as plain text or, where its type is another, as JSON.</summary>
     /// <param name="tool">The tool.</param>
@@ -136,7 +147,7 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
         }
         return text ?? Product.Without(AnyText, Expression.Then(AnyText, Expression.Text(end), AnyText));
 
-        Expression Unmarked(CodePoints set) => Utf8.Of(set.Without(unmarked.Inverse));
+        Expression Unmarked(CodePoints set) => Utf8Bytes.Of(set.Without(unmarked.Inverse));
 
         void And(Expression more) => text = text is null ? more : Product.Both(text, more);
     }

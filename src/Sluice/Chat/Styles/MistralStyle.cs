@@ -60,7 +60,7 @@ internal sealed class MistralStyle : ToolStyle
             return Expression.Then(
                 syntax.Text(Begin, "["), syntax.Calls(tool => syntax.CallObject(tool, "arguments"), ", "), syntax.Text("]"));
         }
-        Expression id = Expression.Then(syntax.Text(CallId), RegexParser.Parse("[a-zA-Z0-9]{9}", Utf8.Of, isSearch: false));
+        Expression id = Expression.Then(syntax.Text(CallId), RegexParser.Parse("[a-zA-Z0-9]{9}", Utf8Bytes.Of, isSearch: false));
         return syntax.Calls(tool => Expression.Then(
             syntax.Text(Begin, tool.Name), syntax.Knows(CallId) ? id : Expression.Empty, syntax.Text(Arguments), syntax.Arguments(tool)));
     }

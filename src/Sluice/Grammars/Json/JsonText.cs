@@ -9,11 +9,11 @@ internal static class JsonText
 {
     private static readonly CodePoints Plain = CodePoints.All.Without(CodePoints.Of((0, 0x1F), ('"', '"'), ('\\', '\\')));
 
-    private static readonly Expression Hex = Utf8.Of(CodePoints.Of(('0', '9'), ('A', 'F'), ('a', 'f')));
+    private static readonly Expression Hex = Utf8Bytes.Of(CodePoints.Of(('0', '9'), ('A', 'F'), ('a', 'f')));
 
     /// <summary>Any character within a string, in any of the ways that JSON has to write it.</summary>
     public static Expression AnyCharacter { get; } = Expression.Any(
-        Utf8.Of(Plain),
+        Utf8Bytes.Of(Plain),
         Expression.Then(Expression.Text("\\"), Expression.Any(
             OneOf("\"\\/bfnrt"),
             Expression.Then(Expression.Text("u"), Expression.Any(
@@ -29,7 +29,7 @@ internal static class JsonText
     /// </summary>
     public static Expression Of(CodePoints set)
     {
-        List<Expression> options = [Utf8.Of(set.Without(Plain.Inverse))];
+        List<Expression> options = [Utf8Bytes.Of(set.Without(Plain.Inverse))];
         foreach ((int first, int last) in set.Without(Plain).Ranges)
         {
             for (int character = first; character <= last; character++)
@@ -75,5 +75,5 @@ internal static class JsonText
         _ => $"\\u{character:x4}",
     };
 
-    private static Expression OneOf(string characters) => Utf8.Of(CodePoints.Of([.. characters.Select(c => ((int)c, (int)c))]));
+    private static Expression OneOf(string characters) => Utf8Bytes.Of(CodePoints.Of([.. characters.Select(c => ((int)c, (int)c))]));
 }

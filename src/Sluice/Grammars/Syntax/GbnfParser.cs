@@ -70,9 +70,9 @@ internal sealed class GbnfParser
             return Expression.Text(text.ToString());
         }
         if (_reader.Takes('['))
-            return Utf8.Of(Class());
+            return Utf8Bytes.Of(Class());
         if (_reader.Takes('.'))
-            return Utf8.Of(CodePoints.All);
+            return Utf8Bytes.Of(CodePoints.All);
         if (_reader.Takes('('))
         {
             Space(acrossLines: true);

@@ -1,7 +1,7 @@
 namespace Sluice.Grammars.Syntax;
 
 /// <summary>Sets of characters as the bytes that UTF-8 writes them with.</summary>
-internal static class Utf8
+internal static class Utf8Bytes
 {
     // The last character of each length.
     private static readonly int[] Lasts = [0x7F, 0x7FF, 0xFFFF, CodePoints.Max];
