@@ -39,6 +39,7 @@ internal static class ServeCommand
         Option<bool> disaggregate = new("--disaggregate") { Description = "Read prompts on threads of their own, beside those that write." };
         Option<int> prefillWorkers = Parsing.Integer("--prefill-workers", "The threads that --disaggregate adds; one a physical core if not given.", 1);
         Option<bool> noPrefixes = new("--no-prefix-cache") { Description = "Forget what was computed for a prompt once it is served." };
+        Option<long> disk = Parsing.Size("--kv-disk", "Disk for what the KV cache has no room for any more, to be read rather than computed again; none if not given.");
         Option<int> queue = Parsing.Integer("--max-queue", "The most requests that wait; more are answered with 429.", 1, defaults.MaxQueue);
         Option<int> perKey = Parsing.Integer("--max-concurrency", "The most requests of one key at once; 0: no limit.", 0, defaults.ConcurrencyPerKey);
         Option<int> rate = Parsing.Integer("--max-rate", "The most requests of one key a minute; 0: no limit.", 0, defaults.RequestsPerMinute);
@@ -65,7 +66,7 @@ internal static class ServeCommand
         };
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, disk, host, port, name, keyFile, queue, perKey, rate, size, timeout, shutdown, cors, certificate, certificateKey];
         foreach (Option option in options)
             command.Add(option);
         command.Validators.Add(result =>
@@ -102,6 +103,7 @@ internal static class ServeCommand
                 Disaggregate = parsed.GetValue(disaggregate),
                 PrefillThreads = parsed.GetValue(prefillWorkers),
                 PrefixCache = !parsed.GetValue(noPrefixes),
+                KvDisk = parsed.GetValue(disk),
                 WarmUp = true,
             };
             using Engine engine = Terminal.Progress("Loading " + Path.GetFileName(path), progress => Engine.Load(path, engineOptions, progress));

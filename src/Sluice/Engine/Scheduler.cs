@@ -126,6 +126,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
             }
         }
         sequence.Started();
+        reused += sequence.Load();
         Counts.Reused(sequence, queried: sequence.Length, reused);
         return true;
     }

@@ -106,9 +106,14 @@ internal sealed class Sequence
 
     /// <summary>Takes from the cache what others have computed of its tokens, but for the last, whose logits are wanted.</summary>
     /// <returns>The tokens that need not be computed.</returns>
-    public int Reuse()
+    public int Reuse() => Reused(Cache!.Reuse(Tokens[..^1]));
+
+    /// <summary>Reads from disk what was evicted of its tokens, but for the last.</summary>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int Load() => Reused(Cache!.Load(Tokens[..^1]));
+
+    private int Reused(int reused)
     {
-        int reused = Cache!.Reuse(Tokens[..^1]);
         if (Generated == 0 && Preemptions == 0)
             _cachedPrompt += reused;
         return reused;
