@@ -213,7 +213,7 @@ public class SchedulerTests
         {
             // 4 blocks for two requests that grow to 3 each.
             using SteppedEngine engine = new(Stories, SteppedEngine.Options with { Sequences = 1, KvDisk = onDisk ? 1 << 20 : 0 });
-            SteppedEngine.Open[] open = [engine.Submit(Prompt(0, 40, 512), 50), engine.Submit(Prompt(1, 40, 512), 50)];
+            SteppedEngine.Open[] open = [engine.Submit(Prompt(0, 20, 512), 70), engine.Submit(Prompt(1, 20, 512), 70)];
             engine.RunToEnd();
             Assert.True(engine.Statistics.Preemptions > 0);
             Assert.Equal(onDisk, engine.Statistics.DiskReads > 0);
