@@ -108,7 +108,7 @@ internal static class CommandLine
         if (error is ArgumentException { ParamName: { } name })
             message = message.Replace($" (Parameter '{name}')", "");
         bool isExpected = error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException
-            or TemplateException or ArgumentException or InvalidOperationException or OutOfMemoryException;
+            or TemplateException or ArgumentException or InvalidOperationException or OutOfMemoryException or HttpRequestException;
         return isExpected ? message : $"internal error: {error.GetType().Name}: {message} (--verbose says where)";
     }
 }

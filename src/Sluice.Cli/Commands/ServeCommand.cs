@@ -59,6 +59,7 @@ internal static class ServeCommand
             CustomParser = result => [.. result.Tokens.Select(token => ParseAdapter(token.Value, result.AddError))],
         };
         Option<bool> loraLoading = new("--allow-lora-loading") { Description = "Let clients load and unload adapters, from any file that the server can read." };
+        Option<long> disk = Parsing.Size("--kv-disk", "Disk for what the KV cache has no room for any more, to be read rather than computed again; none if not given.");
         Option<int> queue = Parsing.Integer("--max-queue", "The most requests that wait; more are answered with 429.", 1, defaults.MaxQueue);
         Option<int> perKey = Parsing.Integer("--max-concurrency", "The most requests of one key at once; 0: no limit.", 0, defaults.ConcurrencyPerKey);
         Option<int> rate = Parsing.Integer("--max-rate", "The most requests of one key a minute; 0: no limit.", 0, defaults.RequestsPerMinute);
@@ -92,7 +93,7 @@ internal static class ServeCommand
         };
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, lora, loraLoading, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size,
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, disk, lora, loraLoading, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size,
                 responses, timeout, shutdown, cors, certificate, certificateKey, logLevel, logFormat, logPrompts, otlp];
         foreach (Option option in options)
             command.Add(option);
@@ -137,6 +138,7 @@ internal static class ServeCommand
                 Disaggregate = parsed.GetValue(disaggregate),
                 PrefillThreads = parsed.GetValue(prefillWorkers),
                 PrefixCache = !parsed.GetValue(noPrefixes),
+                KvDisk = parsed.GetValue(disk),
                 WarmUp = true,
             };
             using Engine engine = Terminal.Progress("Loading " + Path.GetFileName(path), progress => Engine.Load(path, engineOptions, progress));

@@ -37,6 +37,8 @@ internal static class PrometheusPage
         Value(page, "sluice_embeddings_total", "counter", "Texts whose embeddings were made.", labels, metrics.Embeddings);
         Value(page, "sluice_kv_blocks", "gauge", "Blocks of the KV cache.", labels, metrics.KvBlocks);
         Value(page, "sluice_kv_blocks_free", "gauge", "Blocks that no request holds.", labels, metrics.KvBlocksFree);
+        Value(page, "sluice_kv_disk_writes_total", "counter", "Evicted blocks that were written to disk.", labels, engine.DiskWrites);
+        Value(page, "sluice_kv_disk_reads_total", "counter", "Blocks that were read back from disk.", labels, engine.DiskReads);
         return page.ToString();
     }
 

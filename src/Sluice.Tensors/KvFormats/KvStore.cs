@@ -49,6 +49,9 @@ public sealed unsafe class KvStore : IDisposable
         Buffer.MemoryCopy(Tile(from, 0), Tile(to, 0), bytes, bytes);
     }
 
+    /// <summary>The bytes of a block (of all layers).</summary>
+    public Span<byte> Block(int block) => new(Tile(block, 0), checked((int)(layerBytes * Shape.Layers)));
+
     /// <summary>One of the group's layers.</summary>
     public KvLayer Layer(int index) => (uint)index < (uint)Shape.Layers
         ? new KvLayer(this, index)

@@ -21,8 +21,13 @@ public sealed class KvCache : IDisposable
     /// Whether blocks of sequences that ended stay cached for others that begin alike, as far as there is room. A model with a
     /// recurrent state cannot: the state at the end of a block is nowhere kept.
     /// </param>
-    public KvCache(KvPlan plan, bool keepsPrefixes = false)
+    /// <param name="diskBytes">The bytes of disk for blocks that memory has no room for any more; 0 for none.</param>
+    /// <exception cref="NotSupportedException">There is to be a disk tier, but not all layers keep all positions, or prefixes are not kept.</exception>
+    /// <exception cref="IOException">The disk has no room.</exception>
+    public KvCache(KvPlan plan, bool keepsPrefixes = false, long diskBytes = 0)
     {
+        if (diskBytes > 0 && (!keepsPrefixes || plan.Layers.Any(layer => layer is not AttentionCache { Retention.Window: 0 })))
+            throw new NotSupportedException("Cache blocks go to disk only where prefixes are cached, and all layers attend to all positions: no windows, no recurrent states.");
         Plan = plan;
         Groups = [.. plan.Groups.Select((group, index) => new CacheGroup(group, new KvStore(plan.Format, index, group.Shape, group.Blocks)))];
         int floats = plan.Layers.OfType<RecurrentCache>().Select(layer => layer.Floats).DefaultIfEmpty().Max();
@@ -35,8 +40,20 @@ public sealed class KvCache : IDisposable
         }
         _attention = new KvLayer[plan.Layers.Count];
         _recurrent = new (StateStore?, int)[plan.Layers.Count];
+        if (diskBytes > 0)
+        {
+            try
+            {
+                Disk = new DiskTier(Groups, diskBytes);
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
         if (keepsPrefixes && States is null)
-            Prefixes = new PrefixTree(Groups);
+            Prefixes = new PrefixTree(Groups, Disk);
         int[] next = new int[Groups.Count];
         int state = 0;
         for (int i = 0; i < plan.Layers.Count; i++)
@@ -70,6 +87,9 @@ public sealed class KvCache : IDisposable
 
     /// <summary>Blocks by content; null where none are kept.</summary>
     internal PrefixTree? Prefixes { get; }
+
+    /// <summary>Where evicted blocks go; null for nowhere.</summary>
+    internal DiskTier? Disk { get; }
 
     /// <summary>Whether another sequence can have a recurrent state, where the model needs one.</summary>
     public bool HasFreeState => States is null || _freeStates.Count > 0;
@@ -156,6 +176,7 @@ public sealed class KvCache : IDisposable
         foreach (CacheGroup group in Groups)
             group.Store.Dispose();
         States?.Dispose();
+        Disk?.Dispose();
     }
 }
 

@@ -6,6 +6,7 @@ namespace Sluice.Cache;
 internal sealed class PrefixNode
 {
     private readonly int[] _tokens;
+    private PrefixKey? _key; // computed once it is asked for
     private Dictionary<int[], PrefixNode>? _children; // most nodes have none or few, so it comes with the first
 
     public PrefixNode(PrefixNode? parent, ReadOnlySpan<int> tokens, int groups)
@@ -18,6 +19,9 @@ internal sealed class PrefixNode
 
     /// <summary>The tokens before; null for the root, which has no tokens of its own.</summary>
     public PrefixNode? Parent { get; }
+
+    /// <summary>What names the tokens up to here wherever they are kept: under each root another name, for its rows are others.</summary>
+    public PrefixKey Key => _key ??= Parent is null ? PrefixKey.Unique() : Parent.Key.Next(_tokens);
 
     /// <summary>How many nodes there are from the root to this one, the root not counted.</summary>
     public int Depth { get; }

@@ -19,12 +19,15 @@ internal sealed class PrefixTree
     private const int Size = KvFormat.BlockSize;
     private readonly IReadOnlyList<CacheGroup> _groups;
     private readonly PrefixNode?[][] _owners; // for each group and block, the node that has it
+    private readonly DiskTier? _disk;
     private readonly BlockList[] _unused; // for each group, the blocks that only the tree holds
     private readonly Dictionary<Adapter, PrefixNode> _adapted = []; // the empty beginnings of sequences with an adapter
 
-    public PrefixTree(IReadOnlyList<CacheGroup> groups)
+    /// <param name="groups">The groups.</param>
+    /// <param name="disk">Where evicted blocks go; null for nowhere. Only where no group has a window.</param>
+    public PrefixTree(IReadOnlyList<CacheGroup> groups, DiskTier? disk = null)
     {
-        _groups = groups;
+        (_groups, _disk) = (groups, disk);
         _owners = [.. groups.Select(group => new PrefixNode?[group.Pool.Count])];
         _unused = [.. groups.Select(group => new BlockList(group.Pool.Count))];
         Root = new PrefixNode(null, [], groups.Count);
@@ -163,6 +166,7 @@ internal sealed class PrefixTree
         {
             if (!node.IsLeaf || node.Users > 0)
                 throw new InvalidOperationException("A cached block is unused, but one after it is in use.");
+            _disk?.Save(node.Key, node.Blocks);
             for (int g = 0; g < _groups.Count; g++)
                 Drop(node, g);
         }

@@ -85,6 +85,33 @@ public sealed class SequenceCache : IDisposable
         return Length - before;
     }
 
+    /// <summary>As <see cref="Reuse"/>, of blocks that left memory for disk: reads them, as long as there is room.</summary>
+    /// <param name="sequence">The sequence's tokens, those that are cached included.</param>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int Load(ReadOnlySpan<int> sequence)
+    {
+        const int Size = KvFormat.BlockSize;
+        int before = Length;
+        if (_cache.Disk is not { } disk || _prefix is null || Length != SharedLength)
+            return 0;
+        Span<int> blocks = stackalloc int[_tables.Length];
+        while (sequence.Length - Length >= Size)
+        {
+            PrefixKey key = _prefix!.Key.Next(sequence.Slice(Length, Size));
+            if (!disk.Contains(key) || !TryReserve(Size))
+                break;
+            for (int g = 0; g < blocks.Length; g++)
+                blocks[g] = _tables[g][Length / Size];
+            if (!disk.TryLoad(key, blocks))
+            {
+                Advance(0); // the block that was evicted to make room took its place on disk
+                break;
+            }
+            Commit(Size, sequence);
+        }
+        return Length - before;
+    }
+
     /// <summary>
     /// Makes sure that the next <paramref name="tokens"/> slots can be written: takes blocks for them, and copies a last block
     /// that is shared. Where no block is free, cached ones that nobody uses are evicted.

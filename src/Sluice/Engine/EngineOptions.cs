@@ -18,6 +18,12 @@ public sealed record EngineOptions
     /// <summary>The bytes that the KV cache may take; 0 for half of what is free once the weights are loaded.</summary>
     public long KvMemory { get; init; }
 
+    /// <summary>
+    /// The bytes of disk for cache blocks that memory has no room for any more, in the system's folder for temporary files; 0 for none.
+    /// What was evicted is then read back rather than computed again, which is cheaper for models of a billion weights and more.
+    /// </summary>
+    public long KvDisk { get; init; }
+
     /// <summary>How KV rows are packed: a name of <see cref="Tensors.KvFormats.KvFormats"/>.</summary>
     public string KvFormat { get; init; } = "f16";
 
@@ -77,6 +83,7 @@ public sealed record EngineOptions
         ArgumentOutOfRangeException.ThrowIfNegative(PrefillThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(Context);
         ArgumentOutOfRangeException.ThrowIfNegative(KvMemory);
+        ArgumentOutOfRangeException.ThrowIfNegative(KvDisk);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Sequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(StepTokens);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.Window);

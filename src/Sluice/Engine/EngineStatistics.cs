@@ -24,6 +24,12 @@ public sealed record EngineStatistics
     /// <summary>Cached blocks that were given up for others.</summary>
     public long Evictions { get; init; }
 
+    /// <summary>Evicted blocks that were written to disk.</summary>
+    public long DiskWrites { get; init; }
+
+    /// <summary>Blocks that were read back.</summary>
+    public long DiskReads { get; init; }
+
     /// <summary>Times that a running request was set aside because the cache was full.</summary>
     public long Preemptions { get; init; }
 

@@ -73,7 +73,7 @@ public sealed class Runner : IDisposable
                 second = (secondOps, Model.Load(file, secondOps, modelOptions));
             }
             KvPlan plan = Plan(model, options);
-            Runner runner = new(file, ops, model, second, new KvCache(plan, options.PrefixCache), options);
+            Runner runner = new(file, ops, model, second, new KvCache(plan, options.PrefixCache, options.KvDisk), options);
             if (options.WarmUp)
             {
                 foreach (Worker worker in runner.Workers())

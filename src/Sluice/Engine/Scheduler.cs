@@ -126,6 +126,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
             }
         }
         sequence.Started();
+        reused += sequence.Load();
         Counts.Reused(sequence, queried: sequence.Reusable > 0 ? sequence.Length : 0, reused);
         return true;
     }

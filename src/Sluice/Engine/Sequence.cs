@@ -105,9 +105,14 @@ internal abstract class Sequence
 
     /// <summary>Takes from the cache what others have computed of its tokens, as far as no row of them is wanted.</summary>
     /// <returns>The tokens that need not be computed.</returns>
-    public int Reuse()
+    public int Reuse() => Reused(Cache!.Reuse(Tokens[..Reusable]));
+
+    /// <summary>The same of what was evicted to disk.</summary>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int Load() => Reused(Cache!.Load(Tokens[..Reusable]));
+
+    private int Reused(int reused)
     {
-        int reused = Cache!.Reuse(Tokens[..Reusable]);
         if (Length == PromptTokens && Preemptions == 0)
             _cachedPrompt += reused;
         return reused;

@@ -8,7 +8,7 @@ internal sealed class StatisticsBook(KvCache cache, SchedulerCounts counts)
     private readonly Lock _lock = new();
     private readonly BlockCounts[] _groups = new BlockCounts[cache.Groups.Count];
     private int _running, _waiting, _runningLimit, _lastTokens;
-    private long _queried, _hits, _evictions, _preemptions, _completed, _cancelled, _failed, _prompt, _generated, _steps;
+    private long _queried, _hits, _evictions, _diskWrites, _diskReads, _preemptions, _completed, _cancelled, _failed, _prompt, _generated, _steps;
     private TimeSpan _stepTime, _lastStepTime;
 
     /// <summary>Notes a step with tokens.</summary>
@@ -33,6 +33,7 @@ internal sealed class StatisticsBook(KvCache cache, SchedulerCounts counts)
             (_queried, _hits, _preemptions) = (counts.PrefixQueriedTokens, counts.PrefixHitTokens, counts.Preemptions);
             (_completed, _cancelled, _failed) = (counts.Completed, counts.Cancelled, counts.Failed);
             _evictions = cache.Evictions;
+            (_diskWrites, _diskReads) = (cache.Disk?.Writes ?? 0, cache.Disk?.Reads ?? 0);
             for (int g = 0; g < _groups.Length; g++)
             {
                 BlockPool pool = cache.Groups[g].Pool;
@@ -56,6 +57,8 @@ internal sealed class StatisticsBook(KvCache cache, SchedulerCounts counts)
                 PrefixQueriedTokens = _queried,
                 PrefixHitTokens = _hits,
                 Evictions = _evictions,
+                DiskWrites = _diskWrites,
+                DiskReads = _diskReads,
                 Preemptions = _preemptions,
                 Completed = _completed,
                 Cancelled = _cancelled,

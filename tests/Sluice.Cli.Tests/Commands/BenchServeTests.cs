@@ -61,6 +61,10 @@ public class BenchServeTests
     public void Wrong_use_is_refused(params string[] args) => SluiceProcess.Run(["bench", "serve", .. args]).Failed(2);
 
     [Fact]
+    public void A_server_that_does_not_answer_is_said() =>
+        SluiceProcess.Run("bench", "serve", "--url", "http://127.0.0.1:1").Failed(1, "127.0.0.1:1");
+
+    [Fact]
     public void What_keeps_a_server_from_starting_is_said() =>
         Assert.Contains("nowhere.gguf", SluiceProcess.Run("bench", "serve", "--model", "nowhere.gguf").Error);
 }

@@ -8,6 +8,7 @@ namespace Sluice.Tests.Cache;
 public class PrefixTreeTests
 {
     private static readonly LayerCache[] Full = [new AttentionCache(1, 8, 8, Retention.Full)];
+    private static readonly LayerCache[] TwoFullSizes = [.. Full, new AttentionCache(2, 8, 8, Retention.Full)];
     private static readonly LayerCache[] Mixed = [.. Full, new AttentionCache(1, 8, 8, new Retention(40, 0))];
     private static readonly LayerCache[] Windows = [new AttentionCache(1, 8, 8, new Retention(20, 0)), new AttentionCache(1, 8, 8, new Retention(70, 33))];
     private static readonly LayerCache[] TwoFull = [.. Full, new AttentionCache(2, 8, 8, Retention.Full), new AttentionCache(2, 8, 8, new Retention(64, 3))];
@@ -202,6 +203,57 @@ public class PrefixTreeTests
                 }
             }
         }
+    }
+
+    [Fact]
+    public void Evicted_blocks_come_back_from_disk_as_they_were()
+    {
+        using KvCache cache = new(KvPlan.Create(TwoFullSizes, KvFormats.Get("f32"), 128, 1, 128, 1L << 30), keepsPrefixes: true, diskBytes: 1 << 20);
+        int[] old = [.. Enumerable.Range(0, 100)], recent = [.. Enumerable.Range(1000, 128)];
+        byte[][] before;
+        using (SequenceCache first = cache.CreateSequence())
+        {
+            Assert.True(first.TryReserve(100));
+            for (int g = 0; g < cache.Groups.Count; g++)
+            {
+                foreach (int block in first.BlocksOf(g))
+                    new Random(block + g).NextBytes(cache.Groups[g].Store.Block(block));
+            }
+            first.Commit(100, old);
+            before = Bytes(first);
+        }
+        Run(cache, recent).Dispose(); // takes all the blocks
+        using SequenceCache again = cache.CreateSequence();
+        Assert.Equal(0, again.Reuse(old));
+        Assert.Equal(96, again.Load(old));
+        Assert.Equal(before, Bytes(again));
+        Assert.Equal(0, again.Load(old));
+        cache.CheckIntegrity();
+
+        byte[][] Bytes(SequenceCache sequence) => [.. Enumerable.Range(0, cache.Groups.Count)
+            .SelectMany(g => sequence.BlocksOf(g).Take(3).Select(block => cache.Groups[g].Store.Block(block).ToArray()))];
+    }
+
+    [Fact]
+    public void A_disk_tier_that_is_full_keeps_what_was_evicted_last()
+    {
+        using KvCache cache = new(KvPlan.Create(Full, KvFormats.Get("f32"), 128, 1, 128, 1L << 30), keepsPrefixes: true, diskBytes: 2 * 32 * 16 * 4);
+        int[] old = [.. Enumerable.Range(0, 128)];
+        Run(cache, old).Dispose();
+        using (SequenceCache needy = cache.CreateSequence())
+            Assert.True(needy.TryReserve(128));
+        Assert.Equal(4, cache.Disk!.Writes);
+        using SequenceCache again = cache.CreateSequence();
+        Assert.Equal(64, again.Load(old)); // the leaves went first, and were the first to be overwritten
+        cache.CheckIntegrity();
+    }
+
+    [Fact]
+    public void A_disk_tier_that_makes_no_sense_is_refused()
+    {
+        Assert.Throws<NotSupportedException>(() => new KvCache(KvPlan.Create(Windows, KvFormats.Get("f32"), 128, 1, 128, 1L << 30), true, 1 << 20));
+        Assert.Throws<NotSupportedException>(() => new KvCache(KvPlan.Create(Full, KvFormats.Get("f32"), 128, 1, 128, 1L << 30), false, 1 << 20));
+        Assert.Throws<InvalidOperationException>(() => new KvCache(KvPlan.Create(Full, KvFormats.Get("f32"), 128, 1, 128, 1L << 30), true, 100));
     }
 
     private static SequenceCache Run(KvCache cache, int[] tokens, int? step = null)

@@ -23,7 +23,7 @@ public class SchedulerTests
         Dictionary<(int, int, int), int[]> alone = [];
         using SteppedEngine single = new(model, SteppedEngine.Options with { PrefixCache = false, StepTokens = 64, Context = 120, Sequences = 1 });
         int vocabulary = single.Engine.Runner.Model.Config.Vocabulary;
-        long preemptions = 0, hits = 0;
+        long preemptions = 0, hits = 0, reads = 0;
         Gen.Select(
             Gen.Select(Gen.Int[0, 2], Gen.Int[1, 70], Gen.Int[1, 45], Gen.Int[0, 12], Gen.Int[0, 9]).Array[1, 14],
             Gen.Select(Gen.Int[0, 4], Gen.Bool, Gen.Int[0, 2], Gen.Int[1, 3], Gen.Int[0, 9])).Sample(
@@ -36,6 +36,7 @@ public class SchedulerTests
                     Sequences = sequences,
                     StepTokens = ((int[])[1, 3, 16, 40, 64])[step],
                     PrefixCache = isKept,
+                    KvDisk = isKept && model == Stories && apart % 2 == 0 ? 8 * 40960 : 0, // blocks of this model
                     Policy = policy == 1 ? "priority" : "fcfs",
                     InterTokenTarget = policy == 2 ? TimeSpan.FromMilliseconds(1) : null,
                 };
@@ -66,6 +67,7 @@ public class SchedulerTests
                 }
                 preemptions += engine.Statistics.Preemptions;
                 hits += engine.Statistics.PrefixHitTokens;
+                reads += engine.Statistics.DiskReads;
                 Assert.Equal(requests.Length, engine.Statistics.Completed + engine.Statistics.Cancelled);
 
                 void Next()
@@ -78,6 +80,8 @@ public class SchedulerTests
                     }
                 }
             }, iter: 60, threads: 1);
+        if (model == Stories)
+            Assert.True(reads > 0);
         if (model != Recurrent)
             Assert.True(preemptions > 0 && hits > 0, $"{preemptions} preemptions and {hits} hits prove nothing");
     }
@@ -197,6 +201,28 @@ public class SchedulerTests
         engine.Engine.Run(prompts);
         engine.RunToEnd();
         Assert.Equal(2, longPrompt.Tokens.Count);
+    }
+
+    /// <summary>What was set aside is read from disk, but for its last block's tokens, and not computed again.</summary>
+    [Fact]
+    public void What_was_set_aside_comes_back_from_disk()
+    {
+        long[] computed = new long[2];
+        int[][][] ids = new int[2][][];
+        foreach (bool onDisk in (bool[])[false, true])
+        {
+            // 4 blocks for two requests that grow to 3 each.
+            using SteppedEngine engine = new(Stories, SteppedEngine.Options with { Sequences = 1, KvDisk = onDisk ? 1 << 20 : 0 });
+            SteppedEngine.Open[] open = [engine.Submit(Prompt(0, 20, 512), 70), engine.Submit(Prompt(1, 20, 512), 70)];
+            engine.RunToEnd();
+            Assert.True(engine.Statistics.Preemptions > 0);
+            Assert.Equal(onDisk, engine.Statistics.DiskReads > 0);
+            Assert.True(engine.Statistics.DiskWrites >= engine.Statistics.DiskReads);
+            computed[onDisk ? 1 : 0] = engine.Statistics.PromptTokens;
+            ids[onDisk ? 1 : 0] = [.. open.Select(request => request.Ids)];
+        }
+        Assert.Equal(ids[0], ids[1]);
+        Assert.True(computed[1] <= computed[0] - 32, $"{computed[0]} tokens were computed without a disk, {computed[1]} with it");
     }
 
     /// <summary>
