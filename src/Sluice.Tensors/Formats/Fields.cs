@@ -59,6 +59,15 @@ internal static class Fields
             target[i] |= (sbyte)(((bits >> i) & 1) << at);
     }
 
+    /// <summary>Bit <paramref name="shift"/> of 32 elements as bits of a number.</summary>
+    public static uint CollectBits(ReadOnlySpan<sbyte> source, int shift)
+    {
+        uint bits = 0;
+        for (int i = 0; i < 32; i++)
+            bits |= (((uint)source[i] >> shift) & 1) << i;
+        return bits;
+    }
+
     /// <summary>Adds <paramref name="offset"/> to every element.</summary>
     public static void Add(Span<sbyte> target, sbyte offset)
     {
