@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -27,13 +28,12 @@ internal static class Trials
     /// <summary>The trial of the least error, the first of several; the first of all where no error is a number.</summary>
     public static (int Lane, float Error) Best(Vector512<float> errors)
     {
-        int best = 0;
-        float least = float.PositiveInfinity;
-        for (int i = 0; i < Count; i++)
-        {
-            if (errors[i] < least)
-                (best, least) = (i, errors[i]);
-        }
-        return (best, least);
+        errors = Vector512.ConditionalSelect(Vector512.Equals(errors, errors), errors, Vector512.Create(float.PositiveInfinity));
+        Vector256<float> eight = Vector256.MinNative(errors.GetLower(), errors.GetUpper());
+        Vector128<float> four = Vector128.MinNative(eight.GetLower(), eight.GetUpper());
+        four = Vector128.MinNative(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        float least = MathF.Min(four[0], four[1]);
+        ulong lanes = Vector512.Equals(errors, Vector512.Create(least)).ExtractMostSignificantBits();
+        return (BitOperations.TrailingZeroCount(lanes), least);
     }
 }
