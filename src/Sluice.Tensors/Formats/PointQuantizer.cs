@@ -15,7 +15,7 @@ internal static class PointQuantizer
     /// <param name="meanSquare">The mean square of the row's values.</param>
     /// <param name="bytes">The block, written.</param>
     public static void Quantize(
-        PointFormat format, ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> bytes)
+        PointFormat format, ReadOnlySpan<float> values, scoped ReadOnlySpan<float> importance, float meanSquare, Span<byte> bytes)
     {
         Span<float> guess = stackalloc float[PointFormat.Weights];
         if (importance.IsEmpty)

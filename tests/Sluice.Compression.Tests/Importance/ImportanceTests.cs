@@ -18,7 +18,8 @@ public class ImportanceTests
         {
             ImportanceFile.Write(matrix, folder.File(name));
             ImportanceMatrix read = ImportanceFile.Read(folder.File(name));
-            Assert.Equal((3, ["a text"]), (read.Chunks, read.Datasets));
+            Assert.Equal(3, read.Chunks);
+            Assert.Equal(["a text"], read.Datasets);
             Assert.Equal(matrix.Entries.Keys, read.Entries.Keys);
             foreach ((string key, ImportanceEntry entry) in matrix.Entries)
                 Assert.Equal(entry.Means(), read.Entries[key].Means(), (a, b) => MathF.Abs(a - b) <= 1e-5f * a);
@@ -52,7 +53,8 @@ public class ImportanceTests
         }
         ImportanceMatrix matrix = ImportanceFile.Read(folder.File("old.dat"));
         Assert.Equal([2f, 4f], matrix.Entries["a.b"].Means());
-        Assert.Equal((5, ["text"]), (matrix.Chunks, matrix.Datasets));
+        Assert.Equal(5, matrix.Chunks);
+        Assert.Equal(["text"], matrix.Datasets);
         ImportanceFile.Write(matrix, folder.File("new.dat"));
         Assert.Equal(File.ReadAllBytes(folder.File("old.dat")), File.ReadAllBytes(folder.File("new.dat")));
     }

@@ -97,7 +97,7 @@ public class ModelQuantizerTests
             TensorTypes = [(new Regex("blk.1.ffn_down"), TensorType.Q3_K), (new Regex("ffn_down"), TensorType.IQ4_XS)],
         });
         Assert.Equal(
-            ["Q5_0", "Q6_K", "IQ4_XS", "Q4_K", "Q3_K", "Q8_0"],
+            ["Q5_0", "Q4_K", "IQ4_XS", "Q6_K", "Q3_K", "Q8_0"],
             plan.Tensors.Where(entry => entry.Format!.BlockSize > 1).Select(entry => entry.Format!.Name));
         plan = Run(folder, MadeModel.Small(), new QuantizationOptions { Mix = TypeMixes.Get("Q4_K_M"), IsPure = true });
         Assert.All(plan.Tensors.Where(entry => entry.Format!.BlockSize > 1), entry => Assert.Equal("Q4_K", entry.Format!.Name));
