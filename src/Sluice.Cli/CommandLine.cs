@@ -69,6 +69,8 @@ internal static class CommandLine
             EmbedCommand.Create(),
             PerplexityCommand.Create(),
             CompareCommand.Create(),
+            QuantizeCommand.Create(),
+            ImatrixCommand.Create(),
             LogitsCommand.Create(),
             TokenizeCommand.Create(),
             TemplateCommand.Create(),

@@ -18,7 +18,7 @@ internal static class BenchServeCommand
         Option<string?> key = new("--api-key") { Description = "The key for it.", HelpName = "KEY" };
         Option<string?> model = new("--model", "-m") { Description = "A GGUF file or a Hugging Face folder to serve.", HelpName = "PATH" };
         Option<string?> shape = Parsing.Choice("--shape", "Serve made-up weights in the shape of a model.", Shape.All.Select(s => s.Name));
-        Option<string?> type = Parsing.Choice("--type", "Their type, as Q8_0, or a mix, as Q4_K_M.", TypeMix.Names, "Q4_K_M");
+        Option<string?> type = Parsing.Choice("--type", "Their type, as Q8_0, or a mix, as Q4_K_M.", SyntheticModel.Mixes.Select(mix => mix.Name), "Q4_K_M");
         Argument<string[]> options = new("SERVE-OPTIONS") { Description = "What 'sluice serve' is started with, after a '--'." };
         Option<int> count = Parsing.Integer("--requests", "How many requests; of a --trace, the most.", 1, 100, "-n");
         Option<double> rate = Parsing.Make("--rate", [], "Requests a second, as a Poisson process; inf: all at once. Of a --trace, its own times if not given.", "X", double.PositiveInfinity, false, text =>

@@ -1,4 +1,5 @@
 using Sluice.Cli.Output;
+using Sluice.Compression;
 using Sluice.Files;
 using Sluice.Tensors.Formats;
 
@@ -20,6 +21,16 @@ internal sealed class SyntheticModel : IDisposable
     /// <summary>The file.</summary>
     public string Path { get; }
 
+    // What checkpoints of GPTQ, AWQ, FP8 and bitsandbytes become, as they usually are.
+    private static readonly TypeMix[] OfCheckpoints =
+    [
+        .. new[] { "W2G64Z", "W3G128", "W4G32", "W4G128", "W4G128Z", "W8G128", "W8G256_F32", "F8_E4M3", "F8_E5M2", "NF4", "FP4" }
+            .Select(name => new TypeMix(name, null, WeightFormats.Get(name).Type, [])),
+    ];
+
+    /// <summary>What its weights may be.</summary>
+    public static IEnumerable<TypeMix> Mixes => TypeMixes.All.Concat(OfCheckpoints);
+
     /// <summary>Writes one.</summary>
     /// <param name="shape">The published model's shape.</param>
     /// <param name="type">A weight format, or a mix of them.</param>
@@ -28,9 +39,9 @@ internal sealed class SyntheticModel : IDisposable
     /// <exception cref="IOException">The disk has too little room.</exception>
     public static SyntheticModel Create(Shape shape, string type, string? keepAt, CancellationToken cancellation)
     {
-        TypeMix mix = new(type);
+        TypeMix mix = Mixes.First(mix => mix.Name.Equals(type, StringComparison.OrdinalIgnoreCase));
         (string Name, TensorType Type, long[] Shape)[] tensors =
-            [.. shape.Tensors().Select(tensor => (tensor.Name, mix.Of(tensor.Name, tensor.Shape, shape), tensor.Shape))];
+            [.. shape.Tensors().Select(tensor => (tensor.Name, mix.Choose(tensor.Name, tensor.Shape, shape.Model), tensor.Shape))];
         long total = tensors.Sum(tensor => Bytes(tensor.Type, tensor.Shape));
         string path = System.IO.Path.GetFullPath(
             keepAt ?? System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sluice-bench-{Environment.ProcessId}.gguf"));

@@ -60,8 +60,11 @@ public sealed class TensorInfo
 
     /// <summary>The same tensor by another name.</summary>
     internal TensorInfo As(string name) => _make is null
-        ? new TensorInfo(name, Type, Shape, Data)
-        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder };
+        ? new TensorInfo(name, Type, Shape, Data) { Part = Part }
+        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder, Part = Part };
+
+    /// <summary>The file of a split model that it is in, from 0.</summary>
+    public int Part { get; internal set; }
 
     /// <summary>
     /// Its bytes: usually where they lie in the mapped file, otherwise (rows that a Hugging Face file has in another order) a
