@@ -1,0 +1,65 @@
+namespace Sluice.Compression;
+
+/// <summary>
+/// Integers of 2 to 8 bits with a scale, and a zero point unless symmetric, for each group of weights: what GPTQ's and AWQ's checkpoints
+/// hold. Codes count from 0; the zero point is an integer too, so that the value 0 is exact.
+/// </summary>
+public sealed class IntegerGrid : Grid
+{
+    private readonly int _highest;
+
+    /// <summary>A grid.</summary>
+    /// <param name="bits">Bits of a code, 2 to 8.</param>
+    /// <param name="groupSize">Neighbouring weights of a row that share a scale; a row's length for one scale a row.</param>
+    /// <param name="symmetric">Whether the zero point is the middle code, so that none is stored.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Bits or group size are out of range.</exception>
+    public IntegerGrid(int bits, int groupSize, bool symmetric)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(bits, 2);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(bits, 8);
+        ArgumentOutOfRangeException.ThrowIfLessThan(groupSize, 1);
+        (Bits, FitSize, IsSymmetric) = (bits, groupSize, symmetric);
+        _highest = (1 << bits) - 1;
+    }
+
+    /// <summary>Bits of a code.</summary>
+    public int Bits { get; }
+
+    /// <summary>Whether the zero point is the middle code.</summary>
+    public bool IsSymmetric { get; }
+
+    /// <inheritdoc/>
+    public override int FitSize { get; }
+
+    /// <inheritdoc/>
+    public override int StepSize => FitSize;
+
+    /// <summary>The integer zero point of a step.</summary>
+    public static int ZeroPoint(in Step step) => step.Scale == 0 ? 0 : (int)MathF.Round(-step.Min / step.Scale);
+
+    /// <inheritdoc/>
+    public override void Fit(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<Step> steps, Span<byte> block)
+    {
+        float least = 0, most = 0;
+        foreach (float value in values)
+            (least, most) = (MathF.Min(least, value), MathF.Max(most, value));
+        steps[0] = Between(least, most);
+    }
+
+    /// <summary>The step that reaches from one value, at most 0, to another, at least 0.</summary>
+    public Step Between(float least, float most)
+    {
+        if (IsSymmetric)
+        {
+            most = MathF.Max(-least, most);
+            least = -most;
+        }
+        float scale = (most - least) / _highest;
+        float zero = scale == 0 ? 0 : IsSymmetric ? (_highest + 1) / 2 : MathF.Round(-least / scale);
+        return new Step(scale, -scale * zero);
+    }
+
+    /// <inheritdoc/>
+    public override int Nearest(float value, in Step step) =>
+        step.Scale == 0 ? 0 : (int)Math.Clamp(MathF.Round((value - step.Min) / step.Scale), 0, _highest);
+}
