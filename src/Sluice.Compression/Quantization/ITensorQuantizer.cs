@@ -1,0 +1,40 @@
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Compression;
+
+/// <summary>
+/// A method of quantization: what is written for each tensor of a model (<see cref="ModelQuantizer"/> reads, cuts, checks and writes).
+/// <see cref="NearestQuantizer"/> encodes each tensor alone; GPTQ and AWQ are others.
+/// </summary>
+public interface ITensorQuantizer
+{
+    /// <summary>
+    /// Whether the method changes the values of a tensor that keeps its type, as AWQ folds scales into norms; such a tensor is encoded too
+    /// rather than copied.
+    /// </summary>
+    bool Changes(TensorInfo tensor) => false;
+
+    /// <summary>Begins a matrix, whose rows then come in pieces.</summary>
+    IMatrixQuantizer Begin(MatrixToQuantize matrix);
+}
+
+/// <summary>Encodes the rows of one matrix.</summary>
+public interface IMatrixQuantizer : IDisposable
+{
+    /// <summary>Encodes neighbouring rows. Several threads call this at once, for different rows.</summary>
+    /// <param name="firstRow">The number of the first of them.</param>
+    /// <param name="rows">Whole rows of finite values, which may be overwritten.</param>
+    /// <param name="bytes">The rows' bytes in the matrix's format, written.</param>
+    void Quantize(int firstRow, Span<float> rows, Span<byte> bytes);
+}
+
+/// <summary>A matrix to encode: a tensor of two dimensions, one expert of a tensor of three, or a vector as a single row.</summary>
+/// <param name="Tensor">The tensor as it is stored.</param>
+/// <param name="Expert">Which of its matrices.</param>
+/// <param name="Rows">Outputs.</param>
+/// <param name="Columns">Inputs.</param>
+/// <param name="Format">What it becomes.</param>
+/// <param name="Importance">What an error in each column counts: an importance matrix's mean squares, or empty for none.</param>
+public sealed record MatrixToQuantize(
+    TensorInfo Tensor, int Expert, int Rows, int Columns, WeightFormat Format, ReadOnlyMemory<float> Importance);

@@ -1,0 +1,76 @@
+namespace Sluice.Tensors;
+
+/// <summary>
+/// Operations that show the inputs of every linear map to an observer before they are multiplied, so that any model is calibrated
+/// with no code of its own. What is computed is the same.
+/// </summary>
+/// <param name="inner">What does the work, owned from now on.</param>
+/// <param name="observe">Told of every linear map, on the thread that runs the model.</param>
+public sealed class ObservingOps(Ops inner, InputObserver observe) : DelegatingOps(inner)
+{
+    private readonly Dictionary<Weight, string[]> _names = [];
+
+    /// <inheritdoc/>
+    public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts)
+    {
+        Weight weight = Inner.LoadWeight(parts);
+        string[] names = new string[parts.Length];
+        for (int i = 0; i < names.Length; i++)
+            names[i] = parts[i].Name;
+        _names.Add(weight, names);
+        return weight;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    {
+        observe(new LinearInputs(weight, _names[weight], x, default));
+        return Inner.Linear(x, weight, bias);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    {
+        observe(new LinearInputs(weight, _names[weight], x, default));
+        return Inner.GatedLinear(activation, x, weight);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor ExpertLinear(Tensor x, Weight weight, in Routing routing, Tensor bias = default)
+    {
+        observe(new LinearInputs(weight, _names[weight], x, routing));
+        return Inner.ExpertLinear(x, weight, routing, bias);
+    }
+}
+
+/// <summary>Looks at the inputs of a linear map, which are valid during the call alone.</summary>
+public delegate void InputObserver(in LinearInputs inputs);
+
+/// <summary>What a linear map is about to multiply.</summary>
+public readonly ref struct LinearInputs
+{
+    private readonly Routing _routing;
+
+    internal LinearInputs(Weight weight, IReadOnlyList<string> names, Tensor x, Routing routing)
+    {
+        (Weight, Names, X) = (weight, names, x);
+        _routing = routing;
+    }
+
+    /// <summary>The weight, which may join several stored tensors.</summary>
+    public Weight Weight { get; }
+
+    /// <summary>The stored tensors' names, as <c>blk.0.attn_q.weight</c>: all of them meet these inputs.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    /// <summary>The inputs [rows, weight.Columns]: a row for each token, or for each (token, chosen expert) pair.</summary>
+    public Tensor X { get; }
+
+    /// <summary>The matrices of the weight that a row of <see cref="X"/> goes through: 0 alone where there are no experts.</summary>
+    public ReadOnlySpan<int> Experts(int row)
+    {
+        if (_routing.Weights.IsEmpty)
+            return [0];
+        return X.Rows == _routing.Rows ? _routing[row] : _routing[row / _routing.Used].Slice(row % _routing.Used, 1);
+    }
+}
