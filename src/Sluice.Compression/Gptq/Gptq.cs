@@ -1,5 +1,3 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
 using Sluice.Tensors.Cpu;
 
 namespace Sluice.Compression;
@@ -161,19 +159,9 @@ public static class Gptq
                         result.Fit(row, k / size, values, counts);
                     }
                     error[p] = weights[row * columns + column] - result.Round(row, column, now[p]);
-                    AddScaled(factor.AsSpan(p * columns + start, p - start), error[p], now[start..p]);
+                    Vectors.AddScaled(factor.AsSpan(p * columns + start, p - start), error[p], now[start..p]);
                 }
             }
-        }
-
-        private static void AddScaled(ReadOnlySpan<float> values, float factor, Span<float> sums)
-        {
-            ReadOnlySpan<Vector<float>> from = MemoryMarshal.Cast<float, Vector<float>>(values);
-            Span<Vector<float>> to = MemoryMarshal.Cast<float, Vector<float>>(sums);
-            for (int i = 0; i < to.Length; i++)
-                to[i] += factor * from[i];
-            for (int i = to.Length * Vector<float>.Count; i < sums.Length; i++)
-                sums[i] += factor * values[i];
         }
     }
 }

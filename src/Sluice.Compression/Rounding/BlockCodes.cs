@@ -49,18 +49,23 @@ internal sealed class BlockCodes
     {
         int size = format.BlockSize;
         byte[] block = new byte[format.BlockBytes];
-        sbyte[] zero = Integers(format, block);
-        List<int>[] bits = [.. Enumerable.Range(0, size).Select(_ => new List<int>())];
-        for (int bit = 0; bit < 8 * block.Length; bit++)
+        SortedSet<int>[] bits = [.. Enumerable.Range(0, size).Select(_ => new SortedSet<int>())];
+        // Twice, as the sign of a zero changes nothing.
+        foreach (byte background in new byte[] { 0, 255 })
         {
-            Flip(block, bit);
-            sbyte[] changed = Integers(format, block);
-            Flip(block, bit);
-            int[] weights = [.. Enumerable.Range(0, size).Where(i => changed[i] != zero[i])];
-            if (weights.Length > 1)
-                return null;
-            if (weights.Length == 1)
-                bits[weights[0]].Add(bit);
+            Array.Fill(block, background);
+            sbyte[] before = Integers(format, block);
+            for (int bit = 0; bit < 8 * block.Length; bit++)
+            {
+                Flip(block, bit);
+                sbyte[] changed = Integers(format, block);
+                Flip(block, bit);
+                int[] weights = [.. Enumerable.Range(0, size).Where(i => changed[i] != before[i])];
+                if (weights.Length > 1)
+                    return null;
+                if (weights.Length == 1)
+                    bits[weights[0]].Add(bit);
+            }
         }
         if (bits.Any(own => own.Count is 0 or > 8))
             return null;

@@ -6,6 +6,10 @@ namespace Sluice.Compression;
 /// </summary>
 public sealed class IntegerGrid : Grid
 {
+    // The reaches tried: down to 1 - LeastReach of the group's range.
+    private const int Shrinks = 24;
+    private const float LeastReach = 0.6f;
+
     private readonly int _highest;
 
     /// <summary>A grid.</summary>
@@ -43,7 +47,29 @@ public sealed class IntegerGrid : Grid
         float least = 0, most = 0;
         foreach (float value in values)
             (least, most) = (MathF.Min(least, value), MathF.Max(most, value));
-        steps[0] = Between(least, most);
+        Step best = Between(least, most);
+        // Reaching less far costs the outermost weights and spares all others; worth it where the bits are few.
+        double bestError = importance.IsEmpty ? 0 : Error(values, importance, best);
+        for (int i = 1; i <= Shrinks && bestError > 0; i++)
+        {
+            float share = 1 - i * LeastReach / Shrinks;
+            Step step = Between(share * least, share * most);
+            double error = Error(values, importance, step);
+            if (error < bestError)
+                (bestError, best) = (error, step);
+        }
+        steps[0] = best;
+    }
+
+    private double Error(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, in Step step)
+    {
+        double sum = 0;
+        for (int i = 0; i < values.Length; i++)
+        {
+            float error = values[i] - (step.Scale * Nearest(values[i], step) + step.Min);
+            sum += importance[i] * error * error;
+        }
+        return sum;
     }
 
     /// <summary>The step that reaches from one value, at most 0, to another, at least 0.</summary>
@@ -61,5 +87,5 @@ public sealed class IntegerGrid : Grid
 
     /// <inheritdoc/>
     public override int Nearest(float value, in Step step) =>
-        step.Scale == 0 ? 0 : (int)Math.Clamp(MathF.Round((value - step.Min) / step.Scale), 0, _highest);
+        step.Scale == 0 ? 0 : (int)Math.Clamp(MathF.Round(value / step.Scale) + ZeroPoint(step), 0, _highest);
 }
