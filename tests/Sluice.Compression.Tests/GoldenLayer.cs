@@ -20,7 +20,7 @@ internal sealed class GoldenLayer
         DenseProduct.Add(Pool, 1, x.Transposed, x, Gram, Columns, lowerOnly: true);
     }
 
-    public static WorkerPool Pool { get; } = new(2);
+    public WorkerPool Pool { get; } = new(2);
 
     public JsonElement Index { get; }
 

@@ -21,7 +21,7 @@ public class GptqTests(ITestOutputHelper output)
         GptqOptions options = new() { ActOrder = c.GetProperty("actOrder").GetBoolean() };
 
         double rtn = Error(RoundToNearest.Round(Layer.Weights, Layer.Rows, Layer.Columns, grid));
-        double gptq = Error(Gptq.Round(GoldenLayer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram, grid, options));
+        double gptq = Error(Gptq.Round(Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram, grid, options));
 
         double listed = c.GetProperty("outputNmse").GetDouble(), listedRtn = c.GetProperty("rtnOutputNmse").GetDouble();
         output.WriteLine($"{name}: {gptq / listed:F4} of the listed error, {gptq / rtn:F3} of rounding to nearest");
@@ -41,7 +41,7 @@ public class GptqTests(ITestOutputHelper output)
     {
         WeightFormat format = WeightFormats.Get(type);
         RoundedMatrix rounded = Gptq.Round(
-            GoldenLayer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram, new BlockGrid(format), new GptqOptions { ActOrder = actOrder });
+            Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram, new BlockGrid(format), new GptqOptions { ActOrder = actOrder });
         byte[] plain = new byte[format.Bytes(Layer.Weights.Length)];
         format.Quantize(Layer.Weights, plain);
 
@@ -58,7 +58,7 @@ public class GptqTests(ITestOutputHelper output)
         float[] gram = new float[64 * 64];
         Array.Fill(gram, 1e6f);
         float[] weights = [.. Enumerable.Range(0, 64).Select(i => MathF.Sin(i))];
-        float[] rounded = Gptq.Round(GoldenLayer.Pool, weights, 1, 64, gram, new IntegerGrid(3, 32, true), new GptqOptions { Damping = 0 }).Restore();
+        float[] rounded = Gptq.Round(Layer.Pool, weights, 1, 64, gram, new IntegerGrid(3, 32, true), new GptqOptions { Damping = 0 }).Restore();
         // Only the sum of the weights counts.
         Assert.Equal(weights.Sum(), rounded.Sum(), 0.2f);
     }
@@ -67,10 +67,10 @@ public class GptqTests(ITestOutputHelper output)
     public void Without_inputs_it_rounds_to_nearest()
     {
         IntegerGrid grid = new(4, 32, false);
-        float[] nothing = new float[Layer.Gram.Length];
+        float[] nothing = new float[Layer.Gram.Length], ones = [.. Enumerable.Repeat(1f, Layer.Columns)];
         Assert.Equal(
-            RoundToNearest.Round(Layer.Weights, Layer.Rows, Layer.Columns, grid).Restore(),
-            Gptq.Round(GoldenLayer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, nothing, grid).Restore());
+            RoundToNearest.Round(Layer.Weights, Layer.Rows, Layer.Columns, grid, ones).Restore(),
+            Gptq.Round(Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, nothing, grid).Restore());
     }
 
     [Fact]
@@ -79,11 +79,11 @@ public class GptqTests(ITestOutputHelper output)
         float[] gram = [.. Layer.Gram];
         gram[0] = float.NaN;
         Assert.Throws<InvalidDataException>(() => Gptq.Round(
-            GoldenLayer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, gram, new IntegerGrid(4, 32, false)));
+            Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, gram, new IntegerGrid(4, 32, false)));
     }
 
     private static double Error(RoundedMatrix rounded) =>
-        OutputError.Relative(GoldenLayer.Pool, Layer.Weights, rounded.Restore(), Layer.Rows, Layer.Columns, Layer.Gram);
+        OutputError.Relative(Layer.Pool, Layer.Weights, rounded.Restore(), Layer.Rows, Layer.Columns, Layer.Gram);
 
     private static float[] Decode(WeightFormat format, byte[] blocks)
     {

@@ -25,7 +25,7 @@ public class SmoothQuantTests(ITestOutputHelper output)
             Assert.True(smoothed <= 1.02 * listedSmoothed, $"{smoothed} is more than 1.02 * {listedSmoothed}");
             best = Math.Min(best, listedSmoothed);
         }
-        (_, float found, double error) = SmoothQuant.Search(GoldenLayer.Pool, Layer.Weights, Layer.Columns, Inputs, rounding);
+        (_, float found, double error) = SmoothQuant.Search(Layer.Pool, Layer.Weights, Layer.Columns, Inputs, rounding);
         output.WriteLine($"{listed}: searched alpha {found}, {error / best:F4} of the best listed error");
         Assert.True(error <= best, $"{error} is more than {best}");
     }
@@ -34,11 +34,11 @@ public class SmoothQuantTests(ITestOutputHelper output)
     public void Outliers_hurt_groups_too()
     {
         double naive = Error([.. Enumerable.Repeat(1f, Layer.Columns)], ActivationRounding.PerGroup);
-        double smoothed = SmoothQuant.Search(GoldenLayer.Pool, Layer.Weights, Layer.Columns, Inputs, ActivationRounding.PerGroup).Error;
+        double smoothed = SmoothQuant.Search(Layer.Pool, Layer.Weights, Layer.Columns, Inputs, ActivationRounding.PerGroup).Error;
         output.WriteLine($"groups of 32: {smoothed / naive:F3} of the error without smoothing");
         Assert.True(smoothed < 0.9 * naive, $"{smoothed} is not below {naive}");
     }
 
     private static double Error(float[] scales, ActivationRounding rounding) =>
-        SmoothQuant.Error(GoldenLayer.Pool, Layer.Weights, Layer.Columns, Inputs, scales, rounding);
+        SmoothQuant.Error(Layer.Pool, Layer.Weights, Layer.Columns, Inputs, scales, rounding);
 }
