@@ -18,10 +18,10 @@ public class GptqTests(ITestOutputHelper output)
         JsonElement c = Layer.Index.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == name);
         int group = c.GetProperty("groupSize").GetInt32();
         IntegerGrid grid = new(c.GetProperty("bits").GetInt32(), group < 0 ? Layer.Columns : group, c.GetProperty("sym").GetBoolean());
-        GptqOptions options = new() { ActOrder = c.GetProperty("actOrder").GetBoolean() };
+        GptqFactor factor = GptqFactor.Create(Layer.Pool, Layer.Gram, Layer.Columns, actOrder: c.GetProperty("actOrder").GetBoolean());
 
         double rtn = Error(RoundToNearest.Round(Layer.Weights, Layer.Rows, Layer.Columns, grid));
-        double gptq = Error(Gptq.Round(Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram, grid, options));
+        double gptq = Error(Gptq.Round(Layer.Pool, Layer.Weights, factor, grid));
 
         double listed = c.GetProperty("outputNmse").GetDouble(), listedRtn = c.GetProperty("rtnOutputNmse").GetDouble();
         output.WriteLine($"{name}: {gptq / listed:F4} of the listed error, {gptq / rtn:F3} of rounding to nearest");
@@ -40,8 +40,8 @@ public class GptqTests(ITestOutputHelper output)
     public void Rounds_to_the_blocks_of_formats(TensorType type, bool actOrder)
     {
         WeightFormat format = WeightFormats.Get(type);
-        RoundedMatrix rounded = Gptq.Round(
-            Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram, new BlockGrid(format), new GptqOptions { ActOrder = actOrder });
+        GptqFactor factor = GptqFactor.Create(Layer.Pool, Layer.Gram, Layer.Columns, actOrder: actOrder);
+        RoundedMatrix rounded = Gptq.Round(Layer.Pool, Layer.Weights, factor, new BlockGrid(format));
         byte[] plain = new byte[format.Bytes(Layer.Weights.Length)];
         format.Quantize(Layer.Weights, plain);
 
@@ -58,7 +58,8 @@ public class GptqTests(ITestOutputHelper output)
         float[] gram = new float[64 * 64];
         Array.Fill(gram, 1e6f);
         float[] weights = [.. Enumerable.Range(0, 64).Select(i => MathF.Sin(i))];
-        float[] rounded = Gptq.Round(Layer.Pool, weights, 1, 64, gram, new IntegerGrid(3, 32, true), new GptqOptions { Damping = 0 }).Restore();
+        GptqFactor factor = GptqFactor.Create(Layer.Pool, gram, 64, damping: 0);
+        float[] rounded = Gptq.Round(Layer.Pool, weights, factor, new IntegerGrid(3, 32, true)).Restore();
         // Only the sum of the weights counts.
         Assert.Equal(weights.Sum(), rounded.Sum(), 0.2f);
     }
@@ -70,7 +71,7 @@ public class GptqTests(ITestOutputHelper output)
         float[] nothing = new float[Layer.Gram.Length], ones = [.. Enumerable.Repeat(1f, Layer.Columns)];
         Assert.Equal(
             RoundToNearest.Round(Layer.Weights, Layer.Rows, Layer.Columns, grid, ones).Restore(),
-            Gptq.Round(Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, nothing, grid).Restore());
+            Gptq.Round(Layer.Pool, Layer.Weights, GptqFactor.Create(Layer.Pool, nothing, Layer.Columns), grid).Restore());
     }
 
     [Fact]
@@ -78,8 +79,7 @@ public class GptqTests(ITestOutputHelper output)
     {
         float[] gram = [.. Layer.Gram];
         gram[0] = float.NaN;
-        Assert.Throws<InvalidDataException>(() => Gptq.Round(
-            Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, gram, new IntegerGrid(4, 32, false)));
+        Assert.Throws<InvalidDataException>(() => GptqFactor.Create(Layer.Pool, gram, Layer.Columns));
     }
 
     private static double Error(RoundedMatrix rounded) =>

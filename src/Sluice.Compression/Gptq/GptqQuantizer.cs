@@ -1,0 +1,37 @@
+using Sluice.Tensors.Cpu;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Compression;
+
+/// <summary>Quantizes a model's matrices by <see cref="Gptq"/>; tensors that are no linear map, and those of float formats, to nearest.</summary>
+/// <param name="calibrator">The statistics of the inputs.</param>
+/// <param name="damping">As of <see cref="GptqFactor.Create"/>.</param>
+/// <param name="actOrder">As of <see cref="GptqFactor.Create"/>.</param>
+/// <param name="grid">What the weights are rounded to; null for the blocks of the format they are written in.</param>
+public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, bool actOrder = false, GridFactory? grid = null) : ITensorQuantizer
+{
+    private readonly NearestQuantizer _nearest = new();
+    private (InputStatistics Inputs, GptqFactor Factor)? _last;
+
+    /// <inheritdoc/>
+    public IMatrixQuantizer Begin(MatrixToQuantize matrix)
+    {
+        bool isFloat = matrix.Format.Integer is null && grid is null;
+        if (isFloat || matrix.Tensor.Name == Roles.Embedding || calibrator.Find(matrix.Tensor.Name, matrix.Expert) is not { } inputs)
+            return _nearest.Begin(matrix);
+        if (_last?.Inputs != inputs)
+            _last = (inputs, GptqFactor.Create(calibrator.Pool, inputs.Gram, inputs.Columns, damping, actOrder));
+        return new Rows(matrix, _last.Value.Factor, Grids.For(matrix, grid));
+    }
+
+    private sealed class Rows(MatrixToQuantize matrix, GptqFactor factor, Grid grid) : IMatrixQuantizer
+    {
+        public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
+        {
+            using WorkerPool alone = new(1);
+            Grids.Write(Gptq.Round(alone, rows.ToArray(), factor, grid), matrix, rows, bytes);
+        }
+
+        public void Dispose() { }
+    }
+}

@@ -1,0 +1,36 @@
+namespace Sluice.Compression;
+
+/// <summary>Makes a grid for rows of a width.</summary>
+public delegate Grid GridFactory(int columns);
+
+/// <summary>What the methods' quantizers have in common: from a matrix to its grid, and from rounded weights to bytes.</summary>
+internal static class Grids
+{
+    /// <summary>The grid of a matrix: one that was chosen, or the blocks of its format.</summary>
+    /// <exception cref="NotSupportedException">Its weights cannot be rounded one by one to its format.</exception>
+    public static Grid For(MatrixToQuantize matrix, GridFactory? chosen)
+    {
+        if (chosen is not null)
+            return chosen(matrix.Columns);
+        if (!BlockGrid.Exists(matrix.Format))
+            throw new NotSupportedException($"{matrix.Tensor.Name}: weights cannot be rounded one by one to {matrix.Format.Name}, as this method does.");
+        return new BlockGrid(matrix.Format);
+    }
+
+    /// <summary>Writes rounded rows in the matrix's format: as they are if the grid is the format's, else their values.</summary>
+    /// <param name="rounded">The rows.</param>
+    /// <param name="matrix">The matrix they are of.</param>
+    /// <param name="values">Space for their values.</param>
+    /// <param name="bytes">Written.</param>
+    public static void Write(RoundedMatrix rounded, MatrixToQuantize matrix, Span<float> values, Span<byte> bytes)
+    {
+        if (rounded.Grid is BlockGrid)
+        {
+            rounded.Encode().CopyTo(bytes);
+            return;
+        }
+        for (int row = 0; row < rounded.Rows; row++)
+            rounded.Restore(row, values.Slice(row * rounded.Columns, rounded.Columns));
+        matrix.Format.Quantize(values, bytes);
+    }
+}
