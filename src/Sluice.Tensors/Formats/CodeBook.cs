@@ -10,6 +10,7 @@ namespace Sluice.Tensors.Formats;
 internal sealed class CodeBook
 {
     private readonly sbyte[] _points;
+    private Neighbours? _neighbours;
 
     /// <summary>Unpacks a code book.</summary>
     /// <param name="width">Weights in a point.</param>
@@ -47,6 +48,9 @@ internal sealed class CodeBook
 
     /// <summary>All points, one after the other.</summary>
     public ReadOnlySpan<sbyte> Points => _points;
+
+    /// <summary>Finds points; made when first asked for.</summary>
+    public Neighbours Neighbours => LazyInitializer.EnsureInitialized(ref _neighbours, () => new Neighbours(this));
 
     /// <summary>Writes a point.</summary>
     public void Copy(int index, Span<sbyte> target) => _points.AsSpan(index * Width, Width).CopyTo(target);

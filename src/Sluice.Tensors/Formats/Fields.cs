@@ -28,6 +28,13 @@ internal static class Fields
             target[i] = (byte)((source[i / 2] >> (i % 2 * 4)) & 15);
     }
 
+    /// <summary>The inverse: two numbers below 16 a byte, the first in its low bits.</summary>
+    public static void PackNibbles(ReadOnlySpan<byte> source, Span<byte> target)
+    {
+        for (int i = 0; i < source.Length; i += 2)
+            target[i / 2] = (byte)(source[i] | source[i + 1] << 4);
+    }
+
     /// <summary>Writes <c>target[i] = bits [shift, shift + bits) of source[i]</c>.</summary>
     public static void Extract(ReadOnlySpan<byte> source, int shift, int bits, Span<sbyte> target)
     {
@@ -57,6 +64,15 @@ internal static class Fields
     {
         for (int i = 0; i < target.Length; i++)
             target[i] |= (sbyte)(((bits >> i) & 1) << at);
+    }
+
+    /// <summary>Bit <paramref name="shift"/> of 32 elements as bits of a number.</summary>
+    public static uint CollectBits(ReadOnlySpan<sbyte> source, int shift)
+    {
+        uint bits = 0;
+        for (int i = 0; i < 32; i++)
+            bits |= (((uint)source[i] >> shift) & 1) << i;
+        return bits;
     }
 
     /// <summary>Adds <paramref name="offset"/> to every element.</summary>

@@ -8,4 +8,16 @@ internal static class Fp4
 {
     /// <summary>Twice the value of each code.</summary>
     public static ReadOnlySpan<sbyte> Doubled => [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+    /// <summary>The distinct doubled values for a search (0 twice, to be 16).</summary>
+    public static Levels Levels { get; } = new([-12, -8, -6, -4, -3, -2, -1, 0, 0, 1, 2, 3, 4, 6, 8, 12]);
+
+    /// <summary>The code of the nearest doubled value, of two as near the one nearer to 0.</summary>
+    public static sbyte Nearest(float doubled)
+    {
+        int code = 0;
+        while (code < 7 && MathF.Abs(doubled) > 0.5f * (Doubled[code] + Doubled[code + 1]))
+            code++;
+        return (sbyte)(code > 0 && doubled < 0 ? code | 8 : code);
+    }
 }

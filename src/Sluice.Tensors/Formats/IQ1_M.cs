@@ -13,9 +13,11 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq1_m.
 /// </summary>
 internal sealed class IQ1_M()
-    : PointFormat(TensorType.IQ1_M, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9, unit: 0.125f, hasSigns: false)
+    : PointFormat(TensorType.IQ1_M, blockBytes: 56, groupSize: 16, lowest: -9, highest: 9, unit: 0.125f, SignRule.None, shiftedWeights: 8)
 {
     public override CodeBook Points => IQ1Grid.Shifted;
+
+    public override CodeBook SearchedPoints => IQ1Grid.Points;
 
     public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
@@ -30,5 +32,23 @@ internal sealed class IQ1_M()
                 scales[4 * i + j] = (byte)((bits >> (3 * j)) & 7);
         }
         return (float)BitConverter.UInt16BitsToHalf((ushort)half);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        for (int i = 0; i < 32; i++)
+        {
+            block[i] = (byte)indices[i];
+            block[32 + i / 2] |= (byte)(indices[i] >> 8 << (i % 2 * 4));
+        }
+        int half = BinaryPrimitives.ReadUInt16LittleEndian(d);
+        for (int i = 0; i < 4; i++)
+        {
+            int bits = (half >> (4 * i) & 15) << 12;
+            for (int j = 0; j < 4; j++)
+                bits |= scales[4 * i + j] << (3 * j);
+            BinaryPrimitives.WriteUInt16LittleEndian(block[(48 + 2 * i)..], (ushort)bits);
+        }
     }
 }

@@ -14,9 +14,11 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq1_s.
 /// </summary>
 internal sealed class IQ1_S()
-    : PointFormat(TensorType.IQ1_S, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9, unit: 0.125f, hasSigns: false)
+    : PointFormat(TensorType.IQ1_S, blockBytes: 50, groupSize: 32, lowest: -9, highest: 9, unit: 0.125f, SignRule.None, shiftedWeights: 32)
 {
     public override CodeBook Points => IQ1Grid.Shifted;
+
+    public override CodeBook SearchedPoints => IQ1Grid.Points;
 
     public override float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales)
     {
@@ -28,5 +30,21 @@ internal sealed class IQ1_S()
                 indices[4 * g + i] = (ushort)(block[2 + 4 * g + i] | (((qh >> (3 * i)) & 7) << 8) | ((qh & 0x8000) >> 4));
         }
         return Fields.Half(block, 0);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        d.CopyTo(block);
+        for (int g = 0; g < 8; g++)
+        {
+            int qh = scales[g] << 12 | (indices[4 * g] & 0x800) << 4;
+            for (int i = 0; i < 4; i++)
+            {
+                block[2 + 4 * g + i] = (byte)indices[4 * g + i];
+                qh |= (indices[4 * g + i] >> 8 & 7) << (3 * i);
+            }
+            BinaryPrimitives.WriteUInt16LittleEndian(block[(34 + 2 * g)..], (ushort)qh);
+        }
     }
 }

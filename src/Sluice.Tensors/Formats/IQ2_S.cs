@@ -13,7 +13,7 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq2_s.
 /// </summary>
 internal sealed class IQ2_S()
-    : PointFormat(TensorType.IQ2_S, blockBytes: 82, groupSize: 16, lowest: -43, highest: 43, unit: 0.125f, hasSigns: true)
+    : PointFormat(TensorType.IQ2_S, blockBytes: 82, groupSize: 16, lowest: -43, highest: 43, unit: 0.125f, SignRule.Free)
 {
     public override CodeBook Points => IQ2Grids.S;
 
@@ -24,5 +24,18 @@ internal sealed class IQ2_S()
         block.Slice(34, 32).CopyTo(signs);
         Fields.Nibbles(block[74..], scales);
         return Fields.Half(block, 0);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        d.CopyTo(block);
+        for (int i = 0; i < 32; i++)
+        {
+            block[2 + i] = (byte)indices[i];
+            block[66 + i / 4] |= (byte)(indices[i] >> 8 << (i % 4 * 2));
+        }
+        signs.CopyTo(block[34..]);
+        Fields.PackNibbles(scales, block[74..]);
     }
 }

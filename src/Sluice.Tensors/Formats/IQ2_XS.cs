@@ -13,7 +13,7 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq2_xs.
 /// </summary>
 internal sealed class IQ2_XS()
-    : PointFormat(TensorType.IQ2_XS, blockBytes: 74, groupSize: 16, lowest: -43, highest: 43, unit: 0.125f, hasSigns: true)
+    : PointFormat(TensorType.IQ2_XS, blockBytes: 74, groupSize: 16, lowest: -43, highest: 43, unit: 0.125f, SignRule.Even)
 {
     public override CodeBook Points => IQ2Grids.Xs;
 
@@ -27,5 +27,14 @@ internal sealed class IQ2_XS()
         }
         Fields.Nibbles(block[66..], scales);
         return Fields.Half(block, 0);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        d.CopyTo(block);
+        for (int i = 0; i < 32; i++)
+            BinaryPrimitives.WriteUInt16LittleEndian(block[(2 + 2 * i)..], (ushort)(indices[i] | (signs[i] & 127) << 9));
+        Fields.PackNibbles(scales, block[66..]);
     }
 }

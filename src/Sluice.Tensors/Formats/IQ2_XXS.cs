@@ -14,7 +14,7 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq2_xxs.
 /// </summary>
 internal sealed class IQ2_XXS()
-    : PointFormat(TensorType.IQ2_XXS, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43, unit: 0.125f, hasSigns: true)
+    : PointFormat(TensorType.IQ2_XXS, blockBytes: 66, groupSize: 32, lowest: -43, highest: 43, unit: 0.125f, SignRule.Even)
 {
     public override CodeBook Points => IQ2Grids.Xxs;
 
@@ -32,5 +32,22 @@ internal sealed class IQ2_XXS()
             }
         }
         return Fields.Half(block, 0);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        d.CopyTo(block);
+        for (int g = 0; g < 8; g++)
+        {
+            Span<byte> group = block.Slice(2 + 8 * g, 8);
+            uint bits = (uint)scales[g] << 28;
+            for (int i = 0; i < 4; i++)
+            {
+                group[i] = (byte)indices[4 * g + i];
+                bits |= (signs[4 * g + i] & 127u) << (7 * i);
+            }
+            BinaryPrimitives.WriteUInt32LittleEndian(group[4..], bits);
+        }
     }
 }

@@ -13,7 +13,7 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq3_s.
 /// </summary>
 internal sealed class IQ3_S()
-    : PointFormat(TensorType.IQ3_S, blockBytes: 110, groupSize: 32, lowest: -15, highest: 15, unit: 1, hasSigns: true)
+    : PointFormat(TensorType.IQ3_S, blockBytes: 110, groupSize: 32, lowest: -15, highest: 15, unit: 1, SignRule.Free)
 {
     public override CodeBook Points => IQ3Grids.S;
 
@@ -24,5 +24,18 @@ internal sealed class IQ3_S()
         block.Slice(74, 32).CopyTo(signs);
         Fields.Nibbles(block[106..], scales);
         return Fields.Half(block, 0);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        d.CopyTo(block);
+        for (int i = 0; i < 64; i++)
+        {
+            block[2 + i] = (byte)indices[i];
+            block[66 + i / 8] |= (byte)(indices[i] >> 8 << (i % 8));
+        }
+        signs.CopyTo(block[74..]);
+        Fields.PackNibbles(scales, block[106..]);
     }
 }

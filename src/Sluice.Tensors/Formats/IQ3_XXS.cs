@@ -14,7 +14,7 @@ namespace Sluice.Tensors.Formats;
 /// Layout: ggml block_iq3_xxs.
 /// </summary>
 internal sealed class IQ3_XXS()
-    : PointFormat(TensorType.IQ3_XXS, blockBytes: 98, groupSize: 32, lowest: -62, highest: 62, unit: 0.25f, hasSigns: true)
+    : PointFormat(TensorType.IQ3_XXS, blockBytes: 98, groupSize: 32, lowest: -62, highest: 62, unit: 0.25f, SignRule.Even)
 {
     public override CodeBook Points => IQ3Grids.Xxs;
 
@@ -30,5 +30,20 @@ internal sealed class IQ3_XXS()
                 signs[4 * g + i] = CodeBook.EvenSigns((bits >> (7 * i)) & 127);
         }
         return Fields.Half(block, 0);
+    }
+
+    public override void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales)
+    {
+        d.CopyTo(block);
+        for (int i = 0; i < 64; i++)
+            block[2 + i] = (byte)indices[i];
+        for (int g = 0; g < 8; g++)
+        {
+            uint bits = (uint)scales[g] << 28;
+            for (int i = 0; i < 4; i++)
+                bits |= (signs[4 * g + i] & 127u) << (7 * i);
+            BinaryPrimitives.WriteUInt32LittleEndian(block[(66 + 4 * g)..], bits);
+        }
     }
 }

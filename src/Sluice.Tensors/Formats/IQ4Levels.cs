@@ -5,4 +5,7 @@ internal static class IQ4Levels
 {
     /// <summary>The level of each code.</summary>
     public static ReadOnlySpan<sbyte> Table => [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+    /// <summary>The levels for a search.</summary>
+    public static Levels Levels { get; } = new(Table);
 }

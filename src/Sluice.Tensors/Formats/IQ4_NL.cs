@@ -19,4 +19,18 @@ internal sealed class IQ4_NL()
         Fields.Extract(block[2..], shift: 4, bits: 4, quants[16..]);
         Fields.LookUp(IQ4Levels.Table, quants);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> codes = stackalloc sbyte[32];
+        ScaledBlock scaled = new(values, importance, stackalloc float[64]);
+        float d = new SymmetricFit<Levels>(scaled.Values, scaled.Weights, IQ4Levels.Levels).Search();
+        IQ4Levels.Levels.Encode(scaled.Values, scaled.WriteHalf(d, block, 0), codes);
+        block[2..].Clear();
+        Fields.Deposit(codes[..16], shift: 0, bits: 4, at: 0, block[2..]);
+        Fields.Deposit(codes[16..], shift: 0, bits: 4, at: 4, block[2..]);
+    }
 }

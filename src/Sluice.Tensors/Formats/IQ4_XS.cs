@@ -30,4 +30,26 @@ internal sealed class IQ4_XS()
         }
         Fields.LookUp(IQ4Levels.Table, quants);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> codes = stackalloc sbyte[32], scales = stackalloc sbyte[8];
+        block.Clear();
+        ScaledBlock scaled = new(values, importance, stackalloc float[512]);
+        float d = ScaleQuantizer.Quantize(scaled, IQ4Levels.Levels, -32, 31, scales, block, 0);
+        int high = 0;
+        for (int g = 0; g < 8; g++)
+        {
+            int scale = scales[g] + 32;
+            block[4 + g / 2] |= (byte)((scale & 15) << (g % 2 * 4));
+            high |= scale >> 4 << (2 * g);
+            IQ4Levels.Levels.Encode(scaled.Values.Slice(32 * g, 32), d * scales[g], codes);
+            Fields.Deposit(codes[..16], shift: 0, bits: 4, at: 0, block[(8 + 16 * g)..]);
+            Fields.Deposit(codes[16..], shift: 0, bits: 4, at: 4, block[(8 + 16 * g)..]);
+        }
+        BinaryPrimitives.WriteUInt16LittleEndian(block[2..], (ushort)high);
+    }
 }

@@ -13,6 +13,9 @@ internal static class KScales
     /// <summary>Bytes that the 16 numbers take.</summary>
     public const int Bytes = 12;
 
+    /// <summary>The largest of them.</summary>
+    public const int Highest = 63;
+
     /// <summary>Reads the header of a Q4_K or Q5_K block (d, dmin, packed scales) into a scale and a minimum per group.</summary>
     public static void Decompose(ReadOnlySpan<byte> block, Span<float> scales, Span<float> mins)
     {

@@ -22,4 +22,21 @@ internal sealed class MXFP4()
 
     // 2^(e - 128), half of what e says because the table is doubled. The two lowest are subnormal singles.
     private static float HalfPower(byte e) => BitConverter.UInt32BitsToSingle(e < 2 ? 0x0020_0000u << e : (uint)(e - 1) << 23);
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        // The largest power of two of a 4-bit float is 2^2; importance would change nothing that the exponent alone decides.
+        uint exponent = BitConverter.SingleToUInt32Bits(MathF.Abs(Fit.Extreme(values))) >> 23;
+        block[0] = (byte)Math.Max(0, (int)exponent - 2);
+        float inverse = 1 / HalfPower(block[0]);
+        Span<sbyte> codes = stackalloc sbyte[32];
+        for (int i = 0; i < 32; i++)
+            codes[i] = Fp4.Nearest(values[i] * inverse);
+        block[1..].Clear();
+        Fields.Deposit(codes[..16], shift: 0, bits: 4, at: 0, block[1..]);
+        Fields.Deposit(codes[16..], shift: 0, bits: 4, at: 4, block[1..]);
+    }
 }

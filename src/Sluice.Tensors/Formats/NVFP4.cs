@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Sluice.Tensors.Formats;
 
 /// <summary>
@@ -34,5 +36,38 @@ internal sealed class NVFP4()
         if (d == 0x7F)
             return 0;
         return exponent == 0 ? MathF.ScaleB(fraction, -10) : MathF.ScaleB(8 + fraction, exponent - 11);
+    }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<float> weights = stackalloc float[16], trials = stackalloc float[Trials.Count];
+        block.Clear();
+        for (int g = 0; g < 4; g++)
+        {
+            ReadOnlySpan<float> group = values.Slice(16 * g, 16);
+            weights.Fill(1);
+            if (!importance.IsEmpty)
+                importance.Slice(16 * g, 16).CopyTo(weights);
+            // Scales around the one that takes the largest value to the largest 4-bit float.
+            int first = Math.Clamp(Code(MathF.Abs(Fit.Extreme(group)) / 12) - Trials.Count / 2, 0, HalfScales.Length - Trials.Count);
+            HalfScales.AsSpan(first, Trials.Count).CopyTo(trials);
+            Vector512<float> scale = Vector512.Create<float>(trials);
+            block[g] = (byte)(first + Trials.Best(new SymmetricFit<Levels>(group, weights, Fp4.Levels).Round(scale).Error(scale)).Lane);
+            float inverse = block[g] == 0 ? 0 : 1 / HalfScales[block[g]];
+            for (int i = 0; i < 16; i++)
+                block[4 + 8 * g + i % 8] |= (byte)(Fp4.Nearest(group[i] * inverse) << (i / 8 * 4));
+        }
+    }
+
+    // All scales but the one of E4M3's NaN, ascending.
+    private static readonly float[] HalfScales = [.. Enumerable.Range(0, 0x7F).Select(code => HalfScale((byte)code))];
+
+    private static int Code(float scale)
+    {
+        int found = Array.BinarySearch(HalfScales, scale);
+        return found < 0 ? ~found : found;
     }
 }

@@ -6,7 +6,7 @@ namespace Sluice.Tensors.Formats;
 /// A format's file says only where a block keeps its numbers.
 /// </summary>
 internal abstract class PointFormat(
-    TensorType type, int blockBytes, int groupSize, int lowest, int highest, float unit, bool hasSigns)
+    TensorType type, int blockBytes, int groupSize, int lowest, int highest, float unit, SignRule signs, int shiftedWeights = 0)
     : IntegerFormat(type, blockSize: Weights, blockBytes, groupSize, lowest, highest)
 {
     /// <summary>Weights of a block.</summary>
@@ -23,8 +23,17 @@ internal abstract class PointFormat(
     /// <summary>What d is multiplied by.</summary>
     public float Unit => unit;
 
-    /// <summary>Whether weights have a sign besides their point.</summary>
-    public bool HasSigns => hasSigns;
+    /// <summary>Which signs weights have besides their point.</summary>
+    public SignRule Signs => signs;
+
+    /// <summary>Whether they have any.</summary>
+    public bool HasSigns => signs != SignRule.None;
+
+    /// <summary>Weights that are shifted up or down together; 0 where points are not shifted.</summary>
+    public int ShiftedWeights => shiftedWeights;
+
+    /// <summary>The largest scale: 4 bits, or 3 where points are shifted.</summary>
+    public int HighestScale => shiftedWeights == 0 ? 15 : 7;
 
     /// <summary>Points of a block.</summary>
     public int PointCount => Weights / Points.Width;
@@ -43,11 +52,25 @@ internal abstract class PointFormat(
     /// <returns>d.</returns>
     public abstract float Read(ReadOnlySpan<byte> block, Span<ushort> indices, Span<byte> signs, Span<byte> scales);
 
+    /// <summary>Puts a block together: the inverse of <see cref="Read"/>, but for d, which comes as the 2 bytes of a half.</summary>
+    public abstract void Write(
+        Span<byte> block, ReadOnlySpan<byte> d, ReadOnlySpan<ushort> indices, ReadOnlySpan<byte> signs, ReadOnlySpan<byte> scales);
+
+    /// <inheritdoc/>
+    public sealed override bool CanQuantize => true;
+
+    /// <summary>The code book before its shift, in which a quantizer looks for points.</summary>
+    public virtual CodeBook SearchedPoints => Points;
+
+    private protected sealed override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block) =>
+        PointQuantizer.Quantize(this, values, importance, block);
+
     private protected sealed override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
     {
         Span<ushort> indices = stackalloc ushort[PointCount];
-        Span<byte> signs = stackalloc byte[hasSigns ? Weights / SignedWeights : 0];
+        Span<byte> signs = stackalloc byte[HasSigns ? Weights / SignedWeights : 0];
         Span<byte> numbers = stackalloc byte[GroupCount];
         float d = Read(block, indices, signs, numbers) * unit;
         for (int g = 0; g < numbers.Length; g++)
@@ -66,4 +89,17 @@ internal abstract class PointFormat(
             bytes[i] = (byte)(points[i] - Lowest);
         return bytes;
     }
+}
+
+/// <summary>Which signs the weights of a <see cref="PointFormat"/> have besides their point.</summary>
+internal enum SignRule
+{
+    /// <summary>None: points are signed themselves.</summary>
+    None,
+
+    /// <summary>One for each weight.</summary>
+    Free,
+
+    /// <summary>One for each weight, an even number of 8 below 0, so that 7 bits hold them.</summary>
+    Even,
 }

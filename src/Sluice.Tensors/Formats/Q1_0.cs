@@ -22,4 +22,22 @@ internal sealed class Q1_0()
             Fields.InsertBits(BinaryPrimitives.ReadUInt32LittleEndian(block[(2 + 4 * g)..]), at: 1, quants.Slice(32 * g, 32));
         Fields.Add(quants, -1);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        float sum = 0, total = 0;
+        for (int i = 0; i < values.Length; i++)
+        {
+            float weight = importance.IsEmpty ? 1 : importance[i];
+            sum += weight * MathF.Abs(values[i]);
+            total += weight;
+        }
+        Fields.WriteHalf(sum / total, block, 0);
+        block[2..].Clear();
+        for (int i = 0; i < values.Length; i++)
+            block[2 + i / 8] |= (byte)((values[i] >= 0 ? 1 : 0) << (i % 8));
+    }
 }

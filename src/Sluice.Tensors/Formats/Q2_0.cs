@@ -18,4 +18,18 @@ internal sealed class Q2_0()
         for (int i = 0; i < 64; i++)
             quants[i] = (sbyte)(((block[2 + i / 4] >> (i % 4 * 2)) & 3) - 1);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> codes = stackalloc sbyte[64];
+        ScaledBlock scaled = new(values, importance, stackalloc float[128]);
+        float d = new SymmetricFit<Integers>(scaled.Values, scaled.Weights, new Integers(-1, 2)).Search();
+        Fit.RoundTo(scaled.Values, scaled.WriteHalf(d, block, 0), 0, -1, 2, codes);
+        block[2..].Clear();
+        for (int i = 0; i < 64; i++)
+            block[2 + i / 4] |= (byte)((codes[i] + 1) << (i % 4 * 2));
+    }
 }

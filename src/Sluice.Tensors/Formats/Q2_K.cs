@@ -26,4 +26,19 @@ internal sealed class Q2_K()
         for (int i = 0; i < 256; i += 32)
             Fields.Extract(block[(16 + i / 128 * 32)..], shift: i % 128 / 32 * 2, bits: 2, quants.Slice(i, 32));
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256];
+        Span<byte> scales = stackalloc byte[16], mins = stackalloc byte[16];
+        block.Clear();
+        KQuantizer.Quantize(values, importance, 3, 15, quants, scales, mins, block[80..]);
+        for (int g = 0; g < 16; g++)
+            block[g] = (byte)(scales[g] | (mins[g] << 4));
+        for (int i = 0; i < 256; i += 32)
+            Fields.Deposit(quants.Slice(i, 32), shift: 0, bits: 2, at: i % 128 / 32 * 2, block[(16 + i / 128 * 32)..]);
+    }
 }

@@ -34,4 +34,30 @@ internal sealed class Q3_K()
             Fields.Add(q, -4);
         }
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256], codes = stackalloc sbyte[16];
+        block.Clear();
+        ScaledBlock scaled = new(values, importance, stackalloc float[512]);
+        float d = ScaleQuantizer.Quantize(scaled, new Integers(-4, 3), -32, 31, codes, block, 108);
+        Span<byte> packed = block.Slice(96, 12);
+        for (int g = 0; g < 16; g++)
+        {
+            Fit.RoundTo(scaled.Values.Slice(16 * g, 16), d * codes[g], 0, -4, 3, quants.Slice(16 * g, 16));
+            int code = codes[g] + 32;
+            packed[g % 8] |= (byte)((code & 15) << (g / 8 * 4));
+            packed[8 + g % 4] |= (byte)(code >> 4 << (g / 4 * 2));
+        }
+        Fields.Add(quants, 4);
+        for (int i = 0; i < 256; i += 32)
+        {
+            ReadOnlySpan<sbyte> q = quants.Slice(i, 32);
+            Fields.Deposit(q, shift: 0, bits: 2, at: i % 128 / 32 * 2, block[(32 + i / 128 * 32)..]);
+            Fields.Deposit(q, shift: 2, bits: 1, at: i / 32, block);
+        }
+    }
 }

@@ -26,24 +26,7 @@ internal sealed class Q4_0()
         ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
     {
         Span<sbyte> quants = stackalloc sbyte[32];
-        float d;
-        if (importance.IsEmpty)
-        {
-            // The largest weight becomes -8, the end of the range that reaches further.
-            d = Fit.Extreme(values) / -8;
-            float inverse = d == 0 ? 0 : 1 / d;
-            for (int i = 0; i < 32; i++)
-                quants[i] = (sbyte)Math.Min(15, (int)(values[i] * inverse + 8.5f));
-        }
-        else
-        {
-            Span<float> weights = stackalloc float[32];
-            for (int i = 0; i < 32; i++)
-                weights[i] = importance[i] * MathF.Sqrt(meanSquare + values[i] * values[i]);
-            d = Fit.Symmetric(values, weights, 8, quants);
-            Fields.Add(quants, 8);
-        }
-        Fields.WriteHalf(d, block, 0);
+        Fields.WriteHalf(Fit.ToExtreme(values, importance, meanSquare, 8, quants), block, 0);
         block[2..].Clear();
         Fields.Deposit(quants[..16], shift: 0, bits: 4, at: 0, block[2..]);
         Fields.Deposit(quants[16..], shift: 0, bits: 4, at: 4, block[2..]);

@@ -20,4 +20,16 @@ internal sealed class Q4_1()
         Fields.Extract(block[4..], shift: 0, bits: 4, quants[..16]);
         Fields.Extract(block[4..], shift: 4, bits: 4, quants[16..]);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[32];
+        Fit.Affine(values, importance, 15, quants, block);
+        block[4..].Clear();
+        Fields.Deposit(quants[..16], shift: 0, bits: 4, at: 0, block[4..]);
+        Fields.Deposit(quants[16..], shift: 0, bits: 4, at: 4, block[4..]);
+    }
 }

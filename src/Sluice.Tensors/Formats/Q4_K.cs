@@ -28,8 +28,10 @@ internal sealed class Q4_K()
         ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
     {
         Span<sbyte> quants = stackalloc sbyte[256];
+        Span<byte> scales = stackalloc byte[8], mins = stackalloc byte[8];
         block.Clear();
-        KQuantizer.Quantize(values, importance, 15, quants, block);
+        KQuantizer.Quantize(values, importance, 15, KScales.Highest, quants, scales, mins, block);
+        KScales.Pack(scales, mins, block.Slice(4, KScales.Bytes));
         for (int i = 0; i < 256; i += 32)
             Fields.Deposit(quants.Slice(i, 32), shift: 0, bits: 4, at: i % 64 / 32 * 4, block[(16 + i / 64 * 32)..]);
     }

@@ -23,4 +23,17 @@ internal sealed class Q5_0()
         Fields.InsertBits(BinaryPrimitives.ReadUInt32LittleEndian(block[2..]), at: 4, quants);
         Fields.Add(quants, -16);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[32];
+        Fields.WriteHalf(Fit.ToExtreme(values, importance, meanSquare, 16, quants), block, 0);
+        block[2..].Clear();
+        Fields.Deposit(quants[..16], shift: 0, bits: 4, at: 0, block[6..]);
+        Fields.Deposit(quants[16..], shift: 0, bits: 4, at: 4, block[6..]);
+        BinaryPrimitives.WriteUInt32LittleEndian(block[2..], Fields.CollectBits(quants, shift: 4));
+    }
 }

@@ -24,4 +24,17 @@ internal sealed class Q5_1()
         Fields.Extract(block[8..], shift: 4, bits: 4, quants[16..]);
         Fields.InsertBits(BinaryPrimitives.ReadUInt32LittleEndian(block[4..]), at: 4, quants);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[32];
+        Fit.Affine(values, importance, 31, quants, block);
+        block[4..].Clear();
+        Fields.Deposit(quants[..16], shift: 0, bits: 4, at: 0, block[8..]);
+        Fields.Deposit(quants[16..], shift: 0, bits: 4, at: 4, block[8..]);
+        BinaryPrimitives.WriteUInt32LittleEndian(block[4..], Fields.CollectBits(quants, shift: 4));
+    }
 }

@@ -33,8 +33,10 @@ internal sealed class Q5_K()
         ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
     {
         Span<sbyte> quants = stackalloc sbyte[256];
+        Span<byte> scales = stackalloc byte[8], mins = stackalloc byte[8];
         block.Clear();
-        KQuantizer.Quantize(values, importance, 31, quants, block);
+        KQuantizer.Quantize(values, importance, 31, KScales.Highest, quants, scales, mins, block);
+        KScales.Pack(scales, mins, block.Slice(4, KScales.Bytes));
         for (int i = 0; i < 256; i += 32)
         {
             ReadOnlySpan<sbyte> q = quants.Slice(i, 32);

@@ -35,4 +35,28 @@ internal sealed class TQ1_0()
             }
         }
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256];
+        Fields.WriteHalf(Fit.Ternary(values, quants), block, 52);
+        Pack(quants[..160], block[..32]);
+        Pack(quants[160..240], block[32..48]);
+        Pack(quants[240..], block[48..52]);
+    }
+
+    // The number that the digits are, as a fraction of 3^5: rounded up, so that reading finds the same digits.
+    private static void Pack(ReadOnlySpan<sbyte> digits, Span<byte> bytes)
+    {
+        for (int j = 0; j < bytes.Length; j++)
+        {
+            int number = 0;
+            for (int n = 0; n < 5; n++)
+                number = 3 * number + (n * bytes.Length + j < digits.Length ? digits[n * bytes.Length + j] : 0);
+            bytes[j] = (byte)((number * 256 + 242) / 243);
+        }
+    }
 }

@@ -19,4 +19,16 @@ internal sealed class TQ2_0()
             Fields.Extract(block[(i / 128 * 32)..], shift: i % 128 / 32 * 2, bits: 2, quants.Slice(i, 32));
         Fields.Add(quants, -1);
     }
+
+    public override bool CanQuantize => true;
+
+    private protected override void QuantizeBlock(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
+    {
+        Span<sbyte> quants = stackalloc sbyte[256];
+        Fields.WriteHalf(Fit.Ternary(values, quants), block, 64);
+        block[..64].Clear();
+        for (int i = 0; i < 256; i += 32)
+            Fields.Deposit(quants.Slice(i, 32), shift: 0, bits: 2, at: i % 128 / 32 * 2, block[(i / 128 * 32)..]);
+    }
 }
