@@ -12,46 +12,74 @@ public static class Awq
 
     /// <summary>Searches the scales of the columns: the inputs' mean magnitudes to a power between 0 (all 1) and 1.</summary>
     /// <param name="pool">The threads.</param>
-    /// <param name="weights">[rows, columns]: of all matrices that meet the same inputs.</param>
-    /// <param name="columns">Inputs.</param>
+    /// <param name="weights">[rows, columns].</param>
     /// <param name="inputs">The calibration inputs.</param>
     /// <param name="grid">What the weights will be rounded to.</param>
     /// <returns>What each column is to be multiplied by, the power, and the error of the outputs in the Gram matrix's units.</returns>
-    public static (float[] Scales, float Power, double Error) SearchScales(
-        WorkerPool pool, float[] weights, int columns, InputStatistics inputs, Grid grid)
+    /// <exception cref="InvalidDataException">Inputs or weights are not finite.</exception>
+    public static (float[] Scales, float Power, double Error) SearchScales(WorkerPool pool, float[] weights, InputStatistics inputs, Grid grid) =>
+        SearchScales(pool, [new FoldConsumer(inputs, grid, () => weights)], inputs.Columns, column => column);
+
+    /// <summary>The same for several matrices that share their columns' scales.</summary>
+    /// <param name="pool">The threads.</param>
+    /// <param name="consumers">The matrices.</param>
+    /// <param name="count">Scales.</param>
+    /// <param name="scaleOf">The scale of each column.</param>
+    internal static (float[] Scales, float Power, double Error) SearchScales(
+        WorkerPool pool, FoldConsumer[] consumers, int count, Func<int, int> scaleOf)
     {
-        float[] mean = inputs.MeanAbs, errors = new float[weights.Length];
-        (float[] Scales, float Power, double Error) best = ([], 0, double.PositiveInfinity);
-        for (int i = 0; i < Ratios; i++)
+        float[] mean = Mean(consumers, count, scaleOf);
+        float[][] scales = [.. Enumerable.Range(0, Ratios).Select(i => Scales(mean, (float)i / Ratios))];
+        double[] errors = new double[Ratios];
+        foreach (FoldConsumer consumer in consumers)
         {
-            float power = (float)i / Ratios;
-            float[] scales = Scales(mean, power);
-            pool.For(weights.Length / columns, new RoundJob(weights, columns, scales, grid, errors));
-            double error = OutputError.Of(pool, errors, weights.Length / columns, columns, inputs.Gram);
-            if (error < best.Error)
-                best = (scales, power, error);
+            if (consumer.Grid is not { } grid)
+                continue;
+            float[] weights = consumer.Load(), differences = new float[weights.Length];
+            int columns = consumer.Inputs.Columns;
+            for (int i = 0; i < Ratios; i++)
+            {
+                float[] across = [.. Enumerable.Range(0, columns).Select(column => scales[i][scaleOf(column)])];
+                pool.For(weights.Length / columns, new RoundJob(weights, columns, across, grid, differences));
+                errors[i] += OutputError.Of(pool, differences, weights.Length / columns, columns, consumer.Inputs.Gram);
+            }
         }
-        return double.IsFinite(best.Error) ? best : throw new InvalidDataException("Calibration inputs or weights are not finite.");
+        int best = Array.IndexOf(errors, errors.Min());
+        return double.IsFinite(errors[best])
+            ? (scales[best], (float)best / Ratios, errors[best])
+            : throw new InvalidDataException("Calibration inputs or weights are not finite.");
     }
 
     /// <summary>Rounds scaled weights, clipping the range of each group as far as its part of the outputs gets better.</summary>
     /// <param name="pool">The threads.</param>
-    /// <param name="weights">[rows, columns], not yet scaled.</param>
-    /// <param name="columns">Inputs.</param>
-    /// <param name="scales">What each column is multiplied by.</param>
-    /// <param name="gram">X^T X of the inputs, not yet scaled, of which the lower triangle is read.</param>
+    /// <param name="weights">[rows, columns], scaled.</param>
+    /// <param name="scales">What each column was multiplied by.</param>
+    /// <param name="gram">X^T X of the inputs, not scaled, of which the lower triangle is read.</param>
     /// <param name="grid">What to.</param>
     /// <returns>The scaled weights, rounded.</returns>
-    public static RoundedMatrix Round(WorkerPool pool, float[] weights, int columns, float[] scales, float[] gram, Grid grid)
+    public static RoundedMatrix Round(WorkerPool pool, float[] weights, float[] scales, float[] gram, Grid grid)
     {
-        RoundedMatrix result = new(grid, weights.Length / columns, columns);
+        RoundedMatrix result = new(grid, weights.Length / scales.Length, scales.Length);
         pool.For(result.Rows, new ClipJob(result, weights, scales, gram));
         return result;
     }
 
+    private static float[] Mean(FoldConsumer[] consumers, int count, Func<int, int> scaleOf)
+    {
+        double[] sums = new double[count];
+        foreach (InputStatistics inputs in consumers.Select(consumer => consumer.Inputs).Distinct())
+        {
+            float[] mean = inputs.MeanAbs;
+            for (int i = 0; i < mean.Length; i++)
+                sums[scaleOf(i)] += (double)inputs.Count * mean[i];
+        }
+        return [.. sums.Select(sum => (float)sum)]; // a common factor changes nothing
+    }
+
     private static float[] Scales(float[] mean, float power)
     {
-        float[] scales = [.. mean.Select(m => MathF.Max(MathF.Pow(m, power), 1e-4f))];
+        float largest = mean.Max();
+        float[] scales = [.. mean.Select(m => largest > 0 ? MathF.Max(MathF.Pow(m / largest, power), 1e-4f) : 1)];
         float middle = MathF.Sqrt(scales.Max() * scales.Min());
         for (int i = 0; i < scales.Length; i++)
             scales[i] /= middle;
@@ -80,14 +108,13 @@ public static class Awq
     {
         public void Run(int first, int end, int worker)
         {
-            (int columns, int size) = (result.Columns, result.Grid.FitSize);
-            float[] values = new float[size], clipped = new float[size], errors = new float[size];
+            int size = result.Grid.FitSize;
+            float[] clipped = new float[size], errors = new float[size];
             for (int row = first; row < end; row++)
             {
                 for (int fit = 0; fit < result.FitsInRow; fit++)
                 {
-                    for (int i = 0; i < size; i++)
-                        values[i] = weights[row * columns + fit * size + i] * scales[fit * size + i];
+                    ReadOnlySpan<float> values = weights.AsSpan(row * result.Columns + fit * size, size);
                     float largest = Int8.Largest(values);
                     (float Limit, double Error) best = (largest, double.PositiveInfinity);
                     for (int clip = 0; clip < Clips; clip++)
@@ -103,7 +130,7 @@ public static class Awq
         }
 
         /// <summary>Rounds a fit, and gives its part of the outputs' squared error: e G e^T of its block of the Gram matrix.</summary>
-        private double Try(int row, int fit, float[] values, float[] clipped, float[] errors, float limit)
+        private double Try(int row, int fit, ReadOnlySpan<float> values, float[] clipped, float[] errors, float limit)
         {
             int start = fit * values.Length;
             for (int i = 0; i < values.Length; i++)

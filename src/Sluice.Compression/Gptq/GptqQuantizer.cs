@@ -1,5 +1,4 @@
 using Sluice.Tensors.Cpu;
-using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
 
@@ -16,12 +15,14 @@ public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, 
     /// <inheritdoc/>
     public IMatrixQuantizer Begin(MatrixToQuantize matrix)
     {
-        bool isFloat = matrix.Format.Integer is null && grid is null;
-        if (isFloat || matrix.Tensor.Name == Roles.Embedding || calibrator.Find(matrix.Tensor.Name, matrix.Expert) is not { } inputs)
+        if (matrix.Tensor.Name == FoldRules.Embedding || Grids.For(matrix.Tensor, matrix.Format, grid) is not { } chosen
+            || calibrator.Find(matrix.Tensor.Name, matrix.Expert) is not { } inputs)
+        {
             return _nearest.Begin(matrix);
+        }
         if (_last?.Inputs != inputs)
             _last = (inputs, GptqFactor.Create(calibrator.Pool, inputs.Gram, inputs.Columns, damping, actOrder));
-        return new Rows(matrix, _last.Value.Factor, Grids.For(matrix, grid));
+        return new Rows(matrix, _last.Value.Factor, chosen);
     }
 
     private sealed class Rows(MatrixToQuantize matrix, GptqFactor factor, Grid grid) : IMatrixQuantizer

@@ -1,3 +1,6 @@
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Compression;
 
 /// <summary>Makes a grid for rows of a width.</summary>
@@ -6,15 +9,17 @@ public delegate Grid GridFactory(int columns);
 /// <summary>What the methods' quantizers have in common: from a matrix to its grid, and from rounded weights to bytes.</summary>
 internal static class Grids
 {
-    /// <summary>The grid of a matrix: one that was chosen, or the blocks of its format.</summary>
+    /// <summary>The grid of a matrix: one that was chosen, or the blocks of its format; null where it is to keep its floats.</summary>
     /// <exception cref="NotSupportedException">Its weights cannot be rounded one by one to its format.</exception>
-    public static Grid For(MatrixToQuantize matrix, GridFactory? chosen)
+    public static Grid? For(TensorInfo tensor, WeightFormat? format, GridFactory? chosen)
     {
-        if (chosen is not null)
-            return chosen(matrix.Columns);
-        if (!BlockGrid.Exists(matrix.Format))
-            throw new NotSupportedException($"{matrix.Tensor.Name}: weights cannot be rounded one by one to {matrix.Format.Name}, as this method does.");
-        return new BlockGrid(matrix.Format);
+        if (chosen is not null && tensor.Shape.Length > 1 && format is not null)
+            return chosen(checked((int)tensor.Shape[0]));
+        if (format?.Integer is null)
+            return null;
+        if (!BlockGrid.Exists(format))
+            throw new NotSupportedException($"{tensor.Name}: weights cannot be rounded one by one to {format.Name}, as this method does.");
+        return new BlockGrid(format);
     }
 
     /// <summary>Writes rounded rows in the matrix's format: as they are if the grid is the format's, else their values.</summary>

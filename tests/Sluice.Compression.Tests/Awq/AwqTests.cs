@@ -19,9 +19,9 @@ public class AwqTests(ITestOutputHelper output)
         JsonElement c = Layer.Index.GetProperty("awq").EnumerateArray()
             .Single(c => c.GetProperty("bits").GetInt32() == bits && c.GetProperty("groupSize").GetInt32() == group);
         IntegerGrid grid = new(bits, group, symmetric: false);
-        (float[] scales, float power, double error) = Awq.SearchScales(Layer.Pool, Layer.Weights, Layer.Columns, Inputs, grid);
+        (float[] scales, float power, double error) = Awq.SearchScales(Layer.Pool, Layer.Weights, Inputs, grid);
         double scaled = error / OutputError.Of(Layer.Pool, Layer.Weights, Layer.Rows, Layer.Columns, Layer.Gram);
-        double clipped = Error(Awq.Round(Layer.Pool, Layer.Weights, Layer.Columns, scales, Layer.Gram, grid), scales);
+        double clipped = Error(Awq.Round(Layer.Pool, Scaled(scales), scales, Layer.Gram, grid), scales);
 
         double listedScaled = c.GetProperty("scaledOutputNmse").GetDouble(), listedClipped = c.GetProperty("scaledAndClippedOutputNmse").GetDouble();
         output.WriteLine($"{bits} bits, groups of {group}: power {power} (listed {c.GetProperty("ratio")}), scaled {scaled / listedScaled:F4}, clipped {clipped / listedClipped:F4} of the listed errors");
@@ -36,12 +36,14 @@ public class AwqTests(ITestOutputHelper output)
     public void Scaled_weights_round_better_to_the_blocks_of_formats(TensorType type)
     {
         BlockGrid grid = new(WeightFormats.Get(type));
-        float[] scales = Awq.SearchScales(Layer.Pool, Layer.Weights, Layer.Columns, Inputs, grid).Scales;
-        double awq = Error(Awq.Round(Layer.Pool, Layer.Weights, Layer.Columns, scales, Layer.Gram, grid), scales);
+        float[] scales = Awq.SearchScales(Layer.Pool, Layer.Weights, Inputs, grid).Scales;
+        double awq = Error(Awq.Round(Layer.Pool, Scaled(scales), scales, Layer.Gram, grid), scales);
         double nearest = Layer.OutputError(RoundToNearest.Round(Layer.Weights, Layer.Rows, Layer.Columns, grid).Restore());
         output.WriteLine($"{type}: {awq / nearest:F3} of rounding to nearest");
         Assert.True(awq < 0.6 * nearest, $"{awq} is not well below {nearest}");
     }
+
+    private static float[] Scaled(float[] scales) => [.. Layer.Weights.Select((w, i) => w * scales[i % Layer.Columns])];
 
     private static double Error(RoundedMatrix rounded, float[] scales)
     {
