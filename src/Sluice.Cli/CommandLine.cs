@@ -66,6 +66,8 @@ internal static class CommandLine
             ServeCommand.Create(),
             BenchCommand.Create(),
             PerplexityCommand.Create(),
+            QuantizeCommand.Create(),
+            ImatrixCommand.Create(),
             LogitsCommand.Create(),
             TokenizeCommand.Create(),
             TemplateCommand.Create(),

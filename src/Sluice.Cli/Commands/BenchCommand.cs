@@ -4,6 +4,7 @@ using Sluice.Cache;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Cli.Synthesis;
+using Sluice.Compression;
 using Sluice.Files;
 using Sluice.Tensors;
 using Sluice.Tensors.Cpu;
@@ -23,7 +24,7 @@ internal static class BenchCommand
         Option<string?> shape = Parsing.Choice(
             "--shape", "Make up weights in the shape of a model, in place of --model: " + string.Join(", ", Shape.All.Select(s => s.Name)) + ".",
             Shape.All.Select(s => s.Name));
-        Option<string?> type = Parsing.Choice("--type", "The type of made-up weights, as Q8_0, or a mix, as Q4_K_M.", TypeMix.Names, "Q4_K_M");
+        Option<string?> type = Parsing.Choice("--type", "The type of made-up weights, as Q8_0, or a mix, as Q4_K_M.", TypeMixes.All.Select(mix => mix.Name), "Q4_K_M");
         Option<int[]> prompts = Parsing.Integers("--prompt-tokens", "Lengths of prompts to read; 0: none.", 0, [512], "-p");
         Option<int[]> generations = Parsing.Integers("--generate-tokens", "Numbers of tokens to write; 0: none.", 0, [128], "-n");
         Option<int> depth = Parsing.Integer("--depth", "Tokens that are in the cache before each test, not counted in its time.", 0, 0, "-d");

@@ -13,6 +13,8 @@ namespace Sluice.Cli.Output;
     Converters = [typeof(MetadataValueConverter)])]
 [JsonSerializable(typeof(IReadOnlyList<BenchRow>))]
 [JsonSerializable(typeof(PerplexityResult))]
+[JsonSerializable(typeof(QuantizeResult))]
+[JsonSerializable(typeof(ImatrixResult))]
 [JsonSerializable(typeof(InspectResult))]
 [JsonSerializable(typeof(TokenizeResult))]
 internal sealed partial class Json : JsonSerializerContext
@@ -75,6 +77,33 @@ internal sealed record RooflineRow(
 /// <param name="TokensPerSecond">Tokens run in a second.</param>
 internal sealed record PerplexityResult(
     double Perplexity, double Error, int Chunks, int Context, long Tokens, double TokensPerSecond);
+
+/// <summary>What became of a model.</summary>
+/// <param name="Outputs">The files written; none of a dry run.</param>
+/// <param name="Type">The mix of types.</param>
+/// <param name="BytesBefore">Of all tensors.</param>
+/// <param name="BytesAfter">Of all tensors.</param>
+/// <param name="BitsPerWeight">Bits of a weight, all tensors counted.</param>
+/// <param name="Seconds">The time that it took; 0 of a dry run.</param>
+/// <param name="Types">How much has each type.</param>
+/// <param name="Fallbacks">Tensors that got another type than they should, because their rows are no multiple of its blocks.</param>
+/// <param name="Tensors">Every tensor.</param>
+internal sealed record QuantizeResult(
+    IReadOnlyList<string> Outputs, string Type, long BytesBefore, long BytesAfter, double BitsPerWeight, double Seconds,
+    IReadOnlyList<TypeShare> Types, IReadOnlyList<FallbackRow> Fallbacks, IReadOnlyList<QuantizedRow> Tensors);
+
+internal sealed record FallbackRow(string Name, string Wanted, string Type, long Columns);
+
+internal sealed record QuantizedRow(string Name, IReadOnlyList<long> Shape, string From, string To, long Bytes);
+
+/// <summary>An importance matrix that was written.</summary>
+/// <param name="Output">The file.</param>
+/// <param name="Entries">Tensors that it knows.</param>
+/// <param name="Chunks">Chunks of text that were run, of all files merged.</param>
+/// <param name="ChunkSize">Tokens of a chunk.</param>
+/// <param name="UnseenExperts">Experts that the text never reached.</param>
+/// <param name="Seconds">The time that it took.</param>
+internal sealed record ImatrixResult(string Output, int Entries, int Chunks, int ChunkSize, int UnseenExperts, double Seconds);
 
 internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
 

@@ -1,3 +1,5 @@
+using Sluice.Compression;
+
 namespace Sluice.Cli.Synthesis;
 
 /// <summary>The sizes of a published model, by which one can be made up that costs the same time and memory.</summary>
@@ -20,6 +22,9 @@ internal sealed record Shape(
 
     /// <summary>Experts that a token uses.</summary>
     public int UsedExperts { get; init; }
+
+    /// <summary>What of it decides types.</summary>
+    public ModelShape Model => new(Layers, Heads / KvHeads, Experts, IsTied);
 
     /// <summary>All shapes, from the models' config.json. A new one is a line here.</summary>
     public static IReadOnlyList<Shape> All { get; } =

@@ -1,4 +1,5 @@
 using Sluice.Cli.Output;
+using Sluice.Compression;
 using Sluice.Files;
 using Sluice.Tensors.Formats;
 
@@ -28,9 +29,9 @@ internal sealed class SyntheticModel : IDisposable
     /// <exception cref="IOException">The disk has too little room.</exception>
     public static SyntheticModel Create(Shape shape, string type, string? keepAt, CancellationToken cancellation)
     {
-        TypeMix mix = new(type);
+        TypeMix mix = TypeMixes.Get(type);
         (string Name, TensorType Type, long[] Shape)[] tensors =
-            [.. shape.Tensors().Select(tensor => (tensor.Name, mix.Of(tensor.Name, tensor.Shape, shape), tensor.Shape))];
+            [.. shape.Tensors().Select(tensor => (tensor.Name, mix.Choose(tensor.Name, tensor.Shape, shape.Model), tensor.Shape))];
         long total = tensors.Sum(tensor => Bytes(tensor.Type, tensor.Shape));
         string path = System.IO.Path.GetFullPath(
             keepAt ?? System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sluice-bench-{Environment.ProcessId}.gguf"));

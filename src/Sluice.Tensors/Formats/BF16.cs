@@ -14,6 +14,8 @@ internal sealed class BF16 : WeightFormat
 
     public override bool CanQuantize => true;
 
+    public override float LargestMagnitude => 3.3895314e38f;
+
     public override void Dequantize(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         CountBlocks(blocks.Length, values.Length);

@@ -13,6 +13,8 @@ internal sealed class F32 : WeightFormat
 
     public override bool CanQuantize => true;
 
+    public override float LargestMagnitude => float.MaxValue;
+
     public override void Dequantize(ReadOnlySpan<byte> blocks, Span<float> values)
     {
         CountBlocks(blocks.Length, values.Length);

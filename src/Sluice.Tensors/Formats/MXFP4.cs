@@ -25,6 +25,8 @@ internal sealed class MXFP4()
 
     public override bool CanQuantize => true;
 
+    public override float LargestMagnitude => float.MaxValue;
+
     private protected override void QuantizeBlock(
         ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
     {

@@ -40,6 +40,8 @@ internal sealed class NVFP4()
 
     public override bool CanQuantize => true;
 
+    public override float LargestMagnitude => 448 * 6; // of E4M3 times of E2M1
+
     private protected override void QuantizeBlock(
         ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block)
     {

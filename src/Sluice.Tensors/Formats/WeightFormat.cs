@@ -36,6 +36,9 @@ public abstract class WeightFormat
     /// <summary>Whether <see cref="Quantize"/> is implemented.</summary>
     public virtual bool CanQuantize => false;
 
+    /// <summary>The largest magnitude that <see cref="Quantize"/> can write; what is larger becomes infinite, or this.</summary>
+    public virtual float LargestMagnitude => 65504; // of a half, as most scales are
+
     /// <summary>Encodes whole blocks.</summary>
     /// <param name="values">n * <see cref="BlockSize"/> values.</param>
     /// <param name="blocks">n * <see cref="BlockBytes"/> bytes, written.</param>

@@ -150,6 +150,7 @@ internal static class GgufReader
             CheckPartKeys(first, metadata);
             foreach ((string name, TensorInfo tensor) in tensors)
             {
+                tensor.Part = part;
                 if (!all.TryAdd(name, tensor))
                     throw new InvalidDataException($"{partPath}: tensor '{name}' is in an earlier part already.");
             }

@@ -49,6 +49,9 @@ public sealed class TensorInfo
     /// <summary>The length of <see cref="Data"/>.</summary>
     public long Bytes { get; }
 
+    /// <summary>The file of a split model that it is in, from 0.</summary>
+    public int Part { get; internal set; }
+
     /// <summary>
     /// Its bytes: usually where they lie in the mapped file, otherwise (rows that a Hugging Face file has in another order) a
     /// copy that is made now.

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Sluice.Cli.Synthesis;
+using Sluice.Compression;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Cli.Tests.Commands;
@@ -119,10 +120,10 @@ public class BenchTests
     public void Made_up_models_have_the_published_sizes(string name, string type, double expected)
     {
         Shape shape = Shape.All.Single(s => s.Name == name);
-        TypeMix mix = new(type);
+        TypeMix mix = TypeMixes.Get(type);
         long bytes = 0;
         foreach ((string tensor, long[] dimensions) in shape.Tensors())
-            bytes += WeightFormats.Get(mix.Of(tensor, dimensions, shape)).Bytes(dimensions.Aggregate((a, b) => a * b));
+            bytes += WeightFormats.Get(mix.Choose(tensor, dimensions, shape.Model)).Bytes(dimensions.Aggregate((a, b) => a * b));
         Assert.Equal(1, bytes / 1048576.0 / expected, 0.002);
     }
 
@@ -131,11 +132,10 @@ public class BenchTests
     {
         foreach (Shape shape in Shape.All)
         {
-            foreach (string type in TypeMix.Names)
+            foreach (TypeMix mix in TypeMixes.All)
             {
-                TypeMix mix = new(type);
                 foreach ((string tensor, long[] dimensions) in shape.Tensors())
-                    Assert.Equal(0, dimensions[0] % WeightFormats.Get(mix.Of(tensor, dimensions, shape)).BlockSize);
+                    Assert.Equal(0, dimensions[0] % WeightFormats.Get(mix.Choose(tensor, dimensions, shape.Model)).BlockSize);
             }
         }
     }

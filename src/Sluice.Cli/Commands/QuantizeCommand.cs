@@ -1,0 +1,162 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using Sluice.Cli.Arguments;
+using Sluice.Cli.Output;
+using Sluice.Compression;
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+using Spectre.Console;
+
+namespace Sluice.Cli.Commands;
+
+/// <summary>Writes a model in types of fewer bits (<see cref="ModelQuantizer"/>).</summary>
+internal static class QuantizeCommand
+{
+    public static Command Create()
+    {
+        Argument<string> input = new("IN") { Description = "A GGUF file or a Hugging Face folder." };
+        Argument<string?> output = new("OUT") { Description = "The GGUF file to write; not needed with --dry-run.", Arity = ArgumentArity.ZeroOrOne };
+        Option<string?> type = Parsing.Choice(
+            "--type", "What the model becomes: a type, as Q8_0, or a mix of types, as Q4_K_M.", TypeMixes.All.Select(mix => mix.Name));
+        type.Required = true;
+        Option<string?> importance = new("--imatrix") { Description = "An importance matrix of the model, as 'sluice imatrix' makes it.", HelpName = "PATH" };
+        string[] types = [.. WeightFormats.All.Where(format => format.CanQuantize).Select(format => format.Name)];
+        Option<string?> outputType = Parsing.Choice("--output-type", "The type of the output map.", types);
+        Option<string?> embeddingType = Parsing.Choice("--token-embedding-type", "The type of the token embeddings.", types);
+        Option<string[]> tensorTypes = new("--tensor-type")
+        {
+            Description = "Types of tensors whose name a regular expression matches, before all else; the first that does decides. Repeatable.",
+            HelpName = "REGEX=TYPE",
+        };
+        Option<bool> pure = new("--pure") { Description = "Give all matrices the same type." };
+        Option<bool> requantize = new("--requantize") { Description = "Allow tensors that are quantized already, whose errors add up." };
+        Option<bool> keepSplit = new("--keep-split") { Description = "Write as many files as a split model has." };
+        Option<bool> dryRun = new("--dry-run") { Description = "Show what would become of each tensor, and write nothing." };
+        Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a processor if not given.", 1, null, "-t");
+        Option<bool> json = new("--json") { Description = "Write JSON." };
+        SluiceCommand command = new(
+            "quantize", "Write a model in types of fewer bits.",
+            "sluice quantize llama-f16.gguf llama-q4.gguf --type Q4_K_M",
+            "sluice quantize ./Llama-3.2-1B llama-iq3.gguf --type IQ3_M --imatrix llama.imatrix.gguf",
+            "sluice quantize llama-f16.gguf --type Q3_K_M --tensor-type 'ffn_down=Q5_K' --dry-run")
+        {
+            input, output, type, importance, outputType, embeddingType, tensorTypes, pure, requantize, keepSplit, dryRun, threads, json,
+        };
+        command.SetAction((parsed, cancellation) =>
+        {
+            string path = parsed.GetValue(input)!;
+            bool isDry = parsed.GetValue(dryRun);
+            string? target = parsed.GetValue(output);
+            if (target is null && !isDry)
+                throw new UsageException("Say where to write (OUT), or --dry-run.");
+            QuantizationOptions options = new()
+            {
+                Mix = TypeMixes.Get(parsed.GetValue(type)!),
+                OutputType = Type(parsed.GetValue(outputType)),
+                EmbeddingType = Type(parsed.GetValue(embeddingType)),
+                TensorTypes = [.. (parsed.GetValue(tensorTypes) ?? []).Select(Rule)],
+                IsPure = parsed.GetValue(pure),
+                MayRequantize = parsed.GetValue(requantize),
+                KeepSplit = parsed.GetValue(keepSplit),
+                Threads = parsed.GetValue(threads),
+                Importance = parsed.GetValue(importance) is { } file ? ImportanceFile.Read(file) : null,
+            };
+            using ModelFile model = ModelFile.Open(path);
+            QuantizationPlan plan = QuantizationPlan.Make(model, options);
+            Warn(plan);
+            QuantizeResult result = isDry ? Describe(plan, [], TimeSpan.Zero) : Run(plan, path, target!, cancellation);
+            if (parsed.GetValue(json))
+                Json.Write(result);
+            else
+                Show(result, isDry);
+            return Task.FromResult(CommandLine.Done);
+        });
+        return command;
+    }
+
+    private static QuantizeResult Run(QuantizationPlan plan, string input, string output, CancellationToken cancellation)
+    {
+        if (Resolve(input) == Resolve(output))
+            throw new UsageException($"{output} is the input itself; write to another file.");
+        string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException($"There is no folder {folder} to write to.");
+        long room = new DriveInfo(folder).AvailableFreeSpace;
+        if (plan.Bytes > room)
+            throw new IOException($"The result has {Numbers.Bytes(plan.Bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");
+        long start = Stopwatch.GetTimestamp();
+        IReadOnlyList<string> written = Terminal.Progress("Quantizing", progress => ModelQuantizer.Run(
+            plan, output, new NearestQuantizer(), (_, share) => progress.Report((float)share), cancellation));
+        return Describe(plan, written, Stopwatch.GetElapsedTime(start));
+    }
+
+    private static string Resolve(string path) =>
+        File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path) : Path.GetFullPath(path);
+
+    private static TensorType? Type(string? name) => name is null ? null : WeightFormats.Get(name).Type;
+
+    private static (Regex, TensorType) Rule(string text)
+    {
+        int at = text.LastIndexOf('=');
+        if (at <= 0)
+            throw new UsageException($"--tensor-type takes REGEX=TYPE; '{text}' is not.");
+        try
+        {
+            return (new Regex(text[..at], RegexOptions.CultureInvariant), WeightFormats.Get(text[(at + 1)..]).Type);
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException($"--tensor-type '{text}': {error.Message}");
+        }
+    }
+
+    private static void Warn(QuantizationPlan plan)
+    {
+        TypeMix mix = plan.Options.Mix;
+        if (plan.Options.Importance is null && mix.NeedsImportance)
+        {
+            Terminal.Note($"Warning: {mix.Name} has so few bits that each weight's error counts, and nothing here says which weights matter. "
+                + "Without an importance matrix the model will be much worse; 'sluice imatrix' makes one for --imatrix.");
+        }
+        int without = plan.Options.Importance is null ? 0 : plan.WithoutImportance.Count(entry => entry.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal));
+        if (without > 0)
+            Terminal.Note($"Warning: the importance matrix says nothing of {without} matrices, as {plan.WithoutImportance.First().Tensor.Name}; their errors all count the same.");
+        foreach (var group in plan.Tensors.Where(entry => entry.Unfit is not null).GroupBy(entry => (entry.Unfit!.Name, entry.Format!.Name, entry.Tensor.Shape[0])))
+        {
+            (string unfit, string name, long columns) = group.Key;
+            Terminal.Note($"{group.Count()} matrices, as {group.First().Tensor.Name}, become {name}: their rows of {columns} are no multiple of the blocks of {unfit}.");
+        }
+    }
+
+    private static QuantizeResult Describe(QuantizationPlan plan, IReadOnlyList<string> outputs, TimeSpan time) => new(
+        outputs, plan.Options.Mix.Name, plan.Tensors.Sum(entry => entry.Tensor.Bytes), plan.Bytes,
+        8.0 * plan.Bytes / plan.Tensors.Sum(entry => entry.Tensor.Count), time.TotalSeconds,
+        [
+            .. plan.Tensors.GroupBy(Name).Select(group => new TypeShare(group.Key, group.Count(), group.Sum(entry => entry.Bytes)))
+                .OrderByDescending(share => share.Bytes),
+        ],
+        [.. plan.Tensors.Where(entry => entry.Unfit is not null).Select(entry => new FallbackRow(entry.Tensor.Name, entry.Unfit!.Name, Name(entry), entry.Tensor.Shape[0]))],
+        [.. plan.Tensors.Select(entry => new QuantizedRow(entry.Tensor.Name, entry.Tensor.Shape, entry.Tensor.Type.ToString(), Name(entry), entry.Bytes))]);
+
+    private static string Name(TensorPlan plan) => plan.Format?.Name ?? plan.Tensor.Type.ToString();
+
+    private static void Show(QuantizeResult result, bool isDry)
+    {
+        if (isDry)
+        {
+            Table tensors = Terminal.Table("tensor", "shape", "from", "to", "size");
+            foreach (QuantizedRow row in result.Tensors)
+                tensors.AddRow(Markup.Escape(row.Name), string.Join(" x ", row.Shape), row.From, row.To, Numbers.Bytes(row.Bytes));
+            Terminal.Out.Write(tensors);
+        }
+        Table types = Terminal.Table("type", "tensors", "size", "of all");
+        foreach (TypeShare share in result.Types)
+            types.AddRow(share.Type, share.Tensors.ToString(), Numbers.Bytes(share.Bytes), $"{Numbers.Figure(100.0 * share.Bytes / result.BytesAfter)} %");
+        Terminal.Out.Write(types);
+        string time = isDry ? "nothing was written" : $"{Numbers.Figure(result.Seconds)} s";
+        Console.Out.WriteLine($"{result.Type}: {Numbers.Bytes(result.BytesBefore)} to {Numbers.Bytes(result.BytesAfter)}, {Numbers.Figure(result.BitsPerWeight)} bits per weight; {time}");
+        foreach (string output in result.Outputs)
+            Console.Out.WriteLine(output);
+    }
+}

@@ -1,0 +1,203 @@
+using System.Runtime.ExceptionServices;
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Compression;
+
+/// <summary>
+/// Writes a model in other types: tensors stream through in pieces, each encoded by all threads while the one before is written, so that
+/// memory holds a few pieces however large the model.
+/// </summary>
+public sealed class ModelQuantizer
+{
+    private const int PieceWeights = 1 << 22, ChunkWeights = 1 << 16;
+
+    private readonly QuantizationPlan _plan;
+    private readonly ITensorQuantizer _method;
+    private readonly ParallelOptions _parallel;
+    private readonly Action<TensorPlan, double>? _progress;
+    private readonly byte[][] _buffers = [[], []];
+    private long _done;
+
+    private ModelQuantizer(QuantizationPlan plan, ITensorQuantizer method, Action<TensorPlan, double>? progress, CancellationToken cancellation)
+    {
+        (_plan, _method, _progress) = (plan, method, progress);
+        int threads = plan.Options.Threads > 0 ? plan.Options.Threads : Environment.ProcessorCount;
+        _parallel = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
+    }
+
+    /// <summary>Quantizes a model. Files appear under their names when they are whole, or not at all.</summary>
+    /// <param name="plan">What becomes of each tensor.</param>
+    /// <param name="path">The GGUF file to write; one of several where the plan keeps a split.</param>
+    /// <param name="method">How tensors are encoded.</param>
+    /// <param name="progress">Told the tensor that is worked on and the share that is done, 0 to 1.</param>
+    /// <param name="cancellation">Stops the work; nothing is left behind.</param>
+    /// <returns>The files written.</returns>
+    /// <exception cref="InvalidDataException">A weight is no finite number, or too large for its type; the message names the tensor.</exception>
+    /// <exception cref="IOException">A file cannot be written, as on a full disk; nothing is left behind.</exception>
+    public static IReadOnlyList<string> Run(
+        QuantizationPlan plan, string path, ITensorQuantizer method, Action<TensorPlan, double>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        ModelQuantizer quantizer = new(plan, method, progress, cancellation);
+        int count = plan.Options.KeepSplit ? plan.Tensors.Max(tensor => tensor.Tensor.Part) + 1 : 1;
+        List<string> written = [];
+        try
+        {
+            for (int part = 0; part < count; part++)
+            {
+                string file = count == 1 ? path : PartPath(path, part, count);
+                quantizer.Write(file, quantizer.Describe(part, count), [.. plan.Tensors.Where(tensor => count == 1 || tensor.Tensor.Part == part)]);
+                written.Add(file);
+            }
+        }
+        catch
+        {
+            written.ForEach(File.Delete);
+            throw;
+        }
+        return written;
+    }
+
+    private static string PartPath(string path, int part, int count)
+    {
+        string name = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? path[..^5] : path;
+        return $"{name}-{part + 1:D5}-of-{count:D5}.gguf";
+    }
+
+    private Metadata Describe(int part, int count)
+    {
+        Metadata metadata = new(_plan.File.Path);
+        if (part == 0)
+        {
+            foreach ((string key, MetadataValue value) in _plan.File.Metadata)
+            {
+                if (!key.StartsWith("split.", StringComparison.Ordinal))
+                    metadata.Add(key, value);
+            }
+            if (_plan.Options.Mix.FileType is { } type)
+                metadata["general.file_type"] = type;
+            else
+                metadata.Remove("general.file_type");
+            metadata["general.quantization_version"] = 2u; // of the K formats; there is no other
+        }
+        if (count > 1)
+        {
+            metadata.Add("split.no", (ushort)part);
+            metadata.Add("split.count", (ushort)count);
+            metadata.Add("split.tensors.count", _plan.Tensors.Count);
+        }
+        return metadata;
+    }
+
+    private void Write(string path, Metadata metadata, TensorPlan[] tensors)
+    {
+        using GgufWriter writer = GgufWriter.Create(path, metadata);
+        foreach (TensorPlan plan in tensors)
+            writer.Declare(plan.Tensor.Name, plan.Format?.Type ?? plan.Tensor.Type, plan.Tensor.Shape);
+        Task writing = Task.CompletedTask;
+        try
+        {
+            foreach (TensorPlan plan in tensors)
+            {
+                foreach ((byte[] buffer, int count) in Encode(plan))
+                {
+                    writing.GetAwaiter().GetResult();
+                    writing = Task.Run(() => writer.Write(plan.Tensor.Name, buffer.AsSpan(0, count)));
+                }
+                plan.Tensor.Release();
+            }
+            writing.GetAwaiter().GetResult();
+        }
+        catch
+        {
+            // The file must not be closed under the one who writes.
+            writing.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+            throw;
+        }
+        writer.Finish();
+    }
+
+    // The bytes of a tensor, a piece at a time in one of two buffers.
+    private IEnumerable<(byte[] Buffer, int Count)> Encode(TensorPlan plan)
+    {
+        TensorInfo tensor = plan.Tensor;
+        if (plan.Format is not { } format)
+        {
+            for (long offset = 0; offset < tensor.Bytes; offset += PieceWeights)
+            {
+                int count = (int)Math.Min(PieceWeights, tensor.Bytes - offset);
+                byte[] buffer = NextBuffer(count);
+                tensor.Data.Span(offset, count).CopyTo(buffer);
+                yield return (buffer, count);
+            }
+            Report(plan, tensor.Count);
+            yield break;
+        }
+        int columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0])), experts = (int)(tensor.Shape.Length > 2 ? tensor.Count / (columns * tensor.Shape[1]) : 1);
+        int rows = checked((int)(tensor.Count / columns / experts)), rowBytes = (int)format.Bytes(columns);
+        int pieceRows = Math.Clamp(PieceWeights / columns, 1, rows);
+        ReadOnlyMemory<float> importance = _plan.Options.Importance?.Find(tensor) ?? default;
+        for (int expert = 0; expert < experts; expert++)
+        {
+            // A type that is kept is copied, but looked at all the same.
+            bool isCopied = !plan.IsConverted && !_method.Changes(tensor);
+            MatrixToQuantize matrix = new(tensor, expert, rows, columns, format, importance.IsEmpty ? default : importance.Slice(expert * columns, columns));
+            using IMatrixQuantizer? quantizer = isCopied ? null : _method.Begin(matrix);
+            for (int first = 0; first < rows; first += pieceRows)
+            {
+                int count = Math.Min(pieceRows, rows - first);
+                byte[] buffer = NextBuffer(count * rowBytes);
+                EncodePiece(matrix, quantizer, first, count, buffer);
+                yield return (buffer, count * rowBytes);
+                Report(plan, (long)count * columns);
+            }
+        }
+    }
+
+    private void EncodePiece(MatrixToQuantize matrix, IMatrixQuantizer? quantizer, int first, int count, byte[] bytes)
+    {
+        WeightFormat stored = WeightFormats.Get(matrix.Tensor.Type);
+        int columns = matrix.Columns, storedRowBytes = (int)stored.Bytes(columns), rowBytes = (int)matrix.Format.Bytes(columns);
+        int chunkRows = Math.Max(1, ChunkWeights / columns);
+        long start = ((long)matrix.Expert * matrix.Rows + first) * storedRowBytes;
+        var data = matrix.Tensor.Data;
+        try
+        {
+            Parallel.For(0, (count + chunkRows - 1) / chunkRows, _parallel, () => new float[chunkRows * columns], (chunk, _, memory) =>
+            {
+                int row = chunk * chunkRows, rows = Math.Min(chunkRows, count - row);
+                ReadOnlySpan<byte> source = data.Span(start + (long)row * storedRowBytes, rows * storedRowBytes);
+                Span<float> values = memory.AsSpan(0, rows * columns);
+                stored.Dequantize(source, values);
+                WeightCheck.Check(values, matrix, first + row);
+                Span<byte> target = bytes.AsSpan(row * rowBytes, rows * rowBytes);
+                if (quantizer is null)
+                    source.CopyTo(target);
+                else
+                    quantizer.Quantize(first + row, values, target);
+                return memory;
+            }, _ => { });
+        }
+        catch (AggregateException error)
+        {
+            ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
+        }
+        data.Slice(start, (long)count * storedRowBytes).Release();
+    }
+
+    // The buffer that is not being written.
+    private byte[] NextBuffer(int length)
+    {
+        (_buffers[0], _buffers[1]) = (_buffers[1], _buffers[0]);
+        if (_buffers[0].Length < length)
+            _buffers[0] = GC.AllocateUninitializedArray<byte>(length);
+        return _buffers[0];
+    }
+
+    private void Report(TensorPlan plan, long weights)
+    {
+        _done += weights;
+        _progress?.Invoke(plan, (double)_done / _plan.Tensors.Sum(tensor => tensor.Tensor.Count));
+    }
+}

@@ -1,0 +1,106 @@
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Compression;
+
+/// <summary>Which type every tensor of a model gets.</summary>
+public sealed class QuantizationPlan
+{
+    // What is small and decides much, or is looked up rather than multiplied; by parts of names.
+    private static readonly string[] Kept =
+    [
+        "_norm.weight", "ffn_gate_inp", "position_embd", "token_types", "attn_rel_b", "ssm_conv1d", "shortconv.conv", "time_mix_",
+        "altup", "laurel", "per_layer_model_proj", "ssm_a", "ssm_d",
+    ];
+
+    private QuantizationPlan(ModelFile file, QuantizationOptions options, IReadOnlyList<TensorPlan> tensors) =>
+        (File, Options, Tensors) = (file, options, tensors);
+
+    /// <summary>The model.</summary>
+    public ModelFile File { get; }
+
+    /// <summary>What was asked for.</summary>
+    public QuantizationOptions Options { get; }
+
+    /// <summary>The tensors, in the file's order.</summary>
+    public IReadOnlyList<TensorPlan> Tensors { get; }
+
+    /// <summary>Bytes of all tensors.</summary>
+    public long Bytes => Tensors.Sum(tensor => tensor.Bytes);
+
+    /// <summary>Matrices to be quantized of which the importance matrix says nothing.</summary>
+    public IEnumerable<TensorPlan> WithoutImportance => Tensors.Where(
+        plan => plan.IsConverted && plan.Format!.BlockSize > 1 && Options.Importance?.Find(plan.Tensor) is null);
+
+    /// <summary>Chooses types.</summary>
+    /// <exception cref="InvalidOperationException">A tensor is quantized already and the options do not allow it again.</exception>
+    /// <exception cref="NotSupportedException">A type cannot be written.</exception>
+    public static QuantizationPlan Make(ModelFile file, QuantizationOptions options)
+    {
+        ModelShape shape = Shape(file, options.Importance is not null);
+        List<TensorPlan> plans = [];
+        foreach (TensorInfo tensor in file.Tensors.Values)
+        {
+            TensorPlan plan = Plan(tensor, options, shape);
+            if (plan.IsConverted && !plan.Format!.CanQuantize)
+                throw new NotSupportedException($"{plan.Format.Name} can be read but not written (tensor '{tensor.Name}').");
+            if (plan.IsConverted && WeightFormats.Get(tensor.Type).BlockSize > 1 && !options.MayRequantize)
+            {
+                throw new InvalidOperationException(
+                    $"{file.Path} is quantized already: tensor '{tensor.Name}' is {tensor.Type}. Quantizing again adds error to error; --requantize does it all the same.");
+            }
+            plans.Add(plan);
+        }
+        return new QuantizationPlan(file, options, plans);
+    }
+
+    private static TensorPlan Plan(TensorInfo tensor, QuantizationOptions options, ModelShape shape)
+    {
+        if (WeightFormats.Find(tensor.Type) is not { } stored)
+            return new TensorPlan(tensor, null);
+        if (tensor.Shape.Count(length => length > 1) < 2 || tensor.Name.Contains("ffn_gate_inp", StringComparison.Ordinal))
+            return new TensorPlan(tensor, stored.BlockSize == 1 ? WeightFormats.Get(TensorType.F32) : stored);
+        if (!tensor.Name.EndsWith(".weight", StringComparison.Ordinal) || Kept.Any(part => tensor.Name.Contains(part, StringComparison.Ordinal)))
+            return new TensorPlan(tensor, stored);
+        WeightFormat wanted = WeightFormats.Get(Wanted(tensor.Name, options, shape));
+        return tensor.Shape[0] % wanted.BlockSize == 0
+            ? new TensorPlan(tensor, wanted)
+            : new TensorPlan(tensor, WeightFormats.Get(TypeMix.Fallback(wanted.Type, tensor.Shape[0])), wanted);
+    }
+
+    private static TensorType Wanted(string name, QuantizationOptions options, ModelShape shape)
+    {
+        foreach ((var pattern, TensorType type) in options.TensorTypes)
+        {
+            if (pattern.IsMatch(name))
+                return type;
+        }
+        TensorPlace place = TensorPlace.Of(name, shape);
+        return (place.Part == "output" ? options.OutputType : null)
+            ?? (name == "token_embd.weight" ? options.EmbeddingType : null)
+            ?? (options.IsPure ? options.Mix.Base : options.Mix.Choose(place));
+    }
+
+    private static ModelShape Shape(ModelFile file, bool hasImportance)
+    {
+        Metadata metadata = file.Metadata;
+        string prefix = file.Architecture + ".";
+        int layers = metadata.GetInt32(prefix + "block_count");
+        int experts = metadata.GetInt32(prefix + "expert_count", 0);
+        return new ModelShape(layers, HeadsPerGroup(metadata, prefix), experts, !file.Tensors.ContainsKey("output.weight"), hasImportance);
+    }
+
+    // Head counts may differ from layer to layer; then the first of each counts.
+    private static int HeadsPerGroup(Metadata metadata, string prefix)
+    {
+        int heads = First("attention.head_count"), kvHeads = First("attention.head_count_kv");
+        return kvHeads > 0 ? heads / kvHeads : 1;
+
+        int First(string key)
+        {
+            if (!metadata.TryGet(prefix + key, out MetadataValue? value))
+                return 0;
+            return value.Array is null ? metadata.GetInt32(prefix + key) : metadata.GetInt32Array(prefix + key).FirstOrDefault(count => count > 0);
+        }
+    }
+}
