@@ -34,6 +34,8 @@ public static class AwqQuantizer
     {
         private readonly NearestQuantizer _nearest = new();
 
+        public bool Changes(TensorInfo tensor) => grid is not null && Grids.IsMap(tensor);
+
         public IMatrixQuantizer Begin(MatrixToQuantize matrix)
         {
             if (matrix.Tensor.Name == FoldRules.Embedding || Grids.For(matrix.Tensor, matrix.Format, grid) is not { } chosen

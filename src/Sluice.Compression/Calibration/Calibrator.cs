@@ -21,7 +21,8 @@ public sealed class Calibrator : IDisposable
     private readonly WorkerPool _pool;
     private readonly int[] _tokens;
     private readonly int? _bos;
-    private readonly IProgress<string>? _progress;
+    private readonly Action<string, float>? _progress;
+    private readonly CancellationToken _cancellation;
     private readonly List<MatrixInputs> _all = []; // as the forward pass comes to them
     private readonly Dictionary<MatrixInputs, InputStatistics[]> _held = [];
     private InputObserver? _observer;
@@ -31,11 +32,14 @@ public sealed class Calibrator : IDisposable
     /// <param name="model">A GGUF file or a Hugging Face folder.</param>
     /// <param name="text">What it is calibrated on: text such as it will meet.</param>
     /// <param name="options">Choices; the defaults if null.</param>
-    /// <param name="progress">Told what happens.</param>
+    /// <param name="progress">Told what is done, and which share of it.</param>
+    /// <param name="cancellation">Stops the runs.</param>
     /// <exception cref="ArgumentException">The text is shorter than a chunk.</exception>
-    public Calibrator(string model, string text, CalibrationOptions? options = null, IProgress<string>? progress = null)
+    public Calibrator(
+        string model, string text, CalibrationOptions? options = null, Action<string, float>? progress = null,
+        CancellationToken cancellation = default)
     {
-        (_options, _progress) = (options ?? new CalibrationOptions(), progress);
+        (_options, _progress, _cancellation) = (options ?? new CalibrationOptions(), progress, cancellation);
         _runner = Runner.Load(model, new EngineOptions
         {
             Threads = _options.Threads,
@@ -119,7 +123,8 @@ public sealed class Calibrator : IDisposable
         int outputs = chosen.Exists(inputs => inputs.IsOutput) ? _options.ChunkLength : 0;
         for (int chunk = 0; chunk < Chunks; chunk++)
         {
-            _progress?.Report($"Calibrating {chosen[0].Names[0]} to {last.Names[^1]}: chunk {chunk + 1} of {Chunks}");
+            _cancellation.ThrowIfCancellationRequested();
+            _progress?.Invoke($"Calibrating to {last.Names[^1]}", (float)chunk / Chunks);
             int start = (int)((long)(_tokens.Length - _options.ChunkLength) * chunk / Math.Max(1, Chunks - 1));
             try
             {

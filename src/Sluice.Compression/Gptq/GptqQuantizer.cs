@@ -1,3 +1,4 @@
+using Sluice.Files;
 using Sluice.Tensors.Cpu;
 
 namespace Sluice.Compression;
@@ -11,6 +12,9 @@ public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, 
 {
     private readonly NearestQuantizer _nearest = new();
     private (InputStatistics Inputs, GptqFactor Factor)? _last;
+
+    /// <inheritdoc/>
+    public bool Changes(TensorInfo tensor) => grid is not null && Grids.IsMap(tensor);
 
     /// <inheritdoc/>
     public IMatrixQuantizer Begin(MatrixToQuantize matrix)

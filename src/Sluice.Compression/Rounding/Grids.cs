@@ -9,12 +9,20 @@ public delegate Grid GridFactory(int columns);
 /// <summary>What the methods' quantizers have in common: from a matrix to its grid, and from rounded weights to bytes.</summary>
 internal static class Grids
 {
+    // Maps of a layer that are small and decide much, or are none of a matrix times a vector.
+    private static readonly string[] Kept = ["ffn_gate_inp", "ssm_conv1d", "_norm"];
+
+    /// <summary>Whether a tensor is one of the maps that a chosen grid is for: those of the layers.</summary>
+    public static bool IsMap(TensorInfo tensor) =>
+        tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Name.EndsWith(".weight", StringComparison.Ordinal)
+        && tensor.Shape.Length > 1 && !Kept.Any(part => tensor.Name.Contains(part, StringComparison.Ordinal));
+
     /// <summary>The grid of a matrix: one that was chosen, or the blocks of its format; null where it is to keep its floats.</summary>
     /// <exception cref="NotSupportedException">Its weights cannot be rounded one by one to its format.</exception>
     public static Grid? For(TensorInfo tensor, WeightFormat? format, GridFactory? chosen)
     {
-        if (chosen is not null && tensor.Shape.Length > 1 && format is not null)
-            return chosen(checked((int)tensor.Shape[0]));
+        if (chosen is not null)
+            return IsMap(tensor) ? chosen(checked((int)tensor.Shape[0])) : null;
         if (format?.Integer is null)
             return null;
         if (!BlockGrid.Exists(format))
