@@ -31,6 +31,12 @@ internal sealed class FoldPair
     /// <summary>Experts that each have factors of their own; 1 where all share them.</summary>
     public int Experts => IsVector ? 1 : Matrices(From);
 
+    /// <summary>Whether what is divided is the norm of all that the layers before have written.</summary>
+    public bool ReadsResidual { get; private init; }
+
+    /// <summary>The width of the heads whose values these are; 0 for no heads.</summary>
+    public int HeadWidth { get; private init; }
+
     /// <summary>The factor of a column: query heads that share a value head share its factors.</summary>
     public int FactorOf(int column) => column / (_width * _shared) * _width + column % _width;
 
@@ -62,7 +68,7 @@ internal sealed class FoldPair
         bool isVector = from.Shape.Length == 1;
         int columns = checked((int)to[0].Shape[0]), rows = checked((int)(isVector ? from.Shape[0] : from.Shape[1]));
         if (isVector)
-            return rows == columns ? new FoldPair(from, true, 0, to, columns, 1, columns) : null;
+            return rows == columns ? new FoldPair(from, true, 0, to, columns, 1, columns) { ReadsResidual = rule.ReadsResidual } : null;
         if (file.Architecture == FoldRules.NotLinear && rule.From.StartsWith("ffn_", StringComparison.Ordinal))
             return null;
         if (!rule.From.StartsWith("attn_", StringComparison.Ordinal))
@@ -77,7 +83,7 @@ internal sealed class FoldPair
         int count = kvHeads * width;
         if (heads % kvHeads != 0 || (rule.Part == FoldPart.All && rows != count))
             return null;
-        return new FoldPair(from, false, rows - count, to, count, heads / kvHeads, width);
+        return new FoldPair(from, false, rows - count, to, count, heads / kvHeads, width) { HeadWidth = width };
 
         TensorInfo? Tensor(string name) => file.Tensors.GetValueOrDefault(prefix + name + ".weight");
     }

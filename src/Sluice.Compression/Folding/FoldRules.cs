@@ -14,6 +14,9 @@ internal sealed record FoldRule(string From, params string[] To)
     /// <summary>A tensor without which a function that is not linear lies in between.</summary>
     public string? Needs { get; init; }
 
+    /// <summary>Whether it is the norm of the residual stream.</summary>
+    public bool ReadsResidual { get; init; }
+
     /// <summary>Which part of the map's rows it is.</summary>
     public FoldPart Part { get; init; }
 }
@@ -43,13 +46,13 @@ internal static class FoldRules
     /// <summary>The list.</summary>
     public static IReadOnlyList<FoldRule> All { get; } =
     [
-        new("attn_norm", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_q_a", "attn_kv_a_mqa", "ssm_in"),
+        new("attn_norm", "attn_q", "attn_k", "attn_v", "attn_qkv", "attn_q_a", "attn_kv_a_mqa", "ssm_in") { ReadsResidual = true },
         new("attn_q_a_norm", "attn_q_b"),
         new("attn_sub_norm", "attn_output"),
         new("attn_v", "attn_output") { Unless = "attn_sub_norm" },
         new("attn_qkv", "attn_output") { Unless = "attn_sub_norm", Part = FoldPart.Last },
-        new("ffn_norm", FeedForward),
-        new("post_attention_norm", FeedForward) { Unless = "ffn_norm" }, // elsewhere it is a norm of attention's output
+        new("ffn_norm", FeedForward) { ReadsResidual = true },
+        new("post_attention_norm", FeedForward) { Unless = "ffn_norm", ReadsResidual = true }, // elsewhere it is a norm of attention's output
         new("ffn_sub_norm", "ffn_down"),
         new("ffn_up", "ffn_down") { Unless = "ffn_sub_norm", Needs = "ffn_gate" },
         new("ffn_up", "ffn_down") { Unless = "ffn_gate", Part = FoldPart.Last }, // joined, of twice the width
