@@ -13,7 +13,7 @@ namespace Sluice.Compression;
 public sealed record TypeMix(string Name, uint? FileType, TensorType Base, IReadOnlyList<TypeRule> Rules)
 {
     /// <summary>Whether the mix needs an importance matrix to be of use: its types have so few bits that errors must go where they cost least.</summary>
-    public bool NeedsImportance => WeightFormats.Get(Base) is { BlockSize: > 1, BitsPerWeight: < 3 } && Base is not (TensorType.TQ1_0 or TensorType.TQ2_0);
+    public bool NeedsImportance => WeightFormats.Get(Base) is { BlockSize: > 1, BitsPerWeight: < 2.6 } && Base is not (TensorType.TQ1_0 or TensorType.TQ2_0);
 
     /// <summary>The type of a tensor.</summary>
     public TensorType Choose(in TensorPlace place)

@@ -64,7 +64,7 @@ internal abstract class PointFormat(
 
     private protected sealed override void QuantizeBlock(
         ReadOnlySpan<float> values, ReadOnlySpan<float> importance, float meanSquare, Span<byte> block) =>
-        PointQuantizer.Quantize(this, values, importance, block);
+        PointQuantizer.Quantize(this, values, importance, meanSquare, block);
 
     private protected sealed override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)

@@ -9,8 +9,21 @@ internal static class PointQuantizer
     private const int MostPoints = 64, MostGroups = 16;
 
     /// <summary>Encodes a block.</summary>
-    public static void Quantize(PointFormat format, ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<byte> bytes)
+    /// <param name="format">The format.</param>
+    /// <param name="values">A block's values.</param>
+    /// <param name="importance">What each one's squared error counts, or empty: the more, the larger the value.</param>
+    /// <param name="meanSquare">The mean square of the row's values.</param>
+    /// <param name="bytes">The block, written.</param>
+    public static void Quantize(
+        PointFormat format, ReadOnlySpan<float> values, scoped ReadOnlySpan<float> importance, float meanSquare, Span<byte> bytes)
     {
+        Span<float> guess = stackalloc float[PointFormat.Weights];
+        if (importance.IsEmpty)
+        {
+            for (int i = 0; i < guess.Length; i++)
+                guess[i] = MathF.Sqrt(meanSquare + values[i] * values[i]);
+            importance = guess;
+        }
         ScaledBlock block = new(values, importance, stackalloc float[2 * PointFormat.Weights]);
         Span<float> x = stackalloc float[PointFormat.Weights];
         Span<byte> signs = stackalloc byte[format.HasSigns ? PointFormat.Weights / PointFormat.SignedWeights : 0];

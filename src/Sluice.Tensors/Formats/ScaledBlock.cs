@@ -12,7 +12,7 @@ internal readonly ref struct ScaledBlock
     /// <param name="values">The values.</param>
     /// <param name="importance">As many importances, or none: all the same.</param>
     /// <param name="memory">Twice as many floats, for the block's use.</param>
-    public ScaledBlock(ReadOnlySpan<float> values, ReadOnlySpan<float> importance, Span<float> memory)
+    public ScaledBlock(scoped ReadOnlySpan<float> values, scoped ReadOnlySpan<float> importance, Span<float> memory)
     {
         Span<float> scaled = memory[..values.Length], weights = memory.Slice(values.Length, values.Length);
         _unit = PowerOfTwo(values);

@@ -1,37 +1,87 @@
+using System.Security.Cryptography;
+
 namespace Sluice.Tensors.Formats;
 
 public class QuantizeTests
 {
     public static TheoryData<string> Writable => new(WeightFormats.All.Where(f => f.CanQuantize).Select(f => f.Name));
 
+    private static readonly string[] Deterministic = ["Q4_0", "Q5_0", "Q8_0", "Q6_K", "TQ1_0", "TQ2_0", "MXFP4"];
+
+    public static TheoryData<string, bool> Exact => new(GoldenQuant.All.Where(IsExact).Select(g => (g.Type, g.Imatrix)));
+
+    public static TheoryData<string, bool> Searched => new(GoldenQuant.All.Where(golden => !IsExact(golden)).Select(g => (g.Type, g.Imatrix)));
+
+    [Fact]
+    public void Every_golden_type_can_be_written() =>
+        Assert.All(GoldenQuant.All, golden => Assert.True(golden.Format.CanQuantize, golden.Type));
+
     [Theory]
-    [InlineData("Q8_0", false)]
-    [InlineData("Q8_0", true)]
-    [InlineData("Q4_0", false)]
-    [InlineData("Q4_0", true)]
-    [InlineData("Q6_K", false)]
-    [InlineData("Q6_K", true)]
+    [MemberData(nameof(Exact))]
     public void Same_bytes_as_the_independent_implementation(string type, bool imatrix)
     {
         GoldenQuant golden = GoldenQuant.Find(type, imatrix);
         Assert.Equal(golden.Bytes, Quantize(golden.Format, imatrix));
     }
 
+    /// <summary>Most are far below the limit; docs/quantization.md has the ratios.</summary>
     [Theory]
-    [InlineData("Q4_K", false)]
-    [InlineData("Q4_K", true)]
-    [InlineData("Q5_K", false)]
-    [InlineData("Q5_K", true)]
-    public void Less_error_than_the_independent_implementation(string type, bool imatrix)
+    [MemberData(nameof(Searched))]
+    public void No_more_error_than_the_independent_implementation(string type, bool imatrix)
     {
         GoldenQuant golden = GoldenQuant.Find(type, imatrix);
         float[] values = new float[GoldenQuant.Input.Length];
         golden.Format.Dequantize(Quantize(golden.Format, imatrix), values);
         double plain = GoldenQuant.Error(values, weighted: false) / golden.Nmse;
         double weighted = GoldenQuant.Error(values, weighted: true) / golden.WeightedNmse;
-        Assert.True((imatrix ? weighted : plain) < 0.96, $"{plain} {weighted}");
-        Assert.True((imatrix ? plain : weighted) < 1.02, $"{plain} {weighted}");
+        Assert.True((imatrix ? weighted : plain) < 0.97, $"{plain} {weighted}");
+        Assert.True(weighted < 1.02, $"{plain} {weighted}");
     }
+
+    /// <summary>
+    /// Searches do their float operations in one order, whatever the vectors' width. The number changes when a search does, and only then.
+    /// </summary>
+    [Fact]
+    [Trait(InstructionSetTests.Trait, "all")]
+    public void Bytes_are_the_same_on_every_machine()
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (WeightFormat format in WeightFormats.All.Where(format => format.CanQuantize))
+        {
+            hash.AppendData(Quantize(format, imatrix: false));
+            hash.AppendData(Quantize(format, imatrix: true));
+        }
+        Assert.Equal("7CED3A03B5C65EDE", Convert.ToHexString(hash.GetHashAndReset())[..16]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Writable))]
+    public void Quantizing_what_was_quantized_changes_little(string name)
+    {
+        WeightFormat format = WeightFormats.Get(name);
+        float[] once = RoundTrip(name, GoldenQuant.Input), twice = RoundTrip(name, once);
+        double loss = Distance(once, twice), first = Distance(GoldenQuant.Input, once);
+        Assert.True(loss <= first, $"{loss} after {first}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Writable))]
+    public void A_power_of_two_times_the_values_gives_the_same_errors(string name)
+    {
+        // NVFP4's scales have a range of their own, of 4 exponent bits.
+        if (name == "NVFP4")
+            return;
+        float[] values = GoldenQuant.Input;
+        double error = Distance(values, RoundTrip(name, values));
+        float[] scaled = [.. values.Select(value => value * 64)];
+        Assert.Equal(error, Distance(scaled, RoundTrip(name, scaled)) / (64 * 64), error * 0.02 + 1e-9);
+    }
+
+    private static bool IsExact(GoldenQuant golden) =>
+        Deterministic.Contains(golden.Type, StringComparer.OrdinalIgnoreCase)
+        || (!golden.Imatrix && golden.Type.ToUpperInvariant() is "Q4_1" or "Q5_1" or "Q1_0");
+
+    private static double Distance(float[] a, float[] b) => a.Zip(b, (x, y) => Math.Pow((double)x - y, 2)).Sum();
 
     [Fact]
     public void F32_is_kept_and_F16_and_BF16_round_to_even()
@@ -73,8 +123,8 @@ public class QuantizeTests
                 .Select(_ => (float)((random.NextDouble() * 2 - 1) * Math.Pow(10, exponent)))];
             float[] back = RoundTrip(name, values);
             double error = values.Zip(back, (a, b) => Math.Pow(a - b, 2)).Sum() / values.Sum(a => (double)a * a);
-            // Uniform values in 2^bits steps: 2^-2bits of their variance, and as much again for scales that are rounded.
-            double limit = 2 * Math.Pow(2, -2 * (format.Integer?.Bits ?? 8));
+            // Uniform values in 2^bits steps: 2^-2bits of their variance; a bit and more of each weight are scales and code books' loss.
+            double limit = 3 * Math.Pow(2, -2 * (format.Integer is null ? 8 : format.BitsPerWeight - 1));
             Assert.True(error < limit, $"1e{exponent}: {error} against {limit}");
         }
     }
