@@ -26,9 +26,17 @@ internal sealed class MethodArguments
     private readonly Option<bool> _actOrder = new("--act-order") { Description = "gptq: round the columns of the largest inputs first." };
     private readonly Option<float> _damping = Parsing.Number("--damping", "gptq: what is added to the inputs' second moments, as a share of their mean.", 0, 1, 0.01f);
 
+    private readonly Option<bool> _rotate = new("--rotate")
+    {
+        Description = "Rotate the model first, which spreads outliers and changes nothing else (needs room for a copy of it beside OUT).",
+    };
+
+    /// <summary>Whether the model is rotated before it is quantized.</summary>
+    public bool Rotates(ParseResult parsed) => parsed.GetValue(_rotate);
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_method, _text, _tokens, _length, _memory, _bits, _group, _symmetric, _actOrder, _damping])
+        foreach (Option option in (Option[])[_method, _text, _tokens, _length, _memory, _bits, _group, _symmetric, _actOrder, _damping, _rotate])
             command.Add(option);
     }
 

@@ -66,6 +66,8 @@ internal static class QuantizeCommand
                 Importance = parsed.GetValue(importance) is { } file ? ImportanceFile.Read(file) : null,
             };
             QuantizationMethod chosen = method.Read(parsed, options.Mix);
+            using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, cancellation) : null;
+            path = rotated?.Path ?? path;
             using ModelFile model = ModelFile.Open(path);
             QuantizationPlan plan = QuantizationPlan.Make(model, options);
             Warn(plan);
@@ -98,6 +100,25 @@ internal static class QuantizeCommand
                 plan, output, method.Create(plan, calibrator), (_, share) => report("Quantizing", (float)share), cancellation);
         });
         return Describe(plan, written, Stopwatch.GetElapsedTime(start));
+    }
+
+    private static TemporaryFile Rotate(string input, string output, CancellationToken cancellation)
+    {
+        TemporaryFile rotated = new(output + ".rotated");
+        try
+        {
+            using ModelFile model = ModelFile.Open(input);
+            return Terminal.Progress("Rotating", progress =>
+            {
+                ModelRotation.Write(model, rotated.Path, progress: progress.Report, cancellation: cancellation);
+                return rotated;
+            });
+        }
+        catch
+        {
+            rotated.Dispose();
+            throw;
+        }
     }
 
     private static string Resolve(string path) =>

@@ -54,7 +54,8 @@ public static class ModelRotation
     private static void Write(GgufWriter writer, string name, TensorInfo tensor, TensorRotation rotation, CancellationToken cancellation)
     {
         WeightFormat from = WeightFormats.Get(tensor.Type), to = WeightFormats.Get(Stored(tensor));
-        int columns = checked((int)tensor.Shape[0]), matrix = checked((int)(tensor.Count / FoldPair.Matrices(tensor)));
+        // A bias of what is written is a column of it.
+        int columns = rotation.Outputs is not null && tensor.Shape.Length == 1 ? 1 : checked((int)tensor.Shape[0]), matrix = checked((int)(tensor.Count / FoldPair.Matrices(tensor)));
         // A map's outputs are rotated across its rows, so that it takes all of them; others take some rows at a time.
         int piece = rotation.Outputs is null ? Math.Min(matrix, Math.Max(1, Piece / columns) * columns) : matrix;
         for (int expert = 0; expert < FoldPair.Matrices(tensor); expert++)
@@ -96,8 +97,9 @@ public static class ModelRotation
                 TensorRotation values = Of(pair.From.Name);
                 (values.Outputs, values.FirstOutput) = (heads, pair.FirstRow);
                 Of(pair.To[0].Name).Inputs = heads;
-                if (file.Tensors.ContainsKey(Bias(pair.From.Name)))
-                    throw new NotSupportedException($"{file.Path} cannot be rotated: {Bias(pair.From.Name)} is not implemented.");
+                string bias = pair.From.Name[..^"weight".Length] + "bias";
+                if (file.Tensors.ContainsKey(bias))
+                    (Of(bias).Outputs, Of(bias).FirstOutput) = (heads, pair.FirstRow);
             }
         }
         foreach (TensorInfo tensor in file.Tensors.Values.Where(tensor => tensor.Name.StartsWith("blk.", StringComparison.Ordinal)))
@@ -124,6 +126,4 @@ public static class ModelRotation
 
         TensorRotation Of(string name) => CollectionsMarshal.GetValueRefOrAddDefault(plan, name, out _) ??= new TensorRotation();
     }
-
-    private static string Bias(string weight) => weight[..^"weight".Length] + "bias";
 }
