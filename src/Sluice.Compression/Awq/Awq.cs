@@ -8,14 +8,15 @@ namespace Sluice.Compression;
 /// </summary>
 public static class Awq
 {
-    private const int Ratios = 20, Clips = 10;
+    private const int Ratios = 20, Clips = 10, Patience = 3;
+    private const int SearchRows = 256; // of each matrix, which tell the best power as well as all do
 
     /// <summary>Searches the scales of the columns: the inputs' mean magnitudes to a power between 0 (all 1) and 1.</summary>
     /// <param name="pool">The threads.</param>
     /// <param name="weights">[rows, columns].</param>
     /// <param name="inputs">The calibration inputs.</param>
     /// <param name="grid">What the weights will be rounded to.</param>
-    /// <returns>What each column is to be multiplied by, the power, and the error of the outputs in the Gram matrix's units.</returns>
+    /// <returns>What each column is to be multiplied by, the power, and the error of the outputs (of 256 of them, if there are more) in the Gram matrix's units.</returns>
     /// <exception cref="InvalidDataException">Inputs or weights are not finite.</exception>
     public static (float[] Scales, float Power, double Error) SearchScales(WorkerPool pool, float[] weights, InputStatistics inputs, Grid grid) =>
         SearchScales(pool, [new FoldConsumer(inputs, grid, () => weights)], inputs.Columns, column => column);
@@ -35,8 +36,8 @@ public static class Awq
         {
             if (consumer.Grid is not { } grid)
                 continue;
-            float[] weights = consumer.Load(), differences = new float[weights.Length];
             int columns = consumer.Inputs.Columns;
+            float[] weights = SomeRows(consumer.Load(), columns), differences = new float[weights.Length];
             for (int i = 0; i < Ratios; i++)
             {
                 float[] across = [.. Enumerable.Range(0, columns).Select(column => scales[i][scaleOf(column)])];
@@ -62,6 +63,17 @@ public static class Awq
         RoundedMatrix result = new(grid, weights.Length / scales.Length, scales.Length);
         pool.For(result.Rows, new ClipJob(result, weights, scales, gram));
         return result;
+    }
+
+    private static float[] SomeRows(float[] weights, int columns)
+    {
+        int rows = weights.Length / columns;
+        if (rows <= SearchRows)
+            return weights;
+        float[] some = new float[SearchRows * columns];
+        for (int i = 0; i < SearchRows; i++)
+            weights.AsSpan((int)((long)i * rows / SearchRows) * columns, columns).CopyTo(some.AsSpan(i * columns));
+        return some;
     }
 
     private static float[] Mean(FoldConsumer[] consumers, int count, Func<int, int> scaleOf)
@@ -116,13 +128,13 @@ public static class Awq
                 {
                     ReadOnlySpan<float> values = weights.AsSpan(row * result.Columns + fit * size, size);
                     float largest = Int8.Largest(values);
-                    (float Limit, double Error) best = (largest, double.PositiveInfinity);
-                    for (int clip = 0; clip < Clips; clip++)
+                    (float Limit, double Error, int Clip) best = (largest, double.PositiveInfinity, 0);
+                    for (int clip = 0; clip < Clips && clip - best.Clip < Patience; clip++)
                     {
                         float limit = largest * (1 - clip / (2f * Clips));
                         double error = Try(row, fit, values, clipped, errors, limit);
                         if (error < best.Error)
-                            best = (limit, error);
+                            best = (limit, error, clip);
                     }
                     Try(row, fit, values, clipped, errors, best.Limit);
                 }
