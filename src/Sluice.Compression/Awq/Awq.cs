@@ -8,7 +8,7 @@ namespace Sluice.Compression;
 /// </summary>
 public static class Awq
 {
-    private const int Ratios = 20, Clips = 10, Patience = 3;
+    private const int Ratios = 20, Clips = 10;
     private const int SearchRows = 256; // of each matrix, which tell the best power as well as all do
 
     /// <summary>Searches the scales of the columns: the inputs' mean magnitudes to a power between 0 (all 1) and 1.</summary>
@@ -128,13 +128,13 @@ public static class Awq
                 {
                     ReadOnlySpan<float> values = weights.AsSpan(row * result.Columns + fit * size, size);
                     float largest = Int8.Largest(values);
-                    (float Limit, double Error, int Clip) best = (largest, double.PositiveInfinity, 0);
-                    for (int clip = 0; clip < Clips && clip - best.Clip < Patience; clip++)
+                    (float Limit, double Error) best = (largest, double.PositiveInfinity);
+                    for (int clip = 0; clip < Clips; clip++)
                     {
                         float limit = largest * (1 - clip / (2f * Clips));
                         double error = Try(row, fit, values, clipped, errors, limit);
                         if (error < best.Error)
-                            best = (limit, error, clip);
+                            best = (limit, error);
                     }
                     Try(row, fit, values, clipped, errors, best.Limit);
                 }

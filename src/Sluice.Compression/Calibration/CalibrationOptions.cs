@@ -10,7 +10,7 @@ public sealed record CalibrationOptions
     public int ChunkLength { get; init; } = 512;
 
     /// <summary>The bytes that statistics may take at once: the less, the more often the text is run. One matrix's are always held.</summary>
-    public long Memory { get; init; } = 1L << 30;
+    public long Memory { get; init; } = 640L << 20;
 
     /// <summary>Inputs of each matrix that are kept as they were, where a method needs them.</summary>
     public int Samples { get; init; }

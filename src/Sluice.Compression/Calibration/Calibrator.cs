@@ -88,6 +88,9 @@ public sealed class Calibrator : IDisposable
         return _held[inputs][expert];
     }
 
+    /// <summary>Whether a matrix's statistics are at hand, so that <see cref="Find"/> runs no text.</summary>
+    public bool Holds(string tensor) => _held.Keys.Any(inputs => inputs.Names.Contains(tensor));
+
     /// <summary>Frees the model.</summary>
     public void Dispose()
     {
@@ -117,6 +120,7 @@ public sealed class Calibrator : IDisposable
     private void Gather(List<MatrixInputs> chosen)
     {
         _held.Clear();
+        GC.Collect(); // the old statistics would otherwise stay beside the new ones
         foreach (MatrixInputs inputs in chosen)
             _held[inputs] = [.. Enumerable.Range(0, inputs.Experts).Select(_ => new InputStatistics(inputs.Columns, _options.Samples))];
         MatrixInputs last = _all.FindLast(chosen.Contains)!;

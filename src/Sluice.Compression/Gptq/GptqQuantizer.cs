@@ -19,6 +19,8 @@ public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, 
     /// <inheritdoc/>
     public IMatrixQuantizer Begin(MatrixToQuantize matrix)
     {
+        if (!calibrator.Holds(matrix.Tensor.Name))
+            _last = null; // to be freed before others are gathered
         if (matrix.Tensor.Name == FoldRules.Embedding || Grids.For(matrix.Tensor, matrix.Format, grid) is not { } chosen
             || calibrator.Find(matrix.Tensor.Name, matrix.Expert) is not { } inputs)
         {
