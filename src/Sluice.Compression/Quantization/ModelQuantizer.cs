@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using Sluice.Files;
 using Sluice.Tensors.Formats;
+using Sluice.Tokenizers;
 
 namespace Sluice.Compression;
 
@@ -75,6 +76,8 @@ public sealed class ModelQuantizer
                 if (!key.StartsWith("split.", StringComparison.Ordinal))
                     metadata.Add(key, value);
             }
+            if (_plan.File.Folder is { } folder)
+                Tokenizer.Embed(folder, metadata);
             if (_plan.Options.Mix.FileType is { } type)
                 metadata["general.file_type"] = type;
             else

@@ -1,3 +1,4 @@
+using System.Text;
 using Sluice.Files;
 using Sluice.Tokenizers.Json;
 
@@ -14,8 +15,29 @@ public abstract partial class Tokenizer
     /// The vocabulary is not consistent, or parts of it are missing; the message names the file and the key.
     /// </exception>
     /// <exception cref="NotSupportedException">Its kind is one that Sluice does not have; the message names it.</exception>
-    public static Tokenizer FromModel(ModelFile model) =>
-        model.Folder is { } folder ? FromFolder(folder) : GgufTokenizer.Create(VocabularyReader.Read(model.Metadata));
+    public static Tokenizer FromModel(ModelFile model)
+    {
+        if (model.Folder is { } folder)
+            return FromFolder(folder);
+        return model.Metadata.Contains(JsonKey) && !model.Metadata.Contains(Vocabulary.ModelKey)
+            ? TokenizerJson.Parse(Encoding.UTF8.GetBytes(model.Metadata.GetString(JsonKey)), $"{model.Path}: {JsonKey}", JsonSpecialIds.Read(model.Metadata))
+            : GgufTokenizer.Create(VocabularyReader.Read(model.Metadata));
+    }
+
+    /// <summary>
+    /// Puts the tokenizer of a Hugging Face folder into the metadata of a GGUF file, whole, under the key that GGUF has for that, so
+    /// that the file needs no folder.
+    /// </summary>
+    /// <exception cref="IOException">There is no <c>tokenizer.json</c>, or it cannot be read.</exception>
+    public static void Embed(string folder, Metadata metadata)
+    {
+        metadata[JsonKey] = File.ReadAllText(Path.Combine(folder, "tokenizer.json"));
+        string config = Path.Combine(folder, JsonSpecialIds.ConfigName);
+        if (File.Exists(config))
+            metadata[JsonSpecialIds.ConfigKey] = File.ReadAllText(config);
+    }
+
+    private const string JsonKey = "tokenizer.huggingface.json";
 
     /// <summary>
     /// The tokenizer of a Hugging Face folder: <c>tokenizer.json</c>, with what <c>tokenizer_config.json</c>,

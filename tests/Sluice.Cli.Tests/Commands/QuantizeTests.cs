@@ -62,7 +62,7 @@ public class QuantizeTests
         result = SluiceProcess.Run("quantize", TestModel.Path, output, "--type", "IQ2_XS", "--imatrix", folder.File("both.dat")).Succeeded();
         Assert.DoesNotContain("Warning", result.Error);
 
-        SluiceProcess.Run([.. measure, "--resume", "--context", "16"]).Failed(1, "--context");
+        SluiceProcess.Run([.. measure[..^1], "16", "--resume"]).Failed(1, "--context");
         SluiceProcess.Run("imatrix", "--output", matrix).Failed(2, "--in-file");
         File.WriteAllText(text, "short");
         SluiceProcess.Run("imatrix", "--model", TestModel.Path, "--text", text, "--output", folder.File("no.gguf")).Failed(1, "chunk");

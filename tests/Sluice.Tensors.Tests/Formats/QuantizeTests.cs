@@ -24,7 +24,7 @@ public class QuantizeTests
         Assert.Equal(golden.Bytes, Quantize(golden.Format, imatrix));
     }
 
-    /// <summary>Most are far below the limit; docs/quantization.md has the ratios.</summary>
+    /// <summary>Most are far below the limit: 0.3 (IQ1 and NVFP4) to 0.96.</summary>
     [Theory]
     [MemberData(nameof(Searched))]
     public void No_more_error_than_the_independent_implementation(string type, bool imatrix)

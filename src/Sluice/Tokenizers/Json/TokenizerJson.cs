@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Sluice.Files;
 using Sluice.Tokenizers.Bpe;
 
 namespace Sluice.Tokenizers.Json;
@@ -284,39 +285,28 @@ internal sealed class TokenizerJson
 /// <param name="Ends">Further tokens that end a generation.</param>
 internal sealed record JsonSpecialIds(string? Bos = null, string? Eos = null, string? Padding = null, params int[] Ends)
 {
+    /// <summary>The file with the texts of special tokens, and the key under which GGUF files that Sluice writes have it.</summary>
+    public const string ConfigName = "tokenizer_config.json", ConfigKey = "tokenizer.huggingface.config";
+
+    /// <summary>What a GGUF file with an embedded <c>tokenizer.json</c> says.</summary>
+    public static JsonSpecialIds Read(Metadata metadata)
+    {
+        JsonElement tokenizer = metadata.TryGetString(ConfigKey, out string? text) ? Parse(Encoding.UTF8.GetBytes(text), ConfigKey) : default;
+        int[] ends = metadata.Contains("tokenizer.ggml.eos_token_ids") ? metadata.GetInt32Array("tokenizer.ggml.eos_token_ids") : [];
+        return new(Text(tokenizer, "bos_token"), Text(tokenizer, "eos_token"), Text(tokenizer, "pad_token"), ends);
+    }
+
     /// <summary>Reads those that there are of <c>tokenizer_config.json</c>, <c>generation_config.json</c>, <c>config.json</c>.</summary>
     public static JsonSpecialIds Read(string folder)
     {
-        JsonElement tokenizer = Load("tokenizer_config.json");
+        JsonElement tokenizer = Load(ConfigName);
         return new(Text(tokenizer, "bos_token"), Text(tokenizer, "eos_token"), Text(tokenizer, "pad_token"),
             [.. Ids(Load("generation_config.json")), .. Ids(Load("config.json"))]);
 
         JsonElement Load(string name)
         {
             string path = Path.Combine(folder, name);
-            if (!File.Exists(path))
-                return default;
-            try
-            {
-                using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-                return document.RootElement.Clone();
-            }
-            catch (JsonException e)
-            {
-                throw new InvalidDataException($"{path}: {e.Message}", e);
-            }
-        }
-
-        static JsonElement Member(JsonElement root, string name) =>
-            root.ValueKind is JsonValueKind.Object && root.TryGetProperty(name, out JsonElement member) ? member : default;
-
-        // A token is its text, or an object with it.
-        static string? Text(JsonElement root, string name)
-        {
-            JsonElement token = Member(root, name);
-            if (token.ValueKind is JsonValueKind.Object)
-                token = Member(token, "content");
-            return token.ValueKind is JsonValueKind.String ? token.GetString() : null;
+            return File.Exists(path) ? Parse(File.ReadAllBytes(path), path) : default;
         }
 
         static IEnumerable<int> Ids(JsonElement root)
@@ -329,5 +319,30 @@ internal sealed record JsonSpecialIds(string? Bos = null, string? Eos = null, st
                     .Select(id => id.GetInt32())]
                 : [];
         }
+    }
+
+    private static JsonElement Parse(byte[] json, string source)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            return document.RootElement.Clone();
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"{source}: {e.Message}", e);
+        }
+    }
+
+    private static JsonElement Member(JsonElement root, string name) =>
+        root.ValueKind is JsonValueKind.Object && root.TryGetProperty(name, out JsonElement member) ? member : default;
+
+    // A token is its text, or an object with it.
+    private static string? Text(JsonElement root, string name)
+    {
+        JsonElement token = Member(root, name);
+        if (token.ValueKind is JsonValueKind.Object)
+            token = Member(token, "content");
+        return token.ValueKind is JsonValueKind.String ? token.GetString() : null;
     }
 }
