@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Sluice.TestData;
 using Sluice.Tensors.Cpu;
+using Sluice.TestData;
 
 namespace Sluice.Compression.Tests;
 

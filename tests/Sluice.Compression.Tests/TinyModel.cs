@@ -1,6 +1,6 @@
 using Sluice.Cache;
-using Sluice.TestData;
 using Sluice.Tensors;
+using Sluice.TestData;
 
 namespace Sluice.Compression.Tests;
 
