@@ -35,14 +35,17 @@ internal static class QuantizeCommand
         Option<bool> dryRun = new("--dry-run") { Description = "Show what would become of each tensor, and write nothing." };
         Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a processor if not given.", 1, null, "-t");
         Option<bool> json = new("--json") { Description = "Write JSON." };
+        MethodArguments method = new();
         SluiceCommand command = new(
             "quantize", "Write a model in types of fewer bits.",
             "sluice quantize llama-f16.gguf llama-q4.gguf --type Q4_K_M",
             "sluice quantize ./Llama-3.2-1B llama-iq3.gguf --type IQ3_M --imatrix llama.imatrix.gguf",
+            "sluice quantize llama-f16.gguf llama-q4.gguf --type Q4_0 --method gptq --calibration stories.txt",
             "sluice quantize llama-f16.gguf --type Q3_K_M --tensor-type 'ffn_down=Q5_K' --dry-run")
         {
             input, output, type, importance, outputType, embeddingType, tensorTypes, pure, requantize, keepSplit, dryRun, threads, json,
         };
+        method.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             string path = parsed.GetValue(input)!;
@@ -62,10 +65,13 @@ internal static class QuantizeCommand
                 Threads = parsed.GetValue(threads),
                 Importance = parsed.GetValue(importance) is { } file ? ImportanceFile.Read(file) : null,
             };
+            QuantizationMethod chosen = method.Read(parsed, options.Mix);
+            using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, cancellation) : null;
+            path = rotated?.Path ?? path;
             using ModelFile model = ModelFile.Open(path);
             QuantizationPlan plan = QuantizationPlan.Make(model, options);
             Warn(plan);
-            QuantizeResult result = isDry ? Describe(plan, [], TimeSpan.Zero) : Run(plan, path, target!, cancellation);
+            QuantizeResult result = isDry ? Describe(plan, [], TimeSpan.Zero) : Run(plan, path, target!, chosen, cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
@@ -75,7 +81,8 @@ internal static class QuantizeCommand
         return command;
     }
 
-    private static QuantizeResult Run(QuantizationPlan plan, string input, string output, CancellationToken cancellation)
+    private static QuantizeResult Run(
+        QuantizationPlan plan, string input, string output, QuantizationMethod method, CancellationToken cancellation)
     {
         if (Resolve(input) == Resolve(output))
             throw new UsageException($"{output} is the input itself; write to another file.");
@@ -86,9 +93,32 @@ internal static class QuantizeCommand
         if (plan.Bytes > room)
             throw new IOException($"The result has {Numbers.Bytes(plan.Bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");
         long start = Stopwatch.GetTimestamp();
-        IReadOnlyList<string> written = Terminal.Progress("Quantizing", progress => ModelQuantizer.Run(
-            plan, output, new NearestQuantizer(), (_, share) => progress.Report((float)share), cancellation));
+        IReadOnlyList<string> written = Terminal.Stages("Quantizing", report =>
+        {
+            using Calibrator? calibrator = method.Calibrate(input, plan.Options.Threads, report, cancellation);
+            return ModelQuantizer.Run(
+                plan, output, method.Create(plan, calibrator), (_, share) => report("Quantizing", (float)share), cancellation);
+        });
         return Describe(plan, written, Stopwatch.GetElapsedTime(start));
+    }
+
+    private static TemporaryFile Rotate(string input, string output, CancellationToken cancellation)
+    {
+        TemporaryFile rotated = new(output + ".rotated");
+        try
+        {
+            using ModelFile model = ModelFile.Open(input);
+            return Terminal.Progress("Rotating", progress =>
+            {
+                ModelRotation.Write(model, rotated.Path, progress: progress.Report, cancellation: cancellation);
+                return rotated;
+            });
+        }
+        catch
+        {
+            rotated.Dispose();
+            throw;
+        }
     }
 
     private static string Resolve(string path) =>

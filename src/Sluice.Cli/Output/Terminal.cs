@@ -42,15 +42,19 @@ internal static class Terminal
     }
 
     /// <summary>Runs work that tells its progress (0 to 1), with a bar on a terminal that goes away at the end.</summary>
-    public static T Progress<T>(string what, Func<IProgress<float>, T> work)
+    public static T Progress<T>(string what, Func<IProgress<float>, T> work) =>
+        Stages(what, report => work(new Reporter(share => report(what, share))));
+
+    /// <summary>The same for work that also tells what it is at.</summary>
+    public static T Stages<T>(string first, Func<Action<string, float>, T> work)
     {
         if (!IsInteractive)
-            return work(new Reporter(_ => { }));
+            return work((_, _) => { });
         return Error.Progress().AutoClear(true).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn())
             .Start(context =>
             {
-                ProgressTask task = context.AddTask(Markup.Escape(what), maxValue: 1);
-                return work(new Reporter(share => task.Value = share));
+                ProgressTask task = context.AddTask(Markup.Escape(first), maxValue: 1);
+                return work((what, share) => (task.Description, task.Value) = (Markup.Escape(what), share));
             });
     }
 

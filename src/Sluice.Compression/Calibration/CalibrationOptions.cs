@@ -1,0 +1,20 @@
+namespace Sluice.Compression;
+
+/// <summary>How a model is calibrated.</summary>
+public sealed record CalibrationOptions
+{
+    /// <summary>How many tokens of the text are run, in chunks spread evenly over it; less where the text is shorter.</summary>
+    public int Tokens { get; init; } = 128 * 512;
+
+    /// <summary>Tokens of a chunk.</summary>
+    public int ChunkLength { get; init; } = 512;
+
+    /// <summary>The bytes that statistics may take at once: the less, the more often the text is run. One matrix's are always held.</summary>
+    public long Memory { get; init; } = 640L << 20;
+
+    /// <summary>Inputs of each matrix that are kept as they were, where a method needs them.</summary>
+    public int Samples { get; init; }
+
+    /// <summary>Threads; 0 for one on each physical core.</summary>
+    public int Threads { get; init; }
+}

@@ -1,0 +1,183 @@
+using Sluice.Cache;
+using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
+using Sluice.Tokenizers;
+
+namespace Sluice.Compression;
+
+/// <summary>
+/// Runs a model on text and gathers <see cref="InputStatistics"/> of its matrices' inputs, shown by <see cref="ObservingOps"/>, so that
+/// no architecture has code for it.
+/// </summary>
+/// <remarks>
+/// Inputs are not kept but summed up as they come, so what bounds memory is the Gram matrices. As many layers as fit are gathered in one
+/// run of the text, which ends at the last of them; the next layers take another run. A forward pass cut between layers would save those
+/// runs, but every architecture would have to say where, and keep all tokens' activations.
+/// </remarks>
+public sealed class Calibrator : IDisposable
+{
+    private readonly CalibrationOptions _options;
+    private readonly Runner _runner;
+    private readonly WorkerPool _pool;
+    private readonly int[] _tokens;
+    private readonly int? _bos;
+    private readonly Action<string, float>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly List<MatrixInputs> _all = []; // as the forward pass comes to them
+    private readonly Dictionary<MatrixInputs, InputStatistics[]> _held = [];
+    private InputObserver? _observer;
+    private float[] _gathered = [];
+
+    /// <summary>Loads a model and its text.</summary>
+    /// <param name="model">A GGUF file or a Hugging Face folder.</param>
+    /// <param name="text">What it is calibrated on: text such as it will meet.</param>
+    /// <param name="options">Choices; the defaults if null.</param>
+    /// <param name="progress">Told what is done, and which share of it.</param>
+    /// <param name="cancellation">Stops the runs.</param>
+    /// <exception cref="ArgumentException">The text is shorter than a chunk.</exception>
+    public Calibrator(
+        string model, string text, CalibrationOptions? options = null, Action<string, float>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        (_options, _progress, _cancellation) = (options ?? new CalibrationOptions(), progress, cancellation);
+        _runner = Runner.Load(model, new EngineOptions
+        {
+            Threads = _options.Threads,
+            Context = _options.ChunkLength,
+            StepTokens = _options.ChunkLength,
+            Sequences = 1,
+            PrefixCache = false,
+            Wrap = ops => new ObservingOps(ops, Observe),
+        });
+        _pool = new WorkerPool(_options.Threads);
+        try
+        {
+            Tokenizer tokenizer = Tokenizer.FromModel(_runner.File);
+            (_tokens, _bos) = (tokenizer.Encode(text), tokenizer.AddsBos ? tokenizer.BosId : null);
+            if (_tokens.Length < _options.ChunkLength)
+                throw new ArgumentException($"The calibration text has {_tokens.Length} tokens, less than a chunk of {_options.ChunkLength}.", nameof(text));
+            Run(0, 2, outputs: 1, (in LinearInputs inputs) =>
+                _all.Add(new MatrixInputs(inputs.Names, inputs.Weight.Columns, inputs.Weight.Experts, IsOutput: inputs.X.Rows == 1)));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tensors whose inputs can be gathered, in the order in which a token meets them.</summary>
+    public IEnumerable<string> Tensors => _all.SelectMany(inputs => inputs.Names);
+
+    /// <summary>The threads, for the methods' own work.</summary>
+    public WorkerPool Pool => _pool;
+
+    private int Chunks => Math.Max(1, Math.Min(_options.Tokens, _tokens.Length) / _options.ChunkLength);
+
+    /// <summary>The statistics of a matrix's inputs, gathered now or before. Those of layers that were asked for before may be given up.</summary>
+    /// <param name="tensor">Its name.</param>
+    /// <param name="expert">Which of its matrices.</param>
+    /// <returns>Null for a tensor that is no linear map, as an embedding.</returns>
+    public InputStatistics? Find(string tensor, int expert = 0)
+    {
+        MatrixInputs? inputs = _all.Find(inputs => inputs.Names.Contains(tensor));
+        if (inputs is null)
+            return null;
+        if (!_held.ContainsKey(inputs))
+            Gather(Choose(inputs, tensor));
+        return _held[inputs][expert];
+    }
+
+    /// <summary>Whether a matrix's statistics are at hand, so that <see cref="Find"/> runs no text.</summary>
+    public bool Holds(string tensor) => _held.Keys.Any(inputs => inputs.Names.Contains(tensor));
+
+    /// <summary>Frees the model.</summary>
+    public void Dispose()
+    {
+        _pool.Dispose();
+        _runner.Dispose();
+    }
+
+    /// <summary>What is gathered in one run: the inputs asked for, then those of the same layer, then of those after it.</summary>
+    private List<MatrixInputs> Choose(MatrixInputs first, string tensor)
+    {
+        string layer = string.Join('.', tensor.Split('.').Take(2)) + ".";
+        int start = _all.FindIndex(inputs => inputs == first || inputs.Names[0].StartsWith(layer, StringComparison.Ordinal));
+        List<MatrixInputs> chosen = [first];
+        long bytes = Bytes(first);
+        foreach (MatrixInputs inputs in _all.Skip(start).Where(inputs => inputs != first))
+        {
+            bytes += Bytes(inputs);
+            if (bytes > _options.Memory)
+                break;
+            chosen.Add(inputs);
+        }
+        return chosen;
+    }
+
+    private long Bytes(MatrixInputs inputs) => inputs.Experts * InputStatistics.Bytes(inputs.Columns, _options.Samples);
+
+    private void Gather(List<MatrixInputs> chosen)
+    {
+        _held.Clear();
+        GC.Collect(); // the old statistics would otherwise stay beside the new ones
+        foreach (MatrixInputs inputs in chosen)
+            _held[inputs] = [.. Enumerable.Range(0, inputs.Experts).Select(_ => new InputStatistics(inputs.Columns, _options.Samples))];
+        MatrixInputs last = _all.FindLast(chosen.Contains)!;
+        int outputs = chosen.Exists(inputs => inputs.IsOutput) ? _options.ChunkLength : 0;
+        for (int chunk = 0; chunk < Chunks; chunk++)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            _progress?.Invoke($"Calibrating to {last.Names[^1]}", (float)chunk / Chunks);
+            int start = (int)((long)(_tokens.Length - _options.ChunkLength) * chunk / Math.Max(1, Chunks - 1));
+            try
+            {
+                Run(start, _options.ChunkLength, outputs, (in LinearInputs inputs) => Add(inputs, last));
+            }
+            catch (EnoughException)
+            {
+                // The layers after the last that is wanted would be computed for nothing.
+            }
+        }
+    }
+
+    private void Run(int start, int count, int outputs, InputObserver observer)
+    {
+        using SequenceCache sequence = _runner.Cache.CreateSequence();
+        if (!sequence.TryReserve(count))
+            throw new InvalidOperationException("The cache is in use.");
+        Batch batch = new();
+        sequence.Begin(batch);
+        for (int i = 0; i < count; i++)
+            batch.Add(i == 0 && _bos is { } bos ? bos : _tokens[start + i], wantOutput: i >= count - outputs);
+        using ScratchScope scope = _runner.Ops.Scratch();
+        _observer = observer;
+        _runner.Forward(batch);
+    }
+
+    private void Observe(in LinearInputs inputs) => _observer!(inputs);
+
+    private void Add(in LinearInputs seen, MatrixInputs last)
+    {
+        string name = seen.Names[0];
+        if (_all.Find(inputs => inputs.Names[0] == name) is not { } known || !_held.TryGetValue(known, out InputStatistics[]? statistics))
+            return;
+        Tensor x = seen.X;
+        if (_gathered.Length < x.Rows * x.Columns)
+            _gathered = new float[x.Rows * x.Columns];
+        for (int expert = 0; expert < statistics.Length; expert++)
+        {
+            int rows = 0;
+            for (int row = 0; row < x.Rows; row++)
+            {
+                if (seen.Experts(row).Contains(expert))
+                    x[row].CopyTo(_gathered.AsSpan(rows++ * x.Columns));
+            }
+            statistics[expert].Add(_pool, _gathered.AsSpan(0, rows * x.Columns));
+        }
+        if (known == last)
+            throw new EnoughException();
+    }
+
+    private sealed class EnoughException : Exception;
+}

@@ -1,0 +1,8 @@
+namespace Sluice.Compression;
+
+/// <summary>The inputs that some matrices have in common, as a model's forward pass shows them.</summary>
+/// <param name="Names">The stored tensors, as <c>blk.0.attn_q.weight</c>.</param>
+/// <param name="Columns">The inputs' width.</param>
+/// <param name="Experts">Matrices of each tensor, each with inputs of its own.</param>
+/// <param name="IsOutput">Whether only tokens whose logits are wanted get there.</param>
+internal sealed record MatrixInputs(IReadOnlyList<string> Names, int Columns, int Experts, bool IsOutput);

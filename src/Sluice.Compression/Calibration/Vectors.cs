@@ -1,0 +1,32 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
+namespace Sluice.Compression;
+
+/// <summary>Loops over floats that the methods share.</summary>
+internal static class Vectors
+{
+    /// <summary>The sum of the products.</summary>
+    public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        ReadOnlySpan<Vector<float>> va = MemoryMarshal.Cast<float, Vector<float>>(a), vb = MemoryMarshal.Cast<float, Vector<float>>(b);
+        Vector<float> sums = default;
+        for (int i = 0; i < va.Length; i++)
+            sums += va[i] * vb[i];
+        float sum = Vector.Sum(sums);
+        for (int i = va.Length * Vector<float>.Count; i < a.Length; i++)
+            sum += a[i] * b[i];
+        return sum;
+    }
+
+    /// <summary>sums += factor * values.</summary>
+    public static void AddScaled(ReadOnlySpan<float> values, float factor, Span<float> sums)
+    {
+        ReadOnlySpan<Vector<float>> from = MemoryMarshal.Cast<float, Vector<float>>(values);
+        Span<Vector<float>> to = MemoryMarshal.Cast<float, Vector<float>>(sums);
+        for (int i = 0; i < to.Length; i++)
+            to[i] += factor * from[i];
+        for (int i = to.Length * Vector<float>.Count; i < sums.Length; i++)
+            sums[i] += factor * values[i];
+    }
+}

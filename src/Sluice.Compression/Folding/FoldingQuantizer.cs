@@ -1,0 +1,22 @@
+using Sluice.Files;
+
+namespace Sluice.Compression;
+
+/// <summary>Multiplies a model's tensors by folded factors, then quantizes them by another method.</summary>
+internal sealed class FoldingQuantizer(FoldedFactors factors, ITensorQuantizer method) : ITensorQuantizer
+{
+    public bool Changes(TensorInfo tensor) => factors.Has(tensor) || method.Changes(tensor);
+
+    public IMatrixQuantizer Begin(MatrixToQuantize matrix) => new Rows(matrix, factors, method.Begin(matrix));
+
+    private sealed class Rows(MatrixToQuantize matrix, FoldedFactors factors, IMatrixQuantizer inner) : IMatrixQuantizer
+    {
+        public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
+        {
+            factors.Multiply(matrix.Tensor.Name, matrix.Expert, matrix.Rows, firstRow, rows, matrix.Columns);
+            inner.Quantize(firstRow, rows, bytes);
+        }
+
+        public void Dispose() => inner.Dispose();
+    }
+}

@@ -1,0 +1,49 @@
+using Sluice.Files;
+using Sluice.Tensors.Cpu;
+
+namespace Sluice.Compression;
+
+/// <summary>Quantizes a model's matrices by <see cref="Gptq"/>; tensors that are no linear map, and those of float formats, to nearest.</summary>
+/// <param name="calibrator">The statistics of the inputs.</param>
+/// <param name="damping">As of <see cref="GptqFactor.Create"/>.</param>
+/// <param name="actOrder">As of <see cref="GptqFactor.Create"/>.</param>
+/// <param name="grid">What the weights are rounded to; null for the blocks of the format they are written in.</param>
+public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, bool actOrder = false, GridFactory? grid = null) : ITensorQuantizer
+{
+    private readonly NearestQuantizer _nearest = new();
+    private (InputStatistics Inputs, GptqFactor Factor)? _last;
+
+    /// <inheritdoc/>
+    public bool Changes(TensorInfo tensor) => grid is not null && Grids.IsMap(tensor);
+
+    /// <inheritdoc/>
+    public IMatrixQuantizer Begin(MatrixToQuantize matrix)
+    {
+        if (!calibrator.Holds(matrix.Tensor.Name))
+            _last = null; // to be freed before others are gathered
+        if (matrix.Tensor.Name == FoldRules.Embedding || Grids.For(matrix.Tensor, matrix.Format, grid) is not { } chosen
+            || calibrator.Find(matrix.Tensor.Name, matrix.Expert) is not { } inputs)
+        {
+            return _nearest.Begin(matrix);
+        }
+        if (_last?.Inputs != inputs)
+        {
+            // The factors of large maps are few and huge: the old one, and what rounding left, go before the next.
+            _last = null;
+            GC.Collect();
+            _last = (inputs, GptqFactor.Create(calibrator.Pool, inputs.Gram, inputs.Columns, damping, actOrder));
+        }
+        return new Rows(matrix, _last.Value.Factor, chosen);
+    }
+
+    private sealed class Rows(MatrixToQuantize matrix, GptqFactor factor, Grid grid) : IMatrixQuantizer
+    {
+        public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
+        {
+            using WorkerPool alone = new(1);
+            Grids.Write(Gptq.Round(alone, rows.ToArray(), factor, grid), matrix, rows, bytes);
+        }
+
+        public void Dispose() { }
+    }
+}

@@ -1,0 +1,57 @@
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Compression;
+
+/// <summary>A method of quantization by name, with its choices.</summary>
+/// <param name="Name">One of <see cref="Names"/>.</param>
+public sealed record QuantizationMethod(string Name)
+{
+    private const int SamplesOfSmoothQuant = 256;
+
+    /// <summary>The methods.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["rtn", "gptq", "awq", "smoothquant"];
+
+    /// <summary>What all but rtn calibrate on.</summary>
+    public string? Text { get; init; }
+
+    /// <summary>How.</summary>
+    public CalibrationOptions Calibration { get; init; } = new();
+
+    /// <summary>What the layers' weights are rounded to; null for the blocks of the formats they are written in.</summary>
+    public GridFactory? Grid { get; init; }
+
+    /// <summary>As of <see cref="GptqFactor.Create"/>.</summary>
+    public bool ActOrder { get; init; }
+
+    /// <summary>As of <see cref="GptqFactor.Create"/>.</summary>
+    public float Damping { get; init; } = 0.01f;
+
+    /// <summary>Loads what the method calibrates with; null for rtn.</summary>
+    /// <param name="model">The model's file or folder.</param>
+    /// <param name="threads">Threads; 0 for one on each physical core.</param>
+    /// <param name="progress">Told what is done, and which share of it.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public Calibrator? Calibrate(string model, int threads = 0, Action<string, float>? progress = null, CancellationToken cancellation = default)
+    {
+        if (Name == "rtn")
+            return null;
+        CalibrationOptions options = Calibration with { Threads = threads, Samples = Name == "smoothquant" ? SamplesOfSmoothQuant : 0 };
+        return new Calibrator(model, Text ?? throw new InvalidOperationException($"{Name} needs a text to calibrate on."), options, progress, cancellation);
+    }
+
+    /// <summary>Makes the method ready for a model.</summary>
+    /// <param name="plan">What becomes of each tensor.</param>
+    /// <param name="calibrator">Of <see cref="Calibrate"/>.</param>
+    public ITensorQuantizer Create(QuantizationPlan plan, Calibrator? calibrator)
+    {
+        Dictionary<string, WeightFormat?> formats = plan.Tensors.ToDictionary(tensor => tensor.Tensor.Name, tensor => tensor.Format);
+        return Name switch
+        {
+            "rtn" => Grid is null ? new NearestQuantizer() : new GridQuantizer(Grid),
+            "gptq" => new GptqQuantizer(calibrator!, Damping, ActOrder, Grid),
+            "awq" => AwqQuantizer.Create(plan.File, tensor => formats[tensor.Name], calibrator!, Grid),
+            "smoothquant" => SmoothQuantQuantizer.Create(plan.File, calibrator!),
+            _ => throw new NotSupportedException($"There is no method {Name}; there are {string.Join(", ", Names)}."),
+        };
+    }
+}

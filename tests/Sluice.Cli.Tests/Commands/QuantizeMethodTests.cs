@@ -1,0 +1,73 @@
+using System.Text.Json;
+using Sluice.TestData;
+
+namespace Sluice.Cli.Tests;
+
+/// <summary><c>sluice quantize --method</c> and <c>--rotate</c>, as users run them.</summary>
+public class QuantizeMethodTests
+{
+    private static string Corpus => SharedFiles.Shared("corpora", "tinystories-sample.txt");
+
+    private static string Model => SharedFiles.Shared("models", "stories260K-w256-hd64-f32.gguf");
+
+    [Fact]
+    public void Gptq_comes_within_the_goal()
+    {
+        using TemporaryFolder folder = new();
+        string text = folder.File("calibration.txt"), output = folder.File("q4.gguf");
+        File.WriteAllText(text, File.ReadAllText(Corpus)[1_000_000..]);
+        SluiceProcess.Run("quantize", Model, output, "--type", "Q4_0", "--method", "gptq", "--calibration", text, "--calibration-tokens", "2048").Succeeded();
+        Assert.True(Perplexity(output) < 3.90);
+        Assert.Equal(["calibration.txt", "q4.gguf"], Directory.GetFiles(folder.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public void A_rotated_model_says_the_same()
+    {
+        using TemporaryFolder folder = new();
+        string output = folder.File("rotated.gguf");
+        SluiceProcess.Run("quantize", Model, output, "--type", "F32", "--rotate").Succeeded();
+        Assert.Equal(Perplexity(Model), Perplexity(output), 1e-3);
+        Assert.Equal(["rotated.gguf"], Directory.GetFiles(folder.Path).Select(Path.GetFileName));
+    }
+
+    [Theory]
+    [InlineData("--calibration PATH", "--type", "Q4_0", "--method", "gptq")]
+    [InlineData("rtn", "--type", "Q4_0", "--calibration", "x.txt")]
+    [InlineData("gptq", "--type", "Q4_0", "--act-order")]
+    [InlineData("--bits", "--type", "F16", "--symmetric")]
+    [InlineData("2 to 8", "--type", "F16", "--bits", "9")]
+    [InlineData("F16, BF16 or F32", "--type", "Q4_0", "--bits", "4")]
+    [InlineData("rtn, gptq, awq, smoothquant", "--type", "Q4_0", "--method", "best")]
+    public void Options_that_do_not_go_together_are_wrong_usage(string said, params string[] options)
+    {
+        using TemporaryFolder folder = new();
+        SluiceProcess.Run(["quantize", TestModel.Path, folder.File("out.gguf"), .. options]).Failed(2, said);
+        Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
+    public void A_short_text_and_a_missing_one_fail_and_leave_nothing_behind()
+    {
+        using TemporaryFolder folder = new();
+        string text = folder.File("short.txt");
+        File.WriteAllText(text, "Once upon a time.");
+        string[] options = ["quantize", TestModel.Path, folder.File("out.gguf"), "--type", "Q8_0", "--method", "gptq", "--calibration"];
+        SluiceProcess.Run([.. options, text]).Failed(1, "less than a chunk of 512");
+        SluiceProcess.Run([.. options, folder.File("none.txt")]).Failed(1, "none.txt");
+        Assert.Equal([text], Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
+    public void A_group_that_does_not_divide_rows_is_wrong_usage()
+    {
+        using TemporaryFolder folder = new();
+        SluiceProcess.Run("quantize", TestModel.Path, folder.File("out.gguf"), "--type", "F16", "--bits", "4", "--group-size", "48").Failed(2, "--group-size 48");
+    }
+
+    private static double Perplexity(string model)
+    {
+        string json = SluiceProcess.Run("perplexity", "--model", model, "--text", Corpus, "--chunks", "10", "--context", "512", "--json").Succeeded().Output;
+        return JsonDocument.Parse(json).RootElement.GetProperty("perplexity").GetDouble();
+    }
+}
