@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.AI;
@@ -8,6 +9,13 @@ namespace Sluice.Extensions.AI;
 /// <summary>What a model says, as contents of messages.</summary>
 internal static class ChatContents
 {
+    // As models write it themselves: white space and escapes are tokens.
+    private static readonly JsonSerializerOptions Plain = new(AIJsonUtilities.DefaultOptions)
+    {
+        WriteIndented = false,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     /// <summary>The contents of deltas in which every call is whole.</summary>
     public static IEnumerable<AIContent> Of(IReadOnlyList<ChatDelta> deltas)
     {
@@ -35,8 +43,8 @@ internal static class ChatContents
         _ => ChatFinishReason.Stop,
     };
 
-    /// <summary>A type that AIJsonUtilities knows how to read and write, also where there is no reflection.</summary>
-    public static JsonTypeInfo<T> Json<T>() => (JsonTypeInfo<T>)AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(T));
+    /// <summary>How a type is read and written, also where there is no reflection.</summary>
+    public static JsonTypeInfo<T> Json<T>() => (JsonTypeInfo<T>)Plain.GetTypeInfo(typeof(T));
 
     private static FunctionCallContent Call(ToolCallStart call, string arguments)
     {

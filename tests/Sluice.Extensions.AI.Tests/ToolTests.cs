@@ -90,7 +90,7 @@ public class ToolTests(Starter starter) : IClassFixture<Starter>
                 new(ChatRole.Assistant,
                 [
                     new TextReasoningContent("Let me "), new TextReasoningContent("see."), new TextContent("So:"),
-                    new FunctionCallContent("1", "warmth", new Dictionary<string, object?> { ["days"] = 2 }), new FunctionCallContent("2", "rain"),
+                    new FunctionCallContent("1", "warmth", new Dictionary<string, object?> { ["days"] = 2, ["city"] = "Köln" }), new FunctionCallContent("2", "rain"),
                 ]),
                 new(ChatRole.Tool, [new FunctionResultContent("1", "mild"), new FunctionResultContent("2", new[] { 1, 2 })]),
                 new(ChatRole.Tool, [new FunctionResultContent("3", new TextContent("dry"))]),
@@ -100,7 +100,7 @@ public class ToolTests(Starter starter) : IClassFixture<Starter>
         Assert.Equal(["system", "assistant", "tool", "tool", "tool"], messages.Select(message => message.Role));
         Assert.Equal("Speak of dogs.\n\nBe brief.", messages[0].Content);
         Assert.Equal(("Let me see.", "So:"), (messages[1].ReasoningContent, messages[1].Content));
-        Assert.Equal([new ChatToolCall("1", "warmth", """{"days":2}"""), new ChatToolCall("2", "rain", "{}")], messages[1].ToolCalls);
+        Assert.Equal([new ChatToolCall("1", "warmth", """{"days":2,"city":"Köln"}"""), new ChatToolCall("2", "rain", "{}")], messages[1].ToolCalls);
         Assert.Equal([("1", "mild"), ("2", "[1,2]"), ("3", "dry")], messages.Skip(2).Select(message => (message.ToolCallId, message.Content)));
     }
 
