@@ -9,21 +9,26 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class SluiceServices
 {
     /// <summary>
-    /// Registers a model: its <see cref="Engine"/>, which the container disposes, an <see cref="IChatClient"/> (also as
+    /// Registers a model: its <see cref="Engine"/>, which the container disposes, and an <see cref="IChatClient"/> (also as
     /// <see cref="SluiceChatClient"/>, for <c>AddChatClient</c> to wrap). All are singletons; the model is loaded when the first of them is asked for.
     /// </summary>
     /// <param name="services">The program's services.</param>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
     /// <param name="configure">Sets options.</param>
-    public static IServiceCollection AddSluice(this IServiceCollection services, string path, Action<SluiceOptions>? configure = null)
+    /// <param name="serviceKey">What tells it from other models, where there are several: all its services have this key.</param>
+    /// <exception cref="InvalidOperationException">There is a model of that key already.</exception>
+    public static IServiceCollection AddSluice(
+        this IServiceCollection services, string path, Action<SluiceOptions>? configure = null, object? serviceKey = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (services.Any(service => service.ServiceType == typeof(Engine) && Equals(service.ServiceKey, serviceKey)))
+            throw new InvalidOperationException($"A model is registered already with the key '{serviceKey}': give this one another.");
         SluiceOptions options = new();
         configure?.Invoke(options);
         return services
-            .AddSingleton(_ => Engine.Load(path, options.Engine))
-            .AddSingleton(provider => new SluiceChatClient(provider.GetRequiredService<Engine>(), options))
-            .AddSingleton<IChatClient>(provider => provider.GetRequiredService<SluiceChatClient>());
+            .AddKeyedSingleton(serviceKey, (_, _) => Engine.Load(path, options.Engine))
+            .AddKeyedSingleton(serviceKey, (provider, key) => new SluiceChatClient(provider.GetRequiredKeyedService<Engine>(key), options))
+            .AddKeyedSingleton<IChatClient>(serviceKey, (provider, key) => provider.GetRequiredKeyedService<SluiceChatClient>(key));
     }
 }

@@ -38,6 +38,21 @@ public class ServiceTests
     }
 
     [Fact]
+    public async Task SeveralModelsAreToldApartByKeys()
+    {
+        ServiceCollection services = new();
+        services.AddSluice(Starter.Path, options => options.Engine = new EngineOptions { Context = 128, Threads = 1 });
+        services.AddSluice(Starter.Path, options => (options.Engine, options.ModelId) = (new EngineOptions { Context = 64, Threads = 1 }, "small"), "small");
+        Assert.Throws<InvalidOperationException>(() => services.AddSluice(Starter.Path));
+        Assert.Throws<InvalidOperationException>(() => services.AddSluice(Starter.Path, serviceKey: "small"));
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        Assert.Equal(128, provider.GetRequiredService<IChatClient>().GetService<Engine>()!.Context);
+        IChatClient small = provider.GetRequiredKeyedService<IChatClient>("small");
+        Assert.Equal(64, small.GetService<Engine>()!.Context);
+        Assert.Equal("small", small.GetService<ChatClientMetadata>()!.DefaultModelId);
+    }
+
+    [Fact]
     public void AMissingModelIsNamed()
     {
         ServiceCollection services = new();
