@@ -66,6 +66,7 @@ internal static class CommandLine
             ChatCommand.Create(),
             ServeCommand.Create(),
             BenchCommand.Create(),
+            EmbedCommand.Create(),
             PerplexityCommand.Create(),
             CompareCommand.Create(),
             LogitsCommand.Create(),

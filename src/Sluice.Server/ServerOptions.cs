@@ -18,6 +18,12 @@ public sealed record ServerOptions
     /// <summary>How conversations are written and read; by what the model's files say if null.</summary>
     public ChatOptions? Chat { get; init; }
 
+    /// <summary>
+    /// Whether clients may load and unload adapters (/v1/load_lora_adapter): they name files of the server's machine, so only trusted ones
+    /// should.
+    /// </summary>
+    public bool AllowAdapterLoading { get; init; }
+
     /// <summary>Keys of which clients must give one, as a bearer token; none: everybody may come.</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 

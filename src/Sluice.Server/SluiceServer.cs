@@ -63,22 +63,27 @@ public static class SluiceServer
 
         ServerMetrics metrics = app.Services.GetRequiredService<ServerMetrics>();
         GenerationService generation = new(engine, options, metrics, app.Services.GetRequiredService<ILogger<GenerationService>>());
-        Map(app, new ApiContext(generation, metrics, tokenizer, new ChatModel(engine, options.Chat)));
+        EmbeddingService embeddings = new(engine, options, metrics);
+        Map(app, embeddings, new ApiContext(generation, metrics, tokenizer, new ChatModel(engine, options.Chat)));
         return app;
     }
 
     /// <summary>All endpoints. A new one is a line here, and its description in Reference/.</summary>
-    private static void Map(WebApplication app, ApiContext api)
+    private static void Map(WebApplication app, EmbeddingService embeddings, ApiContext api)
     {
         TokenEndpoints tokens = new(api);
         StateEndpoints state = new(api, app.Lifetime, Version);
         ResponsesEndpoint responses = new(api);
+        AdapterEndpoints adapters = new(api);
         List<Route> routes = [];
         Post("/v1/chat/completions", new ChatEndpoint(api).InvokeAsync, Completions.Chat);
         Post("/v1/completions", new CompletionEndpoint(api).InvokeAsync, Completions.Text);
         Post("/v1/responses", responses.CreateAsync, Responses.Create);
         Get("/v1/responses/{id}", responses.GetAsync, Responses.Get);
         Add("delete", "/v1/responses/{id}", app.MapDelete("/v1/responses/{id}", (RequestDelegate)responses.DeleteAsync), Responses.Delete);
+        Post("/v1/embeddings", new EmbeddingEndpoint(api, embeddings).InvokeAsync, Embeddings.Create);
+        Post("/v1/load_lora_adapter", adapters.LoadAsync, Adapters.Load);
+        Post("/v1/unload_lora_adapter", adapters.UnloadAsync, Adapters.Unload);
         Post("/tokenize", tokens.TokenizeAsync, Tokens.Tokenize);
         Post("/detokenize", tokens.DetokenizeAsync, Tokens.Detokenize);
         Post("/apply-template", tokens.ApplyTemplateAsync, Tokens.ApplyTemplate);

@@ -20,7 +20,7 @@ public partial class LayeringTests
     };
 
     /// <summary>What of Models the engine may name: nothing that belongs to one architecture.</summary>
-    private static readonly string[] SeenByEngine = ["Model", "ModelOptions", "ModelConfig"];
+    private static readonly string[] SeenByEngine = ["Model", "ModelOptions", "ModelConfig", "Pooling"];
 
     [Fact]
     public void Folders_use_only_those_below_them()

@@ -20,6 +20,7 @@ internal static class BenchCommand
     public static Command Create()
     {
         ModelArguments model = new();
+        AdapterArguments lora = new(areSeveral: true);
         Option<string?> shape = Parsing.Choice(
             "--shape", "Make up weights in the shape of a model, in place of --model: " + string.Join(", ", Shape.All.Select(s => s.Name)) + ".",
             Shape.All.Select(s => s.Name));
@@ -47,6 +48,7 @@ internal static class BenchCommand
             shape, type, save, prompts, generations, depth, batches, repetitions, roofline, json, BenchServeCommand.Create(),
         };
         model.AddTo(command, isRequired: false, hasContext: false);
+        lora.AddTo(command);
         command.Validators.Add(result =>
         {
             bool hasShape = result.GetResult(shape) is not null;
@@ -85,10 +87,11 @@ internal static class BenchCommand
                 made?.Dispose(); // the map stays, and nothing is left even where this process is killed
             Terminal.Note($"loaded in {Numbers.Figure(Stopwatch.GetElapsedTime(start).TotalSeconds)} s; {Numbers.Bytes(Environment.WorkingSet)} resident");
 
+            Adapter?[] adapters = lora.Load(parsed, runner);
             List<BenchRow> rows = [];
             string name = chosen is null ? Name(runner.File) : $"{chosen.Name} {parsed.GetValue(type)}";
             foreach (BenchTest test in tests)
-                rows.Add(Measure(runner, name, test, parsed.GetValue(repetitions), limits, cancellation));
+                rows.Add(Measure(runner, adapters, name, test, parsed.GetValue(repetitions), limits, cancellation));
             if (parsed.GetValue(json))
                 Json.Write<IReadOnlyList<BenchRow>>(rows);
             else
@@ -100,7 +103,7 @@ internal static class BenchCommand
 
     /// <summary>Runs a test some times.</summary>
     public static BenchRow Measure(
-        Runner runner, string name, BenchTest test, int repetitions, MachineLimits? limits, CancellationToken cancellation)
+        Runner runner, Adapter?[] adapters, string name, BenchTest test, int repetitions, MachineLimits? limits, CancellationToken cancellation)
     {
         ProfilingOps? profile = runner.Ops as ProfilingOps;
         int total = test.Tokens * test.Sequences;
@@ -111,7 +114,7 @@ internal static class BenchCommand
             {
                 for (int i = 0; i < sequences.Length; i++)
                 {
-                    sequences[i] = runner.Cache.CreateSequence();
+                    sequences[i] = runner.Cache.CreateSequence(adapters[i % adapters.Length]);
                     Run(runner, [sequences[i]], true, test.Depth, cancellation);
                 }
                 Run(runner, sequences, test.IsPrompt, test.IsPrompt ? test.Tokens : 1, cancellation); // warms caches and the jit compiler up

@@ -12,6 +12,7 @@ internal static class ChatCommand
     public static Command Create()
     {
         ModelArguments model = new();
+        AdapterArguments adapter = new();
         SamplingArguments sampling = new(maxTokens: 512);
         Option<string?> system = new("--system") { Description = "What the model is told first.", HelpName = "TEXT" };
         Option<string?> format = Parsing.Choice(
@@ -21,6 +22,7 @@ internal static class ChatCommand
             "sluice chat --model qwen2.5-0.5b-instruct.gguf",
             """sluice chat --model llama.gguf --system "You answer in verse." --temperature 0.5""");
         model.AddTo(command, isRequired: false);
+        adapter.AddTo(command);
         sampling.AddTo(command);
         command.Add(system);
         command.Add(format);
@@ -32,7 +34,7 @@ internal static class ChatCommand
             {
                 ChatModel chat = new(engine, new ChatOptions { Format = parsed.GetValue(format) });
                 Terminal.Note($"Turns are written {chat.Description}. /clear begins anew, /exit ends.");
-                Conversation conversation = new(engine, chat, template, parsed.GetValue(system));
+                Conversation conversation = new(engine, chat, template with { Adapter = adapter.Load(parsed, engine) }, parsed.GetValue(system));
                 await TalkAsync(conversation, cancellation);
             }
             return CommandLine.Done;

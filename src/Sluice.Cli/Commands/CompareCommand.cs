@@ -52,11 +52,11 @@ internal static class CompareCommand
             foreach (string file in parsed.GetValue(models)!)
             {
                 using Runner runner = KnownTokens.Load(file, model.Options(parsed), room);
-                double[] speeds = [.. tests.Select(test => BenchCommand.Measure(runner, file, test, parsed.GetValue(repetitions), null, cancellation).TokensPerSecond)];
+                double[] speeds = [.. tests.Select(test => BenchCommand.Measure(runner, [null], file, test, parsed.GetValue(repetitions), null, cancellation).TokensPerSecond)];
                 long bytes = runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), weights = runner.File.Tensors.Values.Sum(tensor => tensor.Count);
                 rows.Add(new CompareRow(
                     Path.GetFileName(Path.TrimEndingDirectorySeparator(file)), bytes, 8.0 * bytes / weights, speeds[0], speeds[1],
-                    input is null ? null : PerplexityCommand.Measure(runner, right, input, length, parsed.GetValue(chunks), cancellation)));
+                    input is null ? null : PerplexityCommand.Measure(runner, null, right, input, length, parsed.GetValue(chunks), cancellation)));
             }
             if (parsed.GetValue(plot) is { } drawing)
                 Draw(drawing, rows);

@@ -12,6 +12,7 @@ internal static class LogitsCommand
     public static Command Create()
     {
         ModelArguments model = new(kvType: "f32"); // logits are compared to many digits
+        AdapterArguments adapter = new();
         Option<int[]> tokens = Parsing.Integers("--tokens", "The token ids.", 0, null);
         tokens.Required = true;
         Option<string> output = new("--out", "-o")
@@ -24,6 +25,7 @@ internal static class LogitsCommand
             "logits", "Write the raw logits of some tokens.",
             "sluice logits --model llama.gguf --tokens 1,403,407 --out logits.f32");
         model.AddTo(command, isRequired: true);
+        adapter.AddTo(command);
         command.Add(tokens);
         command.Add(output);
         command.SetAction((parsed, cancellation) =>
@@ -36,7 +38,7 @@ internal static class LogitsCommand
             {
                 using (FileStream stream = new(part, FileMode.Create, FileAccess.Write))
                 {
-                    using SequenceCache sequence = runner.Cache.CreateSequence();
+                    using SequenceCache sequence = runner.Cache.CreateSequence(adapter.Load(parsed, runner)[0]);
                     KnownTokens.Run(
                         runner, sequence, ids, firstWanted: 0,
                         (_, logits) => stream.Write(MemoryMarshal.AsBytes((ReadOnlySpan<float>)logits)), cancellation);

@@ -4,6 +4,7 @@ using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Evaluation;
+using Sluice.Tensors;
 using Sluice.Tokenizers;
 
 namespace Sluice.Cli.Commands;
@@ -14,6 +15,7 @@ internal static class PerplexityCommand
     public static Command Create()
     {
         ModelArguments model = new();
+        AdapterArguments adapter = new();
         Option<string> text = new("--text", "-f") { Description = "A text file in UTF-8.", HelpName = "PATH", Required = true };
         Option<int> chunks = Parsing.Integer("--chunks", "How many chunks to score; all if not given.", 1);
         Option<int> context = Parsing.Integer("--context", "Tokens of a chunk.", 8, 512);
@@ -29,6 +31,7 @@ internal static class PerplexityCommand
             "sluice perplexity --model llama.gguf --text story.txt --chunks 10 --context 512 --json",
             "sluice perplexity --model llama-Q4_K_M.gguf --reference llama-F16.gguf --text wiki.test.raw");
         model.AddTo(command, isRequired: true, hasContext: false);
+        adapter.AddTo(command);
         command.Add(text);
         command.Add(chunks);
         command.Add(context);
@@ -41,7 +44,7 @@ internal static class PerplexityCommand
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
             string? other = parsed.GetValue(reference);
             using Runner? referenceRunner = other is null ? null : KnownTokens.Load(other, model.Options(parsed), length);
-            PerplexityResult result = Measure(runner, referenceRunner, input, length, parsed.GetValue(chunks), cancellation);
+            PerplexityResult result = Measure(runner, adapter.Load(parsed, runner)[0], referenceRunner, input, length, parsed.GetValue(chunks), cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
@@ -53,7 +56,7 @@ internal static class PerplexityCommand
 
     /// <summary>Measures on a text, beside a reference if there is one.</summary>
     public static PerplexityResult Measure(
-        Runner runner, Runner? reference, string text, int context, int mostChunks, CancellationToken cancellation)
+        Runner runner, Adapter? adapter, Runner? reference, string text, int context, int mostChunks, CancellationToken cancellation)
     {
         Tokenizer tokenizer = Tokenizer.FromModel(runner.File);
         int[] tokens = tokenizer.Encode(text);
@@ -71,8 +74,8 @@ internal static class PerplexityCommand
                     Console.Error.Write(Invariant($"[{sofar.Chunks}]{sofar.Value:0.0000}{(sofar.Chunks < chunks ? "," : "\n")}"));
             }
             if (reference is null)
-                return (Perplexity.Measure(runner, tokens, bos, context, chunks, Report, cancellation), null);
-            Divergence found = Divergence.Measure(runner, reference, tokens, bos, context, chunks, Report, cancellation);
+                return (Perplexity.Measure(runner, tokens, bos, context, chunks, Report, cancellation, adapter), null);
+            Divergence found = Divergence.Measure(runner, reference, tokens, bos, context, chunks, Report, cancellation, adapter);
             return (found.Own, found);
         });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;

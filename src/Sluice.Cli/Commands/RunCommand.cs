@@ -18,6 +18,7 @@ internal static class RunCommand
         Option<bool> echo = new("--echo") { Description = "Write the prompt before its continuation." };
         Option<bool> special = new("--special") { Description = "Read names of control tokens in the prompt as these tokens." };
         ModelArguments model = new();
+        AdapterArguments adapter = new();
         SamplingArguments sampling = new(maxTokens: 512);
         SluiceCommand command = new(
             "run", "Continue a text.",
@@ -29,6 +30,7 @@ internal static class RunCommand
             prompt,
         };
         model.AddTo(command, isRequired: false);
+        adapter.AddTo(command);
         sampling.AddTo(command);
         command.Add(echo);
         command.Add(special);
@@ -41,7 +43,11 @@ internal static class RunCommand
             (Engine engine, TimeSpan loading) = model.Load(parsed);
             using (engine)
             {
-                Request request = template with { Prompt = Tokens(engine, text, parsed.GetValue(special)) };
+                Request request = template with
+                {
+                    Prompt = Tokens(engine, text, parsed.GetValue(special)),
+                    Adapter = adapter.Load(parsed, engine),
+                };
                 if (parsed.GetValue(echo))
                     Console.Out.Write(text);
                 await WriteAsync(engine, request, loading, isTextStart: text.Length == 0, cancellation);

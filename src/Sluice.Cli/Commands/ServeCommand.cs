@@ -50,6 +50,15 @@ internal static class ServeCommand
         Option<bool> disaggregate = new("--disaggregate") { Description = "Read prompts on threads of their own, beside those that write." };
         Option<int> prefillWorkers = Parsing.Integer("--prefill-workers", "The threads that --disaggregate adds; one a physical core if not given.", 1);
         Option<bool> noPrefixes = new("--no-prefix-cache") { Description = "Forget what was computed for a prompt once it is served." };
+        Option<KeyValuePair<string, string>[]> lora = new("--lora")
+        {
+            Description = "Serve a low-rank adapter (GGUF, or a PEFT folder) as a model of this name; may be given several times.",
+            HelpName = "NAME=PATH",
+            Arity = ArgumentArity.OneOrMore,
+            AllowMultipleArgumentsPerToken = false,
+            CustomParser = result => [.. result.Tokens.Select(token => ParseAdapter(token.Value, result.AddError))],
+        };
+        Option<bool> loraLoading = new("--allow-lora-loading") { Description = "Let clients load and unload adapters, from any file that the server can read." };
         Option<int> queue = Parsing.Integer("--max-queue", "The most requests that wait; more are answered with 429.", 1, defaults.MaxQueue);
         Option<int> perKey = Parsing.Integer("--max-concurrency", "The most requests of one key at once; 0: no limit.", 0, defaults.ConcurrencyPerKey);
         Option<int> rate = Parsing.Integer("--max-rate", "The most requests of one key a minute; 0: no limit.", 0, defaults.RequestsPerMinute);
@@ -83,7 +92,7 @@ internal static class ServeCommand
         };
         model.AddTo(command, isRequired: false);
         ReadOnlySpan<Option> options =
-            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size,
+            [sequences, policy, target, disaggregate, prefillWorkers, noPrefixes, lora, loraLoading, host, port, name, toolStyle, reasoningStyle, keyFile, queue, perKey, rate, size,
                 responses, timeout, shutdown, cors, certificate, certificateKey, logLevel, logFormat, logPrompts, otlp];
         foreach (Option option in options)
             command.Add(option);
@@ -103,6 +112,7 @@ internal static class ServeCommand
                 ModelName = parsed.GetValue(name),
                 Chat = new ChatOptions { ToolStyle = parsed.GetValue(toolStyle), ReasoningStyle = parsed.GetValue(reasoningStyle) },
                 ApiKeys = ReadKeys(parsed.GetValue(keyFile)),
+                AllowAdapterLoading = parsed.GetValue(loraLoading),
                 MaxQueue = parsed.GetValue(queue),
                 ConcurrencyPerKey = parsed.GetValue(perKey),
                 RequestsPerMinute = parsed.GetValue(rate),
@@ -130,6 +140,8 @@ internal static class ServeCommand
                 WarmUp = true,
             };
             using Engine engine = Terminal.Progress("Loading " + Path.GetFileName(path), progress => Engine.Load(path, engineOptions, progress));
+            foreach ((string adapter, string file) in parsed.GetValue(lora) ?? [])
+                engine.LoadAdapter(adapter, file);
             await using WebApplication app = SluiceServer.Create(engine, server);
             await app.StartAsync(cancellation);
             Terminal.Note(engine.Memory.ToString());
@@ -138,6 +150,14 @@ internal static class ServeCommand
             return CommandLine.Done;
         });
         return command;
+    }
+
+    private static KeyValuePair<string, string> ParseAdapter(string text, Action<string> addError)
+    {
+        int equals = text.IndexOf('=');
+        if (equals <= 0 || equals == text.Length - 1)
+            addError($"--lora takes a name and a path, as tales=tales.gguf; '{text}' is not.");
+        return new(text[..Math.Max(equals, 0)], text[(equals + 1)..]);
     }
 
     /// <summary>Keys of the file and the environment. A file without any is a mistake, not an open door.</summary>

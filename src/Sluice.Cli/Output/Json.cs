@@ -18,6 +18,7 @@ namespace Sluice.Cli.Output;
 [JsonSerializable(typeof(InspectResult))]
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(TokenizeResult))]
+[JsonSerializable(typeof(EmbedResult))]
 internal sealed partial class Json : JsonSerializerContext
 {
     /// <summary>Writes a value to standard output.</summary>
@@ -104,6 +105,10 @@ internal sealed record CompareRow(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PerplexityResult? Quality);
 
 internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
+
+internal sealed record EmbedResult(IReadOnlyList<EmbedRow> Embeddings);
+
+internal sealed record EmbedRow(string Text, int Tokens, IReadOnlyList<float> Embedding);
 
 internal sealed record InspectResult(
     string Path, string? Architecture, string InstructionSet, long FileBytes, long Parameters, long TensorBytes, string? Unsupported,

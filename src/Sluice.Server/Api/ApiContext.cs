@@ -28,15 +28,21 @@ internal sealed class ApiContext(GenerationService generation, ServerMetrics met
 
     public int Vocabulary => generation.Engine.Runner.Model.Config.Vocabulary;
 
-    /// <summary>Reads the field that says which model is meant; there is one.</summary>
-    public void CheckModel(RequestFields fields) => CheckModel(fields.Text("model") ?? Model);
+    /// <summary>Reads the field that says which model is meant: the one that is served, or that with one of its adapters.</summary>
+    /// <returns>The adapter; null for the model without.</returns>
+    public string? CheckModel(RequestFields fields) => CheckModel(fields.Text("model") ?? Model);
 
     /// <summary>Refuses the name of any other model.</summary>
-    public void CheckModel(string? model)
+    public string? CheckModel(string? model)
     {
-        if (model != Model)
-            throw new ApiException(404, $"The model '{model}' is not served here; '{Model}' is.", "model", "model_not_found");
+        if (model == Model)
+            return null;
+        return model is not null && HasAdapter(model)
+            ? model
+            : throw new ApiException(404, $"The model '{model}' is not served here; '{Model}' is.", "model", "model_not_found");
     }
+
+    public bool HasAdapter(string name) => Engine.Adapters.Any(adapter => adapter.Name == name);
 
     /// <summary>Reads stream and stream_options.</summary>
     public static (bool IsStream, bool WithUsage) ReadStream(RequestFields fields)

@@ -13,7 +13,7 @@ internal sealed class ChatEndpoint(ApiContext api)
     public async Task InvokeAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        api.CheckModel(fields);
+        string? adapter = api.CheckModel(fields);
         ChatRequest chat = ChatFields.AddEffort(api, fields, "reasoning_effort", ChatFields.Read(fields));
         (bool isStream, bool withUsage) = ApiContext.ReadStream(fields);
         int count = fields.Integer("n", 1, 128) ?? 1;
@@ -30,15 +30,15 @@ internal sealed class ChatEndpoint(ApiContext api)
         fields.CheckAllRead();
 
         PreparedChat prepared = ChatFields.Prepare(api, chat, context.RequestAborted);
-        Request[] requests = [.. SamplingFields.Repeat(prepared.Request, count)];
+        Request[] requests = [.. SamplingFields.Repeat(prepared.Request with { Adapter = adapter }, count)];
         AnswerReader[] readers = [.. requests.Select(_ => prepared.Reader(wholeCalls: !isStream))];
         IAsyncEnumerable<Piece> pieces = api.Generation.Start(context, Operation.Chat, requests, readers);
         string id = ApiContext.NewId("chatcmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         if (isStream)
-            await StreamAsync(context, requests, pieces, withUsage, choices => new(id, "chat.completion.chunk", created, api.Model, choices, null));
+            await StreamAsync(context, requests, pieces, withUsage, choices => new(id, "chat.completion.chunk", created, adapter ?? api.Model, choices, null));
         else
-            await AnswerAsync(context, requests, pieces, choices => new(id, "chat.completion", created, api.Model, choices, null));
+            await AnswerAsync(context, requests, pieces, choices => new(id, "chat.completion", created, adapter ?? api.Model, choices, null));
     }
 
     private async Task AnswerAsync(HttpContext context, Request[] requests, IAsyncEnumerable<Piece> pieces, Func<ChatChoice[], ChatReply> reply)

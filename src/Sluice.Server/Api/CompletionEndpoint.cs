@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sluice.Server.Generation;
 using Sluice.Server.Http;
@@ -13,8 +12,8 @@ internal sealed class CompletionEndpoint(ApiContext api)
     public async Task InvokeAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        api.CheckModel(fields);
-        int[][] prompts = ReadPrompts(fields);
+        string? adapter = api.CheckModel(fields);
+        int[][] prompts = PromptField.Read(api, fields, "prompt");
         (bool isStream, bool withUsage) = ApiContext.ReadStream(fields);
         int count = fields.Integer("n", 1, 128) ?? 1;
         int best = fields.Integer("best_of", 1, 128) ?? count;
@@ -32,7 +31,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
         };
         fields.CheckAllRead();
 
-        Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt }, best))];
+        Request[] requests = [.. prompts.SelectMany(prompt => SamplingFields.Repeat(template with { Prompt = prompt, Adapter = adapter }, best))];
         int promptTokens = prompts.Sum(prompt => prompt.Length);
         string id = ApiContext.NewId("cmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
@@ -48,7 +47,7 @@ internal sealed class CompletionEndpoint(ApiContext api)
             ? all : all.OrderByDescending(one => one.Output.Tokens.Average(token => token.LogProbability)).Take(count)).Select((one, i) => one.Choice with { Index = i })];
         await Reply.JsonAsync(context, Make(choices) with { Usage = usage }, ApiJson.Default.CompletionReply);
 
-        CompletionReply Make(CompletionChoice[] choices) => new(id, "text_completion", created, api.Model, choices, null);
+        CompletionReply Make(CompletionChoice[] choices) => new(id, "text_completion", created, adapter ?? api.Model, choices, null);
 
         // What asks for no token gets one all the same: it is not told.
         Usage Count(int generated) => new(promptTokens, maxTokens == 0 ? 0 : generated, promptTokens + (maxTokens == 0 ? 0 : generated));
@@ -91,25 +90,5 @@ internal sealed class CompletionEndpoint(ApiContext api)
         }
 
         Task SendAsync(CompletionChoice choice) => Reply.EventAsync(context, Make([choice]), ApiJson.Default.CompletionReply);
-    }
-
-    /// <summary>A text, some tokens, or an array of either.</summary>
-    private int[][] ReadPrompts(RequestFields fields)
-    {
-        if (fields.Any("prompt") is not { } prompt)
-            throw fields.Missing("prompt");
-        JsonElement[] items = prompt.ValueKind == JsonValueKind.Array ? [.. prompt.EnumerateArray()] : [];
-        if (prompt.ValueKind == JsonValueKind.String || items.All(item => item.ValueKind == JsonValueKind.String))
-        {
-            int[][] texts = [.. fields.Texts("prompt").Select(text => api.Tokenizer.Encode(text))];
-            return texts.Length > 0 ? texts : throw Wrong();
-        }
-        return items[0].ValueKind == JsonValueKind.Number ? [Tokens(items)] : [.. items.Select(item =>
-            item.ValueKind == JsonValueKind.Array ? Tokens(item.EnumerateArray()) : throw Wrong())];
-
-        int[] Tokens(IEnumerable<JsonElement> ids) => [.. ids.Select(id =>
-            id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int token) && (uint)token < (uint)api.Vocabulary ? token : throw Wrong())];
-
-        ApiException Wrong() => fields.Wrong("prompt", $"a text, an array of token ids below {api.Vocabulary}, or an array of these");
     }
 }

@@ -21,7 +21,7 @@ internal sealed record UsageDetails(int ReasoningTokens);
 
 internal sealed record ModelList(string Object, ModelEntry[] Data);
 
-internal sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy, int MaxModelLen, ModelMeta Meta);
+internal sealed record ModelEntry(string Id, string Object, long Created, string OwnedBy, int MaxModelLen, ModelMeta? Meta, string? Parent);
 
 /// <summary>What llama.cpp's server tells besides, under its names.</summary>
 internal sealed record ModelMeta(int NVocab);
@@ -89,6 +89,14 @@ internal sealed record CompletionChoice(
 internal sealed record CompletionLogProbs(
     string[] Tokens, float?[] TokenLogprobs, Dictionary<string, float>?[]? TopLogprobs, int[] TextOffset);
 
+// Embeddings: as arrays of numbers, or as base64
+
+internal sealed record EmbeddingReply<T>(string Object, EmbeddingEntry<T>[] Data, string Model, EmbeddingUsage Usage);
+
+internal sealed record EmbeddingEntry<T>(string Object, int Index, T Embedding);
+
+internal sealed record EmbeddingUsage(int PromptTokens, int TotalTokens);
+
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
@@ -106,4 +114,6 @@ internal sealed record CompletionLogProbs(
 [JsonSerializable(typeof(ResponseReply))]
 [JsonSerializable(typeof(ResponseEvent))]
 [JsonSerializable(typeof(ResponseDeleted))]
+[JsonSerializable(typeof(EmbeddingReply<float[]>))]
+[JsonSerializable(typeof(EmbeddingReply<string>))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -19,7 +19,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
     public async Task CreateAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        api.CheckModel(fields);
+        string? adapter = api.CheckModel(fields);
         IReadOnlyList<ChatMessage> messages = ResponseInput.Read(fields, Previous(fields));
         string? instructions = fields.Text("instructions");
         ChatRequest chat = ToolFields.Read(fields, new ChatRequest { Messages = Instruct(messages, instructions) }, isFlat: true);
@@ -46,7 +46,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
             Instructions = instructions,
             MaxOutputTokens = maxTokens,
             Metadata = ReadMetadata(fields),
-            Model = api.Model,
+            Model = adapter ?? api.Model,
             ParallelToolCalls = chat.ParallelToolCalls,
             PreviousResponseId = fields.Text("previous_response_id"),
             Store = fields.Flag("store") ?? true,
@@ -60,7 +60,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
 
         PreparedChat prepared = ChatFields.Prepare(api, chat, context.RequestAborted);
         IAsyncEnumerable<Piece> pieces = api.Generation.Start(
-            context, Operation.Response, [prepared.Request], [prepared.Reader(wholeCalls: !isStream)]);
+            context, Operation.Response, [prepared.Request with { Adapter = adapter }], [prepared.Reader(wholeCalls: !isStream)]);
         if (isStream)
         {
             Reply.BeginEvents(context);

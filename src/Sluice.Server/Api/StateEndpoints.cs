@@ -9,14 +9,14 @@ namespace Sluice.Server.Api;
 /// <summary>What the server says of itself: models, health, load, metrics.</summary>
 internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime lifetime, string version)
 {
-    private ModelEntry Entry => new(api.Model, "model", api.Created, "sluice", api.Engine.Context, new(api.Vocabulary));
-
-    public Task ModelsAsync(HttpContext context) => Reply.JsonAsync(context, new("list", [Entry]), ApiJson.Default.ModelList);
+    /// <summary>The model, then its adapters.</summary>
+    public Task ModelsAsync(HttpContext context) => Reply.JsonAsync(
+        context, new("list", [Entry(null), .. api.Engine.Adapters.Select(adapter => Entry(adapter.Name))]), ApiJson.Default.ModelList);
 
     public Task ModelAsync(HttpContext context)
     {
-        api.CheckModel(context.Request.RouteValues["id"] as string);
-        return Reply.JsonAsync(context, Entry, ApiJson.Default.ModelEntry);
+        string? adapter = api.CheckModel(context.Request.RouteValues["id"] as string);
+        return Reply.JsonAsync(context, Entry(adapter), ApiJson.Default.ModelEntry);
     }
 
     /// <summary>Whether the engine lives.</summary>
@@ -39,6 +39,9 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
             metrics.EndToEnd.Mean, Stopwatch.GetElapsedTime(metrics.Start).TotalSeconds, api.Model);
         return Reply.JsonAsync(context, load, ApiJson.Default.LoadReply);
     }
+
+    private ModelEntry Entry(string? adapter) =>
+        new(adapter ?? api.Model, "model", api.Created, "sluice", api.Engine.Context, new(api.Vocabulary), adapter is null ? null : api.Model);
 
     private static Task StateAsync(HttpContext context, bool isWell, string well, string ill) => Reply.JsonAsync(
         context, new(isWell ? well : ill), ApiJson.Default.StateReply, isWell ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);

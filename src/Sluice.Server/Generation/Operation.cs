@@ -9,5 +9,7 @@ internal sealed record Operation(string Name, string PromptField)
 
     public static Operation Response { get; } = new("chat", "input");
 
+    public static Operation Embedding { get; } = new("embeddings", "input");
+
     public static Operation Completion { get; } = new("text_completion", "prompt");
 }

@@ -34,6 +34,7 @@ internal static class PrometheusPage
             Times(page, prefix + "e2e_request_latency_seconds", "From a request's arrival to its last token.", labels, metrics.EndToEnd);
         }
         Value(page, "sluice_requests_failed_total", "counter", "Requests that failed or whose client left.", labels, metrics.Failed);
+        Value(page, "sluice_embeddings_total", "counter", "Texts whose embeddings were made.", labels, metrics.Embeddings);
         Value(page, "sluice_kv_blocks", "gauge", "Blocks of the KV cache.", labels, metrics.KvBlocks);
         Value(page, "sluice_kv_blocks_free", "gauge", "Blocks that no request holds.", labels, metrics.KvBlocksFree);
         return page.ToString();

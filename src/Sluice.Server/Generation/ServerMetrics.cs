@@ -17,7 +17,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Engine _engine;
     private readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
     private int _waiting, _running;
-    private long _promptTokens, _generatedTokens, _failed;
+    private long _promptTokens, _generatedTokens, _failed, _embeddings;
 
     public ServerMetrics(Engine engine, string model)
     {
@@ -63,6 +63,9 @@ internal sealed class ServerMetrics : IDisposable
 
     public Histogram EndToEnd { get; } = Histogram.Seconds();
 
+    /// <summary>Texts whose embeddings were made; their tokens are among <see cref="PromptTokens"/>.</summary>
+    public long Embeddings => Interlocked.Read(ref _embeddings);
+
     /// <summary>What the engine counts itself.</summary>
     public EngineStatistics Engine => _engine.Statistics;
 
@@ -94,6 +97,23 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <summary>Takes back what <see cref="TryEnter"/> counted, for generations that never began.</summary>
     public void Leave(int count) => Interlocked.Add(ref _waiting, -count);
+
+    /// <summary>Counts an API request for embeddings; null for one that failed or whose client left.</summary>
+    public void CountEmbeddings(IReadOnlyCollection<Embedding>? made, TimeSpan time)
+    {
+        if (made is null)
+        {
+            Interlocked.Increment(ref _failed);
+            return;
+        }
+        long tokens = made.Sum(embedding => (long)embedding.PromptTokens);
+        Interlocked.Add(ref _embeddings, made.Count);
+        Interlocked.Add(ref _promptTokens, tokens);
+        TagList tags = Tags(Operation.Embedding);
+        _duration.Record(time.TotalSeconds, tags);
+        tags.Add("gen_ai.token.type", "input");
+        _tokenUsage.Record(tokens, tags);
+    }
 
     /// <summary>Follows one generation that was counted as waiting.</summary>
     public GenerationClock Begin(Operation operation, int promptTokens) => new(this, operation, promptTokens);

@@ -101,7 +101,7 @@ internal static class OpenApi
     {
         if (type is null)
             return new JsonObject { ["schema"] = Field.Type("string") };
-        string name = type.Type.Name, reference = "#/components/schemas/" + name;
+        string name = type.Type.Name.Split('`')[0], reference = "#/components/schemas/" + name;
         if (!schemas.ContainsKey(name))
         {
             JsonNode schema = type.GetJsonSchemaAsNode(Exported);
@@ -114,6 +114,8 @@ internal static class OpenApi
     /// <summary>What may be null may be absent.</summary>
     private static JsonNode Tidy(JsonSchemaExporterContext context, JsonNode schema)
     {
+        if (schema is JsonValue)
+            return new JsonObject(); // true: any JSON; some readers know schemas only as objects
         if (schema is not JsonObject { } node || node["properties"] is not JsonObject properties || node["required"] is not JsonArray required)
             return schema;
         string[] always = [.. required.Select(name => name!.GetValue<string>()).Where(name => properties[name]?["type"] is not JsonArray)];

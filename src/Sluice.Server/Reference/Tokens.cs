@@ -31,7 +31,13 @@ internal static class Tokens
 
     public static Description ApplyTemplate => new(Tag, "Writes a conversation as the model reads it.")
     {
-        Body = [CommonFields.Model, CommonFields.Messages.Required()],
+        Body =
+        [
+            CommonFields.Model,
+            CommonFields.Messages.Required(),
+            Map("chat_template_kwargs", [], "Variables for the model's chat template."),
+            .. CommonFields.Tools(isFlat: false),
+        ],
         Reply = ApiJson.Default.ApplyTemplateReply,
         Example = """{"messages": [{"role": "user", "content": "Hello"}]}""",
     };

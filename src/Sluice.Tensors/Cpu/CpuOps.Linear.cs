@@ -47,7 +47,7 @@ public unsafe partial class CpuOps
     }
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         CpuWeight loaded = (CpuWeight)weight;
         CheckWidth(x, loaded);
@@ -63,11 +63,11 @@ public unsafe partial class CpuOps
     }
 
     /// <inheritdoc/>
-    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    protected override Tensor MultiplyGated(Activation activation, Tensor x, Weight weight)
     {
         CpuWeight loaded = (CpuWeight)weight;
         if (!loaded.HasHalves)
-            return base.GatedLinear(activation, x, weight);
+            return base.MultiplyGated(activation, x, weight);
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows / 2);
         Multiply(x, loaded, default, activation, result);

@@ -11,9 +11,9 @@ namespace Sluice.Tensors;
 /// </remarks>
 public sealed class Batch
 {
-    private int[] tokens = new int[64], positions = new int[64], parents = new int[64], outputs = new int[64];
+    private int[] tokens = new int[64], positions = new int[64], parents = new int[64], outputs = new int[64], hidden = new int[64];
     private BatchSequence[] sequences = new BatchSequence[8];
-    private int sequenceCount, outputCount;
+    private int sequenceCount, outputCount, hiddenCount;
 
     /// <summary>The number of tokens.</summary>
     public int Count { get; private set; }
@@ -27,8 +27,11 @@ public sealed class Batch
     /// <summary>The batch row of the token before each one, or -1 where that is the last cached one [Count].</summary>
     public ReadOnlySpan<int> Parents => parents.AsSpan(0, Count);
 
-    /// <summary>The rows whose outputs are wanted, ascending.</summary>
+    /// <summary>The rows whose logits are wanted, ascending.</summary>
     public ReadOnlySpan<int> Outputs => outputs.AsSpan(0, outputCount);
+
+    /// <summary>The rows that are wanted as they are after the last norm, as for embeddings, ascending.</summary>
+    public ReadOnlySpan<int> Hidden => hidden.AsSpan(0, hiddenCount);
 
     /// <summary>The sequences, in the order of their rows.</summary>
     public ReadOnlySpan<BatchSequence> Sequences => sequences.AsSpan(0, sequenceCount);
@@ -37,31 +40,34 @@ public sealed class Batch
     public void Clear()
     {
         Array.Clear(sequences, 0, sequenceCount); // let go of the block tables
-        (Count, sequenceCount, outputCount) = (0, 0, 0);
+        (Count, sequenceCount, outputCount, hiddenCount) = (0, 0, 0, 0);
     }
 
     /// <summary>Starts the rows of another sequence.</summary>
     /// <param name="past">How many of its tokens the cache holds.</param>
     /// <param name="blockTables">For each cache group, the block of every <c>BlockSize</c> slots; -1 where it was given back.</param>
     /// <param name="stateSlot">Where its recurrent state is, for state-space layers.</param>
-    public void BeginSequence(int past, int[][] blockTables, int stateSlot = 0)
+    /// <param name="adapter">What linear maps add for its rows, if anything.</param>
+    public void BeginSequence(int past, int[][] blockTables, int stateSlot = 0, Adapter? adapter = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);
         if (sequenceCount == sequences.Length)
             Array.Resize(ref sequences, sequenceCount * 2);
-        sequences[sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot);
+        sequences[sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot, adapter);
     }
 
     /// <summary>Adds the token that follows the one added last (or the cached ones).</summary>
     /// <returns>Its row.</returns>
-    public int Add(int token, bool wantOutput) => AddChild(token, Last.Count == 0 ? -1 : Count - 1, wantOutput);
+    public int Add(int token, bool wantOutput, bool wantHidden = false) =>
+        AddChild(token, Last.Count == 0 ? -1 : Count - 1, wantOutput, wantHidden);
 
     /// <summary>Adds a token of a tree.</summary>
     /// <param name="token">Its id.</param>
     /// <param name="parent">The row of the token before it, in this sequence, or -1 where that is the last cached one.</param>
     /// <param name="wantOutput">Whether its logits are wanted.</param>
+    /// <param name="wantHidden">Whether its row after the last norm is.</param>
     /// <returns>Its row.</returns>
-    public int AddChild(int token, int parent, bool wantOutput)
+    public int AddChild(int token, int parent, bool wantOutput, bool wantHidden = false)
     {
         ref BatchSequence sequence = ref Last;
         if (parent != -1 && (parent < sequence.Start || parent >= Count))
@@ -72,6 +78,7 @@ public sealed class Batch
             Array.Resize(ref positions, Count * 2);
             Array.Resize(ref parents, Count * 2);
             Array.Resize(ref outputs, Count * 2);
+            Array.Resize(ref hidden, Count * 2);
         }
         tokens[Count] = token;
         parents[Count] = parent;
@@ -79,6 +86,8 @@ public sealed class Batch
         sequence.Append(isChain: parent == (sequence.Count == 0 ? -1 : Count - 1));
         if (wantOutput)
             outputs[outputCount++] = Count;
+        if (wantHidden)
+            hidden[hiddenCount++] = Count;
         return Count++;
     }
 
@@ -96,8 +105,8 @@ public sealed class Batch
 /// <summary>The rows of one sequence in a <see cref="Batch"/>.</summary>
 public struct BatchSequence
 {
-    internal BatchSequence(int start, int past, int[][] blockTables, int stateSlot) =>
-        (Start, Past, BlockTables, StateSlot, IsChain) = (start, past, blockTables, stateSlot, true);
+    internal BatchSequence(int start, int past, int[][] blockTables, int stateSlot, Adapter? adapter) =>
+        (Start, Past, BlockTables, StateSlot, Adapter, IsChain) = (start, past, blockTables, stateSlot, adapter, true);
 
     /// <summary>Its first row.</summary>
     public int Start { get; }
@@ -113,6 +122,9 @@ public struct BatchSequence
 
     /// <summary>Where its recurrent state is.</summary>
     public int StateSlot { get; }
+
+    /// <summary>What linear maps add for its rows, if anything.</summary>
+    public Adapter? Adapter { get; }
 
     /// <summary>Whether every row follows the one before it, so that there is no tree.</summary>
     public bool IsChain { get; private set; }

@@ -15,6 +15,7 @@ public abstract unsafe class Ops : IDisposable
 {
     private readonly Workspace workspace;
     private readonly List<NativeBuffer> loaded = [];
+    private readonly AdapterRows adapted = new();
 
     /// <summary>With scratch memory of its own.</summary>
     protected Ops() => workspace = new Workspace();
@@ -104,17 +105,61 @@ public abstract unsafe class Ops : IDisposable
 
     // Linear maps
 
-    /// <summary>x times the transposed weight, plus the bias if any [x.Rows, weight.Rows].</summary>
-    public abstract Tensor Linear(Tensor x, Weight weight, Tensor bias = default);
+    /// <summary>
+    /// Says which adapter each row has that linear maps are given from now on: the batch's rows, or only <paramref name="chosen"/> of
+    /// them. Rows beside each other may have different ones; what each gets depends on its own alone.
+    /// </summary>
+    /// <remarks>It is not passed with every map so that no architecture needs to know of adapters.</remarks>
+    public void Adapt(Batch batch, ReadOnlySpan<int> chosen) => adapted.Find(batch.Sequences, chosen.Length, isChosen: true, chosen);
+
+    /// <summary>As the other, of all of a batch's rows.</summary>
+    public void Adapt(Batch batch) => adapted.Find(batch.Sequences, batch.Count);
+
+    /// <summary>Ends <see cref="Adapt(Batch)"/>: rows have no adapters.</summary>
+    public void EndAdapt() => adapted.Clear();
+
+    /// <summary>x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows].</summary>
+    public Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    {
+        Tensor result = Multiply(x, weight, bias);
+        for (int group = 0; group < adapted.Groups; group++)
+        {
+            if (adapted.At(group, out ReadOnlySpan<int> rows).Of(weight) is not { } parts)
+                continue;
+            if (x.Rows != adapted.Total)
+                throw new InvalidOperationException($"{weight.Name} is given {x.Rows} rows; {adapted.Total} are known to have adapters or none.");
+            foreach (Adapter.Part part in parts)
+                AddLowRank(x, part, rows, result);
+        }
+        return result;
+    }
 
     /// <summary>
     /// The gated unit of a linear map whose first half of the outputs is the gate and whose second half is up: <see cref="Linear"/>,
     /// then <see cref="Gate"/>, in one [x.Rows, weight.Rows / 2].
     /// </summary>
-    public virtual Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    public Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
     {
-        Tensor both = Linear(x, weight);
-        int width = weight.Rows / 2;
+        for (int group = 0; group < adapted.Groups; group++)
+        {
+            if (adapted.At(group, out _).Of(weight) is not null)
+                return GateOf(activation, Linear(x, weight));
+        }
+        return MultiplyGated(activation, x, weight);
+    }
+
+    /// <summary><see cref="Linear"/> without adapters.</summary>
+    protected abstract Tensor Multiply(Tensor x, Weight weight, Tensor bias = default);
+
+    /// <summary><see cref="GatedLinear"/> without adapters.</summary>
+    protected virtual Tensor MultiplyGated(Activation activation, Tensor x, Weight weight) => GateOf(activation, Multiply(x, weight));
+
+    /// <summary>result[row] += Factor * B (A x[row]) for some rows, and the outputs of a part.</summary>
+    internal abstract void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result);
+
+    private Tensor GateOf(Activation activation, Tensor both)
+    {
+        int width = both.Columns / 2;
         return Gate(activation, both.ColumnRange(0, width), both.ColumnRange(width, width));
     }
 

@@ -14,7 +14,7 @@ public sealed class ProfilingOps : Ops
     private readonly List<OperationProfile> operations = [];
     private readonly Dictionary<Weight, LoadedWeight> weights = [];
     private readonly OperationProfile embed, gather, rmsNorm, layerNorm, add, scale, softCap, activate, gate, route, combine,
-        ropeAngles, rope, attend, causalConv, selectiveScan;
+        ropeAngles, rope, attend, causalConv, selectiveScan, lowRank;
     private bool[] isUsed = []; // by expert, of one call
 
     /// <summary>Around other operations, which it owns from now on.</summary>
@@ -38,6 +38,7 @@ public sealed class ProfilingOps : Ops
         attend = New(nameof(Attention));
         causalConv = New(nameof(CausalConv));
         selectiveScan = New(nameof(SelectiveScan));
+        lowRank = New("Adapters");
     }
 
     /// <summary>The operations that were called since the last <see cref="Reset"/>.</summary>
@@ -145,7 +146,7 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         long start = Stopwatch.GetTimestamp();
         Tensor result = inner.Linear(x, weight, bias);
@@ -155,12 +156,22 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
-    public override Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
+    protected override Tensor MultiplyGated(Activation activation, Tensor x, Weight weight)
     {
         long start = Stopwatch.GetTimestamp();
         Tensor result = inner.GatedLinear(activation, x, weight);
         AddProducts(weight, start, x.Rows == 0 ? 0 : weight.Bytes + Bytes(x) + Bytes(result), x.Rows);
         return result;
+    }
+
+    /// <inheritdoc/>
+    internal override void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.AddLowRank(x, part, rows, result);
+        long values = (long)rows.Length * (x.Columns + (2 * part.B.Rows)); // read, and read and written
+        long weights = (long)part.A.Rows * (part.A.Columns + part.B.Rows);
+        lowRank.Add(start, sizeof(float) * (values + weights), floatProducts: rows.Length * weights);
     }
 
     /// <inheritdoc/>

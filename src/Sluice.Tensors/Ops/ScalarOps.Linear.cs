@@ -10,7 +10,7 @@ public sealed unsafe partial class ScalarOps
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts) => new StoredWeight(parts.ToArray());
 
     /// <inheritdoc/>
-    public override Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
+    protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         StoredWeight stored = (StoredWeight)weight;
         Require(x.Columns == stored.Columns, $"{stored.Name} takes {stored.Columns} values; rows have {x.Columns}.");
@@ -18,6 +18,27 @@ public sealed unsafe partial class ScalarOps
         for (int row = 0; row < x.Rows; row++)
             Multiply(x[row], stored, 0, bias, result[row]);
         return result;
+    }
+
+    /// <inheritdoc/>
+    internal override void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result)
+    {
+        float[] low = new float[part.A.Rows];
+        foreach (int row in rows)
+        {
+            for (int r = 0; r < low.Length; r++)
+                low[r] = Dot(part.A, r, x[row]);
+            for (int o = 0; o < part.B.Rows; o++)
+                result[row][part.FirstRow + o] += Dot(part.B, o, low) * part.Factor;
+        }
+
+        static float Dot(Adapter.Matrix matrix, int row, ReadOnlySpan<float> x)
+        {
+            float sum = 0;
+            for (int i = 0; i < x.Length; i++)
+                sum = MathF.FusedMultiplyAdd(matrix[row, i], x[i], sum);
+            return sum;
+        }
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using Sluice.Tensors;
 using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Cache;
@@ -81,13 +82,14 @@ public sealed class KvCache : IDisposable
         (_recurrent[layer].Store ?? throw new InvalidOperationException($"Layer {layer} has no recurrent state.")).Layer(_recurrent[layer].Index, start, count);
 
     /// <summary>A new, empty sequence.</summary>
+    /// <param name="adapter">What linear maps add for its rows, if anything.</param>
     /// <exception cref="InvalidOperationException">There is no free recurrent state (<see cref="HasFreeState"/>).</exception>
-    public SequenceCache CreateSequence()
+    public SequenceCache CreateSequence(Adapter? adapter = null)
     {
         int state = 0;
         if (States is not null && !_freeStates.TryPop(out state))
             throw new InvalidOperationException($"All {States.Slots} recurrent states are taken.");
-        SequenceCache sequence = new(this, state);
+        SequenceCache sequence = new(this, state, adapter);
         _sequences.Add(sequence);
         return sequence;
     }
@@ -124,6 +126,9 @@ public sealed class KvCache : IDisposable
         else
             Prefixes.Release(group, block);
     }
+
+    /// <summary>Gives up what is cached of an adapter's sequences, of which there are none any more.</summary>
+    internal void Forget(Adapter adapter) => Prefixes?.Forget(adapter);
 
     internal void Remove(SequenceCache sequence)
     {

@@ -1,3 +1,4 @@
+using Sluice.Tensors;
 using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Cache;
@@ -19,6 +20,7 @@ internal sealed class PrefixTree
     private readonly IReadOnlyList<CacheGroup> _groups;
     private readonly PrefixNode?[][] _owners; // for each group and block, the node that has it
     private readonly BlockList[] _unused; // for each group, the blocks that only the tree holds
+    private readonly Dictionary<Adapter, PrefixNode> _adapted = []; // the empty beginnings of sequences with an adapter
 
     public PrefixTree(IReadOnlyList<CacheGroup> groups)
     {
@@ -28,8 +30,33 @@ internal sealed class PrefixTree
         Root = new PrefixNode(null, [], groups.Count);
     }
 
-    /// <summary>The empty beginning.</summary>
+    /// <summary>The empty beginning of sequences without an adapter.</summary>
     public PrefixNode Root { get; }
+
+    /// <summary>The empty beginning of sequences with an adapter, whose rows are others for the same tokens.</summary>
+    public PrefixNode RootOf(Adapter? adapter)
+    {
+        if (adapter is null)
+            return Root;
+        if (!_adapted.TryGetValue(adapter, out PrefixNode? root))
+            _adapted.Add(adapter, root = new PrefixNode(null, [], _groups.Count));
+        return root;
+    }
+
+    /// <summary>Gives up what is cached of an adapter's sequences, of which there are none any more.</summary>
+    public void Forget(Adapter adapter)
+    {
+        if (!_adapted.Remove(adapter, out PrefixNode? root))
+            return;
+        Stack<PrefixNode> open = new(root.Children);
+        while (open.TryPop(out PrefixNode? node))
+        {
+            for (int g = 0; g < _groups.Count; g++)
+                Drop(node, g);
+            foreach (PrefixNode child in node.Children)
+                open.Push(child);
+        }
+    }
 
     /// <summary>The blocks that were evicted so far, of all groups.</summary>
     public long Evictions { get; private set; }
@@ -152,6 +179,8 @@ internal sealed class PrefixTree
     {
         int[] counts = new int[_groups.Count];
         Check(Root, counts);
+        foreach (PrefixNode root in _adapted.Values)
+            Check(root, counts);
         for (int g = 0; g < _groups.Count; g++)
         {
             if (BlocksOf(g).Count() != counts[g])

@@ -17,16 +17,16 @@ public sealed class SequenceCache : IDisposable
     private PrefixNode? _prefix; // how far the tree of prefixes has this sequence; null where there is no tree
     private bool _disposed;
 
-    internal SequenceCache(KvCache cache, int stateSlot)
+    internal SequenceCache(KvCache cache, int stateSlot, Adapter? adapter)
     {
-        (_cache, StateSlot) = (cache, stateSlot);
+        (_cache, StateSlot, Adapter) = (cache, stateSlot, adapter);
         _tables = new int[cache.Groups.Count][];
         _lengths = new int[cache.Groups.Count];
         _held = new int[cache.Groups.Count];
         _windowed = new int[cache.Groups.Count];
         for (int g = 0; g < _tables.Length; g++)
             _tables[g] = new int[8];
-        Follow(cache.Prefixes?.Root);
+        Follow(cache.Prefixes?.RootOf(adapter));
     }
 
     /// <summary>The tokens that are cached.</summary>
@@ -34,6 +34,9 @@ public sealed class SequenceCache : IDisposable
 
     /// <summary>Where its recurrent state is, if the model has one.</summary>
     public int StateSlot { get; }
+
+    /// <summary>What linear maps add for its rows, if anything.</summary>
+    public Adapter? Adapter { get; }
 
     /// <summary>How many of the tokens can be found by sequences that begin alike: whole blocks of them.</summary>
     public int SharedLength => (_prefix?.Depth ?? 0) * KvFormat.BlockSize;
@@ -126,7 +129,7 @@ public sealed class SequenceCache : IDisposable
     }
 
     /// <summary>Starts this sequence's rows in a batch.</summary>
-    public void Begin(Batch batch) => batch.BeginSequence(Length, _tables, StateSlot);
+    public void Begin(Batch batch) => batch.BeginSequence(Length, _tables, StateSlot, Adapter);
 
     /// <summary>
     /// Counts the next <paramref name="tokens"/> slots as cached, and gives back reserved blocks beyond them and those that fell
@@ -197,7 +200,7 @@ public sealed class SequenceCache : IDisposable
     {
         if (_cache.States is not null)
             throw new NotSupportedException("A recurrent state cannot be shared.");
-        SequenceCache copy = _cache.CreateSequence();
+        SequenceCache copy = _cache.CreateSequence(Adapter);
         copy.Length = Length;
         for (int g = 0; g < _tables.Length; g++)
         {

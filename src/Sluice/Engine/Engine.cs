@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Sluice.Files;
+using Sluice.Models;
 using Sluice.Tensors;
 using Sluice.Tokenizers;
 
@@ -23,6 +24,7 @@ public sealed class Engine : IDisposable
     private readonly StepBudget _budget;
     private readonly Scheduler _scheduler;
     private readonly StatisticsBook _statistics;
+    private readonly AdapterBook _adapters;
     private readonly Worker[] _workers;
     private readonly Thread[] _threads;
     private int _working; // threads that have not ended
@@ -36,6 +38,7 @@ public sealed class Engine : IDisposable
         _budget = new StepBudget(options.StepTokens, options.Running, options.InterTokenTarget);
         _scheduler = new Scheduler(runner.Cache, _budget, SchedulingPolicies.Get(options.Policy), options.StepTokens);
         _statistics = new StatisticsBook(runner.Cache, _scheduler.Counts);
+        _adapters = new AdapterBook(runner);
         _workers = runner.Workers();
         UpdateStatistics();
         _threads = isStepped ? [] : [.. _workers.Select(worker => new Thread(() => Loop(worker)) { IsBackground = true, Name = $"Sluice engine ({worker.Role})" })];
@@ -61,6 +64,16 @@ public sealed class Engine : IDisposable
 
     /// <summary>What it is doing and has done; from any thread, at any time.</summary>
     public EngineStatistics Statistics => _statistics.Read();
+
+    /// <summary>The adapters that requests may ask for.</summary>
+    public IReadOnlyList<AdapterInfo> Adapters
+    {
+        get
+        {
+            lock (_books)
+                return _adapters.All;
+        }
+    }
 
     /// <summary>Whether requests are taken: false once it is disposed, or has failed.</summary>
     public bool IsAlive => !_isStopping && !_hasEnded;
@@ -100,9 +113,7 @@ public sealed class Engine : IDisposable
     /// <param name="cancellation">Ends the generation and frees its cache at the next step.</param>
     public IAsyncEnumerable<GeneratedToken> Generate(string prompt, Request? template = null, CancellationToken cancellation = default)
     {
-        if (Tokenizer is null)
-            throw new InvalidOperationException($"{Runner.File.Path} has no vocabulary: it takes token ids only.");
-        int[] tokens = Tokenizer.Encode(prompt);
+        int[] tokens = Encode(prompt);
         return Generate(template is null ? new Request { Prompt = tokens } : template with { Prompt = tokens }, cancellation);
     }
 
@@ -130,6 +141,67 @@ public sealed class Engine : IDisposable
         }
     }
 
+    /// <summary>Makes a vector that stands for a text, beside whatever else the engine does.</summary>
+    /// <param name="text">The text; special tokens that the model wants around it are added.</param>
+    /// <param name="template">Everything else of the request; default if null.</param>
+    /// <param name="cancellation">Gives up and frees the cache at the next step.</param>
+    public Task<Embedding> Embed(string text, EmbeddingRequest? template = null, CancellationToken cancellation = default)
+    {
+        int[] tokens = Encode(text);
+        return Embed(template is null ? new EmbeddingRequest { Prompt = tokens } : template with { Prompt = tokens }, cancellation);
+    }
+
+    /// <summary>The same of several texts, which run together.</summary>
+    public Task<Embedding[]> Embed(IReadOnlyList<string> texts, EmbeddingRequest? template = null, CancellationToken cancellation = default) =>
+        Task.WhenAll(texts.Select(text => Embed(text, template, cancellation)));
+
+    /// <summary>Makes a vector that stands for some tokens.</summary>
+    /// <param name="request">The tokens and what to make of them.</param>
+    /// <param name="cancellation">Gives up and frees the cache at the next step.</param>
+    /// <exception cref="ArgumentException">
+    /// The prompt is empty, has a token that is none, or is longer than the context.
+    /// </exception>
+    public Task<Embedding> Embed(EmbeddingRequest request, CancellationToken cancellation = default) => Submit(request, cancellation).Result;
+
+    /// <summary>Loads a low-rank adapter (LoRA), for requests that name it; others run on meanwhile.</summary>
+    /// <param name="name">What requests call it.</param>
+    /// <param name="path">A GGUF file or a PEFT folder.</param>
+    /// <param name="scale">A factor of what it adds.</param>
+    /// <exception cref="IOException">There is no such file, or it cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, or does not fit the model; the message names the key or the tensor.</exception>
+    /// <exception cref="NotSupportedException">It needs something that Sluice does not have; the message names the key or the tensor.</exception>
+    /// <exception cref="ArgumentException">The name is empty or taken.</exception>
+    /// <exception cref="InvalidOperationException">It is larger than free memory.</exception>
+    public AdapterInfo LoadAdapter(string name, string path, float scale = 1)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        Adapter adapter = Runner.LoadAdapter(name, path, scale);
+        lock (_books)
+        {
+            try
+            {
+                ObjectDisposedException.ThrowIf(_isStopping, this);
+                return _adapters.Add(adapter, path);
+            }
+            catch
+            {
+                Runner.UnloadAdapter(adapter);
+                throw;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Takes an adapter away: new requests cannot ask for it any more. Those that have it go on to their end, and its memory is freed
+    /// with the last of them.
+    /// </summary>
+    /// <returns>Whether there was one of that name.</returns>
+    public bool UnloadAdapter(string name)
+    {
+        lock (_books)
+            return !_isStopping && _adapters.Remove(name);
+    }
+
     /// <summary>Stops after the step under way, ends open requests with an error, and frees the model.</summary>
     public void Dispose()
     {
@@ -148,15 +220,34 @@ public sealed class Engine : IDisposable
     }
 
     /// <summary>Hands a request to the scheduler.</summary>
-    internal Sequence Submit(Request request, CancellationToken cancellation)
+    internal Generation Submit(Request request, CancellationToken cancellation)
     {
         ObjectDisposedException.ThrowIf(_isStopping, this);
         Check(request);
-        Sequence sequence = new(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, cancellation);
+        return Submit(new Generation(request, Runner.Model.Config.Vocabulary, Context, Tokenizer, cancellation), request.Adapter);
+    }
+
+    /// <summary>As the other, for an embedding.</summary>
+    internal EmbeddingSequence Submit(EmbeddingRequest request, CancellationToken cancellation)
+    {
+        ObjectDisposedException.ThrowIf(_isStopping, this);
+        CheckTokens(request.Prompt);
+        if (request.Prompt.Count > Context)
+            throw new ArgumentException($"The text has {request.Prompt.Count:N0} tokens, more than the context of {Context:N0}.", nameof(request));
+        Pooling pooling = request.Pooling ?? Runner.Model.Config.Pooling;
+        if (!Enum.IsDefined(pooling))
+            throw new ArgumentException($"There is no pooling {pooling}.", nameof(request));
+        return Submit(new EmbeddingSequence(request, pooling, Runner.Model.Config.Embedding, cancellation), request.Adapter);
+    }
+
+    private T Submit<T>(T sequence, string? adapter)
+        where T : Sequence
+    {
         lock (_books)
         {
             if (_isStopping || _hasEnded)
                 throw new ObjectDisposedException(nameof(Engine), _failure);
+            sequence.Adapter = _adapters.Use(adapter);
             _scheduler.Add(sequence);
             UpdateStatistics();
             Monitor.PulseAll(_books);
@@ -179,8 +270,8 @@ public sealed class Engine : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         using ScratchScope scope = worker.Scratch();
-        Tensor logits = worker.Run(); // [outputs, vocabulary]
-        Deliver(worker, logits, start);
+        StepOutputs outputs = worker.Run();
+        Deliver(worker, outputs, start);
     }
 
     /// <summary>Chooses a worker's next step.</summary>
@@ -198,24 +289,21 @@ public sealed class Engine : IDisposable
         }
     }
 
-    /// <summary>Counts a step's tokens as cached, and gives each sequence that has all of its own cached the next.</summary>
-    private void Deliver(Worker worker, Tensor logits, long start)
+    /// <summary>Counts a step's tokens as cached, and gives each sequence what it wanted of them: its next token, or rows.</summary>
+    private void Deliver(Worker worker, StepOutputs outputs, long start)
     {
         lock (_books)
         {
-            int output = 0, scored = 0, decoding = 0;
+            int generated = 0, decoding = 0;
             foreach (Sequence sequence in worker.Sequences)
             {
                 decoding += sequence.Scheduled == 1 ? 1 : 0;
-                int rows = sequence.Score(logits, output + scored);
-                scored += rows;
-                if (sequence.Commit())
-                    Sample(sequence, logits[scored + output++]);
+                generated += sequence.Deliver(ref outputs) ? 1 : 0;
             }
             // What it cost, for the size of the next ones and for those who watch.
             TimeSpan time = Stopwatch.GetElapsedTime(start);
             _budget.Observe(decoding, worker.Batch.Count - decoding, time.TotalSeconds);
-            _statistics.AddStep(worker.Batch.Count - decoding, output, worker.Batch.Count, time);
+            _statistics.AddStep(worker.Batch.Count - decoding, generated, worker.Batch.Count, time);
             UpdateStatistics();
             if (Runner.Options.CheckIntegrity)
                 Runner.Cache.CheckIntegrity();
@@ -225,25 +313,16 @@ public sealed class Engine : IDisposable
 
     private void UpdateStatistics() => _statistics.Update(_scheduler.Running.Count, _scheduler.Waiting, _budget.RunningLimit);
 
-    /// <summary>A request that cannot be sampled (its bias rules out every token) fails alone.</summary>
-    private static void Sample(Sequence sequence, Span<float> logits)
-    {
-        try
-        {
-            sequence.Sample(logits);
-        }
-        catch (InvalidOperationException error)
-        {
-            sequence.Finish(error);
-        }
-    }
-
     /// <summary>Whether a file has a vocabulary: llama.cpp writes <c>no_vocab</c> for models of token ids alone.</summary>
     private static bool HasVocabulary(ModelFile file) =>
         file.Folder is not null || (file.Metadata.TryGetString("tokenizer.ggml.model", out string? model) && model != "no_vocab");
 
+    private int[] Encode(string text) => Tokenizer is not null
+        ? Tokenizer.Encode(text)
+        : throw new InvalidOperationException($"{Runner.File.Path} has no vocabulary: it takes token ids only.");
+
     private static async IAsyncEnumerable<GeneratedToken> Read(
-        Sequence sequence, CancellationTokenSource abandoned, [EnumeratorCancellation] CancellationToken cancellation = default)
+        Generation sequence, CancellationTokenSource abandoned, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         using (abandoned)
         {
@@ -261,20 +340,25 @@ public sealed class Engine : IDisposable
 
     private void Check(Request request)
     {
-        int vocabulary = Runner.Model.Config.Vocabulary;
-        if (request.Prompt.Count == 0)
-            throw new ArgumentException("The prompt has no tokens.", nameof(request));
-        foreach (int token in request.Prompt)
-        {
-            if ((uint)token >= (uint)vocabulary)
-                throw new ArgumentException($"The prompt has token {token}; the vocabulary has {vocabulary}.", nameof(request));
-        }
+        CheckTokens(request.Prompt);
         if (request.PromptLogProbs < 0)
             throw new ArgumentException($"PromptLogProbs must be 0 or more; it is {request.PromptLogProbs}.", nameof(request));
         if (request.MaxTokens is <= 0)
             throw new ArgumentException($"MaxTokens must be 1 or more; it is {request.MaxTokens}.", nameof(request));
         if (request.Prompt.Count >= Context)
             throw new ArgumentException($"The prompt has {request.Prompt.Count:N0} tokens and leaves no room in a context of {Context:N0}.", nameof(request));
+    }
+
+    private void CheckTokens(IReadOnlyList<int> prompt)
+    {
+        int vocabulary = Runner.Model.Config.Vocabulary;
+        if (prompt.Count == 0)
+            throw new ArgumentException("The prompt has no tokens.", "request");
+        foreach (int token in prompt)
+        {
+            if ((uint)token >= (uint)vocabulary)
+                throw new ArgumentException($"The prompt has token {token}; the vocabulary has {vocabulary}.", "request");
+        }
     }
 
     private void Loop(Worker worker)

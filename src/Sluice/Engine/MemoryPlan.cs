@@ -15,10 +15,11 @@ namespace Sluice;
 /// </param>
 /// <param name="Cache">The KV cache and recurrent states, and what they have room for.</param>
 /// <param name="WorkSpace">Results of the operations of one step.</param>
-public sealed record MemoryPlan(long Weights, long Mapped, KvPlan Cache, long WorkSpace)
+/// <param name="Adapters">The weights of the adapters that are loaded.</param>
+public sealed record MemoryPlan(long Weights, long Mapped, KvPlan Cache, long WorkSpace, long Adapters = 0)
 {
     /// <summary>All of it.</summary>
-    public long Total => Weights + Cache.Bytes + WorkSpace;
+    public long Total => Weights + Adapters + Cache.Bytes + WorkSpace;
 
     /// <summary>A line for each part.</summary>
     public override string ToString()
@@ -26,6 +27,7 @@ public sealed record MemoryPlan(long Weights, long Mapped, KvPlan Cache, long Wo
         List<string> lines =
         [
             $"weights     {Megabytes(Weights)}",
+            .. Adapters > 0 ? [$"adapters    {Megabytes(Adapters)}"] : Array.Empty<string>(),
             $"KV cache    {Megabytes(Cache.Bytes)}  {Room()}",
             $"work space  {Megabytes(WorkSpace)}",
             $"total       {Megabytes(Total)}",

@@ -36,6 +36,9 @@ public sealed record Request
     /// </summary>
     public int? PromptLogProbs { get; init; }
 
+    /// <summary>The name of the adapter that the model has for it (<see cref="Engine.LoadAdapter"/>); null for none.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>How urgent it is: higher goes first, where the engine's policy is <c>priority</c>.</summary>
     public int Priority { get; init; }
 }

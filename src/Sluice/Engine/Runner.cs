@@ -15,6 +15,7 @@ namespace Sluice;
 public sealed class Runner : IDisposable
 {
     private readonly (Ops Ops, Model Model)? _second;
+    private readonly HashSet<Adapter> _adapters = []; // locked, as they are loaded while steps run
 
     private Runner(ModelFile file, Ops ops, Model model, (Ops, Model)? second, KvCache cache, EngineOptions options) =>
         (File, Ops, Model, _second, Cache, Options) = (file, ops, model, second, cache, options);
@@ -39,7 +40,7 @@ public sealed class Runner : IDisposable
 
     /// <summary>What memory it takes. The work space is that of the largest step so far: the largest there is, after a warm-up.</summary>
     public MemoryPlan Memory => new(
-        Model.WeightBytes, Model.MappedBytes, Cache.Plan, Ops.ScratchBytes + (_second?.Ops.ScratchBytes ?? 0));
+        Model.WeightBytes, Model.MappedBytes, Cache.Plan, Ops.ScratchBytes + (_second?.Ops.ScratchBytes ?? 0), AdapterBytes);
 
     /// <summary>Loads a model and allocates its cache.</summary>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
@@ -95,28 +96,60 @@ public sealed class Runner : IDisposable
     /// </summary>
     public Tensor Forward(Batch batch) => Forward(batch, Model);
 
+    /// <summary>Loads a low-rank adapter (LoRA), for sequences that are made with it (<see cref="KvCache.CreateSequence"/>).</summary>
+    /// <inheritdoc cref="Engine.LoadAdapter"/>
+    public Adapter LoadAdapter(string name, string path, float scale = 1)
+    {
+        Adapter adapter = Model.LoadAdapter(path, name, scale);
+        lock (_adapters)
+            _adapters.Add(adapter);
+        return adapter;
+    }
+
+    /// <summary>Frees an adapter of which there are no sequences any more.</summary>
+    internal void UnloadAdapter(Adapter adapter)
+    {
+        lock (_adapters)
+            _adapters.Remove(adapter);
+        Cache.Forget(adapter);
+        adapter.Dispose();
+    }
+
     /// <summary>What an engine's threads run: one that does all, or one that decodes and one that reads prompts.</summary>
     internal Worker[] Workers() => _second is { } second
         ? [new Worker(this, Ops, Model, StepRole.Decode), new Worker(this, second.Ops, second.Model, StepRole.Prompts)]
         : [new Worker(this, Ops, Model, StepRole.All)];
 
-    internal Tensor Forward(Batch batch, Model model)
+    internal Tensor Forward(Batch batch, Model model) => Forward(batch, model, out _);
+
+    internal Tensor Forward(Batch batch, Model model, out Tensor hidden)
     {
         foreach (int token in batch.Tokens)
         {
             if ((uint)token >= (uint)Model.Config.Vocabulary)
                 throw new ArgumentException($"Token {token} is not in the vocabulary of {Model.Config.Vocabulary}.", nameof(batch));
         }
-        return model.Forward(batch, Cache);
+        return model.Forward(batch, Cache, out hidden);
     }
 
     /// <summary>Frees the cache, the weights and the file.</summary>
     public void Dispose()
     {
         Cache.Dispose();
+        foreach (Adapter adapter in _adapters)
+            adapter.Dispose();
         _second?.Ops.Dispose();
         Ops.Dispose();
         File.Dispose();
+    }
+
+    private long AdapterBytes
+    {
+        get
+        {
+            lock (_adapters)
+                return _adapters.Sum(adapter => adapter.Bytes);
+        }
     }
 
     /// <summary>Runs a step of the largest size: as many tokens and as many logits as there can be.</summary>
@@ -128,7 +161,7 @@ public sealed class Runner : IDisposable
             throw new InvalidOperationException("The cache cannot hold a single request, which its plan promised.");
         sequence.Begin(worker.Batch);
         for (int i = 0; i < tokens; i++)
-            worker.Batch.Add(0, wantOutput: i >= tokens - outputs);
+            worker.Batch.Add(0, wantOutput: i >= tokens - outputs, wantHidden: true);
         using ScratchScope scope = worker.Scratch();
         worker.Run();
     }

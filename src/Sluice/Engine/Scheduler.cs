@@ -30,7 +30,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     /// <summary>Adds a request.</summary>
     public void Add(Sequence sequence)
     {
-        sequence.Place = (policy.Rank(sequence.Request.Priority, sequence.Arrival), _arrivals++);
+        sequence.Place = (policy.Rank(sequence.Priority, sequence.Arrival), _arrivals++);
         Insert(_waiting, sequence);
     }
 
@@ -110,7 +110,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     {
         if (!cache.HasFreeState)
             return false;
-        sequence.Cache = cache.CreateSequence();
+        sequence.Cache = cache.CreateSequence(sequence.Adapter?.Adapter);
         int reused = sequence.Reuse();
         for (int g = 0; g < cache.Groups.Count; g++)
         {
@@ -126,7 +126,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
             }
         }
         sequence.Started();
-        Counts.Reused(sequence, queried: sequence.Length, reused);
+        Counts.Reused(sequence, queried: sequence.Reusable > 0 ? sequence.Length : 0, reused);
         return true;
     }
 
@@ -223,6 +223,7 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
     {
         _hasChanged = true;
         Counts.Ended(sequence);
+        sequence.Adapter?.Release();
         if (_held == sequence)
             _held = null;
     }

@@ -1,62 +1,44 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using System.Threading.Channels;
 using Sluice.Cache;
-using Sluice.Grammars;
-using Sluice.Sampling;
 using Sluice.Tensors;
 using Sluice.Tensors.KvFormats;
-using Sluice.Tokenizers;
 
 namespace Sluice;
 
-/// <summary>A request in the engine: its tokens so far, what of them is cached, and where its output goes.</summary>
-internal sealed class Sequence
+/// <summary>
+/// A request in the engine: its tokens so far and what of them is cached. What it wants of its tokens' rows is a
+/// <see cref="Generation"/>'s or an <see cref="EmbeddingSequence"/>'s matter.
+/// </summary>
+internal abstract class Sequence
 {
     private readonly List<int> _tokens;
-    private readonly Sampler _sampler;
-    private readonly StreamingDetokenizer? _detokenizer;
-    private readonly StopMatcher _stops;
-    private readonly GrammarMatcher? _grammar; // follows what is generated; the prompt is none of its text
-    private readonly PromptScores? _scores;
-    private readonly Tokenizer? _tokenizer;
-    private readonly long _submitted = Stopwatch.GetTimestamp();
-    private long _started, _firstToken;
     private int _cachedPrompt;
-    private readonly Channel<GeneratedToken> _output = Channel.CreateUnbounded<GeneratedToken>(
-        new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
-    public Sequence(Request request, int vocabulary, int context, Tokenizer? tokenizer, CancellationToken cancellation)
+    /// <param name="prompt">The tokens that it begins with.</param>
+    /// <param name="priority">How urgent it is: higher goes first.</param>
+    /// <param name="cancellation">Ends it.</param>
+    protected Sequence(IReadOnlyList<int> prompt, int priority, CancellationToken cancellation)
     {
-        Request = request;
-        Cancellation = cancellation;
-        MaxTokens = Math.Min(request.MaxTokens ?? int.MaxValue, context - request.Prompt.Count);
-        _tokens = [.. request.Prompt];
-        _tokenizer = tokenizer;
-        _sampler = new Sampler(request.Sampling, vocabulary);
-        foreach (int token in request.Prompt)
-            _sampler.Accept(token, isPrompt: true);
-        _detokenizer = tokenizer is null ? null : new StreamingDetokenizer(tokenizer, isContinuation: true, shown: request.ShownTokens);
-        _stops = new StopMatcher(request.Stop);
-        _grammar = request.Grammar?.Match(tokenizer ?? throw new ArgumentException("A grammar needs a model that has a vocabulary.", nameof(request)));
-        _scores = request.PromptLogProbs is { } top ? new PromptScores(request.Prompt, vocabulary, top) : null;
+        _tokens = [.. prompt];
+        (PromptTokens, Priority, Cancellation) = (prompt.Count, priority, cancellation);
     }
 
-    public Request Request { get; }
+    public int Priority { get; }
 
     public CancellationToken Cancellation { get; }
 
+    /// <summary>The adapter that the model has for it; null for none.</summary>
+    public AdapterBook.Entry? Adapter { get; set; }
+
     /// <summary>When it was submitted, by the machine's clock.</summary>
-    public TimeSpan Arrival => Stopwatch.GetElapsedTime(0, _submitted);
+    public TimeSpan Arrival => Stopwatch.GetElapsedTime(0, Submitted);
 
     /// <summary>Its place in the scheduler's order: lower goes first.</summary>
     public (long Rank, long Arrival) Place { get; set; }
 
     /// <summary>How often it was set aside.</summary>
     public int Preemptions { get; private set; }
-
-    /// <summary>The most tokens that will be generated.</summary>
-    public int MaxTokens { get; }
 
     /// <summary>What is cached; null while the request waits.</summary>
     public SequenceCache? Cache { get; set; }
@@ -71,7 +53,7 @@ internal sealed class Sequence
     public int Pending => _tokens.Count - (Cache?.Length ?? 0);
 
     /// <summary>Whether logits of its prompt are still wanted: a step has room for those of few rows.</summary>
-    public bool IsScored => _scores is { IsComplete: false };
+    public virtual bool IsScored => false;
 
     /// <summary>The tokens that the next step, or the one under way, runs.</summary>
     public int Scheduled { get; set; }
@@ -82,24 +64,33 @@ internal sealed class Sequence
     /// <summary>What kind of step it needs: its prompt is read, or read again, until the next token can be chosen.</summary>
     public StepRole Needs { get; private set; } = StepRole.Prompts;
 
-    /// <summary>Whether it ended, with its last token or with an error.</summary>
+    /// <summary>Whether it ended, with what was asked for or with an error.</summary>
     public bool IsFinished { get; private set; }
 
-    /// <summary>What it ended with; null for a last token.</summary>
+    /// <summary>What it ended with; null for what was asked for.</summary>
     public Exception? Error { get; private set; }
 
-    /// <summary>Where the output is read.</summary>
-    public ChannelReader<GeneratedToken> Output => _output.Reader;
+    /// <summary>How many of its first tokens may be taken from the cache: no row is wanted of these.</summary>
+    public abstract int Reusable { get; }
 
-    private int Generated => _tokens.Count - Request.Prompt.Count;
+    /// <summary>The tokens that it began with.</summary>
+    protected int PromptTokens { get; }
+
+    /// <summary>Of these, the ones that were found in the cache.</summary>
+    protected int CachedPromptTokens => _cachedPrompt;
+
+    /// <summary>When it was submitted and when it was admitted first (<see cref="Stopwatch"/> times).</summary>
+    protected long Submitted { get; } = Stopwatch.GetTimestamp();
+
+    protected long Admitted { get; private set; }
 
     private ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
 
     /// <summary>Notes that it was admitted.</summary>
     public void Started()
     {
-        if (_started == 0)
-            _started = Stopwatch.GetTimestamp();
+        if (Admitted == 0)
+            Admitted = Stopwatch.GetTimestamp();
     }
 
     /// <summary>Frees its cache; it goes on later from its tokens.</summary>
@@ -112,12 +103,12 @@ internal sealed class Sequence
         Preemptions++;
     }
 
-    /// <summary>Takes from the cache what others have computed of its tokens, but for those whose logits are wanted.</summary>
+    /// <summary>Takes from the cache what others have computed of its tokens, as far as no row of them is wanted.</summary>
     /// <returns>The tokens that need not be computed.</returns>
     public int Reuse()
     {
-        int reused = Cache!.Reuse(IsScored ? Tokens[.._scores!.Rows] : Tokens[..^1]);
-        if (Generated == 0 && Preemptions == 0)
+        int reused = Cache!.Reuse(Tokens[..Reusable]);
+        if (Length == PromptTokens && Preemptions == 0)
             _cachedPrompt += reused;
         return reused;
     }
@@ -130,8 +121,8 @@ internal sealed class Sequence
     {
         const int Size = KvFormat.BlockSize;
         int start = Cache!.SharedLength;
-        return !IsScored && Cache.IsAlongside(other.Cache!) && Cache.Length == start
-            && _tokens.Count > start + Size && other._tokens.Count >= start + Size
+        return Cache.IsAlongside(other.Cache!) && Cache.Length == start
+            && Reusable >= start + Size && other._tokens.Count >= start + Size
             && Tokens.Slice(start, Size).SequenceEqual(other.Tokens.Slice(start, Size));
     }
 
@@ -140,66 +131,21 @@ internal sealed class Sequence
     {
         IsInFlight = true;
         Cache!.Begin(batch);
-        for (int i = 0; i < Scheduled; i++)
-            batch.Add(_tokens[Cache.Length + i], wantOutput: i == Pending - 1 || _scores?.Wants(Cache.Length + i) == true);
+        for (int i = Cache.Length; i < Cache.Length + Scheduled; i++)
+            batch.Add(_tokens[i], WantsLogits(i), WantsHidden(i));
     }
 
-    /// <summary>Takes the logits of its prompt's rows, where they are wanted.</summary>
-    /// <param name="logits">Of the step [outputs, vocabulary].</param>
-    /// <param name="first">Where this sequence's begin.</param>
-    /// <returns>How many it took.</returns>
-    public int Score(Tensor logits, int first)
+    /// <summary>Counts its share of the step as cached, and takes what it wanted of it.</summary>
+    /// <param name="outputs">Those of the whole step, of which the next are its own.</param>
+    /// <returns>Whether a token was generated.</returns>
+    public bool Deliver(ref StepOutputs outputs)
     {
-        int taken = 0;
-        while (IsScored && _scores!.Rows < Cache!.Length + Scheduled)
-            _scores.Add(logits[first + taken++]);
-        return taken;
-    }
-
-    /// <summary>Counts its share of the step as cached.</summary>
-    /// <returns>Whether all its tokens are, so that the next is to be sampled.</returns>
-    public bool Commit()
-    {
-        Cache!.Commit(Scheduled, Tokens);
+        int first = Cache!.Length, end = first + Scheduled;
+        Cache.Commit(Scheduled, Tokens);
         (IsInFlight, Scheduled) = (false, 0);
-        if (Pending > 0)
-            return false;
-        Needs = StepRole.Decode;
-        return true;
-    }
-
-    /// <summary>Chooses the next token and delivers it.</summary>
-    /// <param name="logits">Of the last token [vocabulary]; changed.</param>
-    public void Sample(Span<float> logits)
-    {
-        SampledToken token = _sampler.Sample(logits, _grammar is null ? [] : _grammar.Allowed);
-        _sampler.Accept(token.Id);
-        _grammar?.Accept(token.Id);
-        _tokens.Add(token.Id);
-
-        // Behind a token that ends the text a grammar has nothing more to say, whatever else was asked for.
-        bool isEnd = (!Request.IgnoreEnd || _grammar is not null) && _tokenizer is not null && _tokenizer.IsEndOfGeneration(token.Id);
-        string text = isEnd || _detokenizer is null ? "" : _stops.Append(_detokenizer.Append(token.Id));
-        FinishReason? finish =
-            isEnd ? FinishReason.EndOfText
-            : _stops.IsStopped ? FinishReason.StopString
-            : _grammar is { IsComplete: true } ? FinishReason.Complete
-            : Generated < MaxTokens ? null
-            : Generated == Request.MaxTokens ? FinishReason.MaxTokens
-            : FinishReason.ContextFull;
-        if (finish is not null and not FinishReason.StopString && _detokenizer is not null)
-            text += _stops.Append(_detokenizer.Flush()) + _stops.Flush();
-        IReadOnlyList<SampledToken> top = Request.Sampling.LogProbs > 0 ? [.. _sampler.TopLogProbabilities] : [];
-        if (_firstToken == 0)
-            _firstToken = Stopwatch.GetTimestamp();
-        _output.Writer.TryWrite(new GeneratedToken(token.Id, text, token.LogProbability, finish)
-        {
-            TopLogProbabilities = top,
-            Prompt = Generated == 1 ? _scores?.Tokens : null,
-            Completion = finish is null ? null : Summary(),
-        });
-        if (finish is not null)
-            Finish(null);
+        if (Pending == 0)
+            Needs = StepRole.Decode;
+        return Receive(first, end, ref outputs);
     }
 
     /// <summary>Ends the output, with an error or without, and gives the cache back.</summary>
@@ -213,17 +159,22 @@ internal sealed class Sequence
     public void End(Exception? error)
     {
         (IsFinished, Error) = (true, error);
-        _output.Writer.TryComplete(error);
+        Complete(error);
     }
 
-    private Completion Summary() => new()
-    {
-        PromptTokens = Request.Prompt.Count,
-        CachedPromptTokens = _cachedPrompt,
-        GeneratedTokens = Generated,
-        Preemptions = Preemptions,
-        Queued = Stopwatch.GetElapsedTime(_submitted, _started),
-        FirstToken = Stopwatch.GetElapsedTime(_submitted, _firstToken),
-        LastToken = Stopwatch.GetElapsedTime(_submitted),
-    };
+    /// <summary>Whether the logits after a token are wanted.</summary>
+    protected abstract bool WantsLogits(int index);
+
+    /// <summary>Whether the hidden row of a token is wanted.</summary>
+    protected abstract bool WantsHidden(int index);
+
+    /// <summary>Takes what it wanted of its tokens from <paramref name="first"/> up to <paramref name="end"/>.</summary>
+    /// <returns>Whether a token was generated.</returns>
+    protected abstract bool Receive(int first, int end, ref StepOutputs outputs);
+
+    /// <summary>Tells who asked that nothing more will come.</summary>
+    protected abstract void Complete(Exception? error);
+
+    /// <summary>Adds a token that was generated.</summary>
+    protected void Append(int token) => _tokens.Add(token);
 }

@@ -35,6 +35,10 @@ internal sealed class Worker(Runner runner, Ops ops, Model model, StepRole role)
     /// <summary>A scope for the results of <see cref="Run"/>.</summary>
     public ScratchScope Scratch() => ops.Scratch();
 
-    /// <summary>Computes the logits of the rows that want them [outputs, vocabulary].</summary>
-    public Tensor Run() => runner.Forward(Batch, model);
+    /// <summary>Computes what the rows want.</summary>
+    public StepOutputs Run()
+    {
+        Tensor logits = runner.Forward(Batch, model, out Tensor hidden);
+        return new StepOutputs(logits, hidden);
+    }
 }

@@ -9,7 +9,8 @@ namespace Sluice.Evaluation;
 /// </summary>
 /// <param name="runner">The model; its cache must have room for a chunk.</param>
 /// <param name="bos">The token that begins every chunk; null for none.</param>
-internal sealed class ChunkRunner(Runner runner, int? bos)
+/// <param name="adapter">What the model has for it; null for nothing.</param>
+internal sealed class ChunkRunner(Runner runner, int? bos, Adapter? adapter = null)
 {
     private readonly Batch _batch = new();
 
@@ -36,7 +37,7 @@ internal sealed class ChunkRunner(Runner runner, int? bos)
     public void Run(ReadOnlySpan<int> chunk, Predicted predicted)
     {
         int first = chunk.Length / 2;
-        using SequenceCache sequence = runner.Cache.CreateSequence();
+        using SequenceCache sequence = runner.Cache.CreateSequence(adapter);
         for (int start = 0; start < chunk.Length; start += runner.Options.StepTokens)
         {
             int count = Math.Min(runner.Options.StepTokens, chunk.Length - start);

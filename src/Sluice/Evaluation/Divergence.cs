@@ -1,3 +1,5 @@
+using Sluice.Tensors;
+
 namespace Sluice.Evaluation;
 
 /// <summary>
@@ -28,17 +30,18 @@ public sealed record Divergence(
     /// <param name="chunks">The most chunks to measure; null for all.</param>
     /// <param name="progress">Told the model's perplexity after each chunk.</param>
     /// <param name="cancellation">Stops between chunks.</param>
+    /// <param name="adapter">What the model has for it, but not the reference; null for nothing.</param>
     /// <exception cref="ArgumentException">
     /// The text is shorter than a chunk, a chunk does not fit in a context, or the vocabularies differ in size.
     /// </exception>
     public static Divergence Measure(
         Runner runner, Runner reference, ReadOnlySpan<int> tokens, int? bos, int length, int? chunks = null,
-        Action<Perplexity>? progress = null, CancellationToken cancellation = default)
+        Action<Perplexity>? progress = null, CancellationToken cancellation = default, Adapter? adapter = null)
     {
         int vocabulary = reference.Model.Config.Vocabulary;
         if (runner.Model.Config.Vocabulary != vocabulary)
             throw new ArgumentException($"The model has {runner.Model.Config.Vocabulary} tokens, the reference {vocabulary}.", nameof(reference));
-        ChunkRunner own = new(runner, bos), other = new(reference, bos);
+        ChunkRunner own = new(runner, bos, adapter), other = new(reference, bos);
         int count = Math.Min(own.Count(tokens.Length, length, chunks), other.Count(tokens.Length, length, chunks)), agreed = 0;
         float[][] expected = new float[length][]; // the reference's log-probabilities for a position
         double[] byPosition = new double[ChunkRunner.Predictions(length)];

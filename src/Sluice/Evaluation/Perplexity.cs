@@ -1,3 +1,5 @@
+using Sluice.Tensors;
+
 namespace Sluice.Evaluation;
 
 /// <summary>
@@ -31,12 +33,13 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
     /// <param name="chunks">The most chunks to measure; null for all.</param>
     /// <param name="progress">Told the figures after each chunk.</param>
     /// <param name="cancellation">Stops between chunks.</param>
+    /// <param name="adapter">The adapter that the model has; null for none.</param>
     /// <exception cref="ArgumentException">The text is shorter than a chunk, or a chunk does not fit in the context.</exception>
     public static Perplexity Measure(
         Runner runner, ReadOnlySpan<int> tokens, int? bos, int length, int? chunks = null, Action<Perplexity>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default, Adapter? adapter = null)
     {
-        ChunkRunner chunkRunner = new(runner, bos);
+        ChunkRunner chunkRunner = new(runner, bos, adapter);
         int count = chunkRunner.Count(tokens.Length, length, chunks);
         Perplexity total = default;
         for (int chunk = 0; chunk < count; chunk++)

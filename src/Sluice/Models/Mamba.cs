@@ -29,7 +29,7 @@ internal sealed class Mamba : Model
 
     public static Model Load(ModelLoader loader) => new Mamba(loader);
 
-    public override Tensor Forward(Batch batch, KvCache cache)
+    protected override Tensor Rows(Batch batch, KvCache cache)
     {
         Tensor x = Ops.Embed(_embedding, batch.Tokens);                         // [tokens, embedding]
         for (int i = 0; i < _layers.Length; i++)
@@ -37,8 +37,12 @@ internal sealed class Mamba : Model
             using ScratchScope scope = Ops.Scratch();
             Ops.Add(x, _layers[i].Forward(Ops, x, i, batch, cache));
         }
-        return Ops.Linear(_norm.Forward(Ops.Gather(x, batch.Outputs)), _output); // [outputs, vocabulary]
+        return x;
     }
+
+    protected override Tensor Normed(Tensor x) => _norm.Forward(x);
+
+    protected override Tensor Logits(Tensor x) => Ops.Linear(x, _output);       // [rows, vocabulary]
 
     private sealed class Layer
     {

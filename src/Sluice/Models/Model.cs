@@ -25,6 +25,9 @@ public abstract class Model
     /// <summary>The bytes of its tables that are read where they are, in the mapped file, as rows of them are needed.</summary>
     public long MappedBytes { get; private set; }
 
+    /// <summary>The linear maps that an adapter may add to, by the names of their tensors.</summary>
+    internal IReadOnlyDictionary<string, LinearMap> LinearMaps { get; private set; } = new Dictionary<string, LinearMap>();
+
     /// <summary>What runs the model.</summary>
     protected Ops Ops { get; }
 
@@ -32,7 +35,46 @@ public abstract class Model
     /// Runs a batch, writing its tokens' rows to the cache, and computes the logits of the rows that want them
     /// [batch.Outputs.Length, vocabulary]: scratch of the caller's scope.
     /// </summary>
-    public abstract Tensor Forward(Batch batch, KvCache cache);
+    public Tensor Forward(Batch batch, KvCache cache) => Forward(batch, cache, out _);
+
+    /// <summary>As the other, and gives the rows that are wanted themselves, after the last norm [batch.Hidden.Length, embedding].</summary>
+    public Tensor Forward(Batch batch, KvCache cache, out Tensor hidden)
+    {
+        try
+        {
+            Ops.Adapt(batch);
+            Tensor x = Rows(batch, cache);                                      // [tokens, embedding]
+            hidden = batch.Hidden.IsEmpty ? default : Normed(Ops.Gather(x, batch.Hidden));
+            Ops.Adapt(batch, batch.Outputs);
+            return Logits(Normed(Ops.Gather(x, batch.Outputs)));                // [outputs, vocabulary]
+        }
+        finally
+        {
+            Ops.EndAdapt();
+        }
+    }
+
+    /// <summary>Runs a batch through the layers, writing its tokens' rows to the cache [tokens, embedding].</summary>
+    protected abstract Tensor Rows(Batch batch, KvCache cache);
+
+    /// <summary>The last norm of some rows.</summary>
+    protected abstract Tensor Normed(Tensor x);
+
+    /// <summary>The logits of normed rows [rows, vocabulary].</summary>
+    protected abstract Tensor Logits(Tensor x);
+
+    /// <summary>Loads an adapter; also while the model runs.</summary>
+    /// <param name="path">A GGUF file or a PEFT folder.</param>
+    /// <param name="name">What it is called.</param>
+    /// <param name="scale">A factor of what it adds.</param>
+    /// <exception cref="IOException">There is no such file, or it cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, or does not fit the model; the message names the key or the tensor.</exception>
+    /// <exception cref="NotSupportedException">It needs something that Sluice does not have; the message names the key or the tensor.</exception>
+    public Adapter LoadAdapter(string path, string name, float scale = 1)
+    {
+        using AdapterFile file = AdapterFile.Open(path, Config.Metadata);
+        return AdapterLoader.Load(file, LinearMaps, name, scale);
+    }
 
     /// <summary>Loads the model of a file.</summary>
     /// <param name="file">The file, which must stay open as long as the model is used.</param>
@@ -48,7 +90,7 @@ public abstract class Model
         ModelLoader loader = new(file, ops, options, progress);
         Model model = create(loader);
         loader.CheckAllRead();
-        (model.WeightBytes, model.MappedBytes) = (loader.WeightBytes, loader.MappedBytes);
+        (model.WeightBytes, model.MappedBytes, model.LinearMaps) = (loader.WeightBytes, loader.MappedBytes, loader.LinearMaps);
         return model;
     }
 }

@@ -16,6 +16,7 @@ public sealed class ModelConfig
         Embedding = Positive("embedding_length");
         ContextLength = Positive("context_length");
         Vocabulary = Rows(file, "token_embd.weight");
+        Pooling = ReadPooling();
         Metadata.Ignore(Key("vocab_size")); // the embedding table tells, and some files say something else
     }
 
@@ -36,6 +37,12 @@ public sealed class ModelConfig
 
     /// <summary>Token ids.</summary>
     public int Vocabulary { get; }
+
+    /// <summary>
+    /// Which rows make a text's embedding: <c>pooling_type</c>; the last token's where the file does not say, for that is the only one
+    /// that has seen all of the text in a model in which tokens see those before them alone.
+    /// </summary>
+    public Pooling Pooling { get; }
 
     /// <summary>Query heads.</summary>
     public int Heads => Positive("attention.head_count");
@@ -104,6 +111,13 @@ public sealed class ModelConfig
     private string Key(string key) => _prefix + key;
 
     private int Divides(int value, int whole, string key) => value > 0 && whole % value == 0 ? value : throw Wrong(key, value);
+
+    private Pooling ReadPooling() => Int("pooling_type", 0) switch
+    {
+        0 => Pooling.Last,
+        > 0 and <= (int)Pooling.Last and int type => (Pooling)type,
+        int type => throw Unsupported("pooling_type", type), // 4 ranks texts
+    };
 
     private static int Rows(ModelFile file, string tensor)
     {

@@ -14,6 +14,7 @@ public sealed class ModelLoader
     private readonly ModelFile _file;
     private readonly IProgress<float>? _progress;
     private readonly long _totalBytes;
+    private readonly Dictionary<string, LinearMap> _linearMaps = new(StringComparer.Ordinal);
     private long _loadedBytes;
 
     internal ModelLoader(ModelFile file, Ops ops, ModelOptions options, IProgress<float>? progress)
@@ -37,6 +38,9 @@ public sealed class ModelLoader
 
     /// <summary>The bytes of tensors that are read where they are, in the mapped file, as rows of them are needed.</summary>
     internal long MappedBytes { get; private set; }
+
+    /// <summary>What was loaded as linear maps, by the names of the tensors.</summary>
+    internal IReadOnlyDictionary<string, LinearMap> LinearMaps => _linearMaps;
 
     /// <summary>Whether the file has a tensor.</summary>
     public bool Has(string name) => _file.Tensors.ContainsKey(name);
@@ -137,8 +141,12 @@ public sealed class ModelLoader
             data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts, isMap: true);
         Weight weight = Ops.LoadWeight(data);
         WeightBytes += weight.Bytes;
-        foreach ((string name, _) in parts)
+        int row = 0;
+        foreach ((string name, int rows) in parts)
         {
+            // A model whose output map is the embedding table again has an output map all the same.
+            _linearMaps.TryAdd(name == "token_embd.weight" ? "output.weight" : name, new LinearMap(weight, row, rows));
+            row += rows;
             TensorInfo info = _file.Tensor(name);
             info.Release();
             _loadedBytes += info.Bytes;
@@ -147,6 +155,12 @@ public sealed class ModelLoader
         return weight;
     }
 }
+
+/// <summary>Where a stored matrix is now: rows of a weight that perhaps joins several.</summary>
+/// <param name="Weight">The weight.</param>
+/// <param name="FirstRow">Its first row there.</param>
+/// <param name="Rows">Its rows.</param>
+internal readonly record struct LinearMap(Weight Weight, int FirstRow, int Rows);
 
 /// <summary>Choices that shape a model when it is loaded.</summary>
 /// <param name="Context">The tokens that a sequence may have, or 0 for what the model was trained for.</param>

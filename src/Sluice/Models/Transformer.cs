@@ -51,7 +51,7 @@ internal sealed class Transformer : Model
     public override IReadOnlyList<LayerCache> Layers => [.. _blocks.Select(block => block.Mixer.Cache)];
 
     /// <inheritdoc/>
-    public override Tensor Forward(Batch batch, KvCache cache)
+    protected override Tensor Rows(Batch batch, KvCache cache)
     {
         Tensor x = Ops.Embed(_embedding, batch.Tokens);                         // [tokens, embedding]
         if (EmbeddingScale != 1)
@@ -70,9 +70,16 @@ internal sealed class Transformer : Model
             Tensor mapped = block.FeedForward.Forward(block.FeedForwardNorm.Forward(x));
             Ops.Add(x, block.AfterFeedForward is null ? mapped : block.AfterFeedForward.Forward(mapped));
         }
+        return x;
+    }
 
-        x = _norm.Forward(Ops.Gather(x, batch.Outputs));                        // [outputs, embedding]
-        Tensor logits = Ops.Linear(x, _output, _outputBias);                     // [outputs, vocabulary]
+    /// <inheritdoc/>
+    protected override Tensor Normed(Tensor x) => _norm.Forward(x);
+
+    /// <inheritdoc/>
+    protected override Tensor Logits(Tensor x)
+    {
+        Tensor logits = Ops.Linear(x, _output, _outputBias);                    // [rows, vocabulary]
         if (LogitCap > 0)
             Ops.SoftCap(logits, LogitCap);
         return logits;

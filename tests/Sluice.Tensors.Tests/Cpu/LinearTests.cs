@@ -349,7 +349,7 @@ public class LinearTests
         }
     }
 
-    private static CpuOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
+    internal static CpuOps Create(string instructions) => new(2, Kernels.All().Single(kernels => kernels.Name == instructions));
 
     internal static Tensor Rows(Tensor x, int rows)
     {
@@ -359,7 +359,7 @@ public class LinearTests
         }
     }
 
-    internal static Tensor RandomTensor(ScalarOps ops, int rows, int columns, Random random)
+    internal static Tensor RandomTensor(Sluice.Tensors.Ops ops, int rows, int columns, Random random)
     {
         Tensor x = ops.Allocate(rows, columns);
         for (int row = 0; row < rows; row++)

@@ -77,7 +77,7 @@ internal sealed class SteppedEngine : IDisposable
     public sealed class Open
     {
         private readonly CancellationTokenSource _cancellation = new();
-        private readonly Sequence _sequence;
+        private readonly Generation _sequence;
 
         public Open(Engine engine, Request request) => _sequence = engine.Submit(request, _cancellation.Token);
 

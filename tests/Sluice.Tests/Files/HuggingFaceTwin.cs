@@ -63,7 +63,7 @@ internal static class HuggingFaceTwin
         shards == 1 ? "model.safetensors" : $"model-{shard + 1:D5}-of-{shards:D5}.safetensors";
 
     // Rows 2i and 2i + 1 of a head, which rotate together in GGUF's llama, are rows i and i + head_dim / 2 in Hugging Face's.
-    private static byte[] Split(byte[] bytes, int heads, int rows)
+    public static byte[] Split(byte[] bytes, int heads, int rows)
     {
         int row = bytes.Length / rows, headDim = rows / heads;
         byte[] result = new byte[bytes.Length];
@@ -76,7 +76,7 @@ internal static class HuggingFaceTwin
         return result;
     }
 
-    private static string Name(string gguf)
+    public static string Name(string gguf)
     {
         string[] parts = gguf.Split('.');
         if (parts[0] != "blk")

@@ -56,8 +56,19 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
 
     /// <summary>The arguments of a tool as JSON.</summary>
     /// <exception cref="GrammarException">Its schema is not one of an object, or has what is not supported.</exception>
-    public Expression Arguments(ChatTool tool) =>
-        mustFit || tool.IsStrict ? JsonSchema.Compile(ObjectSchema(tool)) : new JsonValues().Object;
+    public Expression Arguments(ChatTool tool)
+    {
+        if (!mustFit && !tool.IsStrict)
+            return new JsonValues().Object;
+        try
+        {
+            return JsonSchema.Compile(ObjectSchema(tool));
+        }
+        catch (GrammarException error)
+        {
+            throw new GrammarException($"The parameters of '{tool.Name}' cannot be kept to. {error.Message}");
+        }
+    }
 
     /// <summary>The arguments of a tool one by one, each as plain text or, where its type is another, as JSON.</summary>
     /// <param name="tool">The tool.</param>

@@ -31,7 +31,7 @@ internal sealed class ConfigMap
         }
         TiedEmbeddings = config.BoolOrNull("tie_word_embeddings") ?? false;
         Rope = new RopeConfig(config, HeadDim);
-        Layout = QuantizedLayout.Of(config);
+        Quantization = QuantizedLayout.Of(config);
         Metadata = Map(hidden);
     }
 
@@ -51,7 +51,9 @@ internal sealed class ConfigMap
     public RopeConfig Rope { get; }
 
     /// <summary>How the weights of linear maps are stored.</summary>
-    public QuantizedLayout Layout { get; }
+    public QuantizedLayout Quantization { get; }
+
+    public TensorLayout Layout => new(Architecture, Layers, Heads, KvHeads, HeadDim, TiedEmbeddings);
 
     public Metadata Metadata { get; }
 

@@ -69,7 +69,7 @@ internal static class HuggingFaceModel
     public static OrderedDictionary<string, TensorInfo> Read(
         ConfigMap config, IReadOnlyList<MappedFile> files, Dictionary<string, string>? index = null)
     {
-        TensorMap map = new(config);
+        TensorMap map = new(config.Layout);
         OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
         foreach (StoredTensor tensor in ReadStored(config, files, index))
         {
@@ -107,7 +107,7 @@ internal static class HuggingFaceModel
         }
         if (index?.Keys.FirstOrDefault(name => !stored.ContainsKey(name)) is { } missing)
             throw new InvalidDataException($"{index[missing]}: tensor '{missing}' is missing, which {IndexName} says is there.");
-        return config.Layout.Join(stored.Values);
+        return config.Quantization.Join(stored.Values);
     }
 
     private static TensorInfo FrequencyFactors(string source, float[] factors)

@@ -7,9 +7,9 @@ using Sluice.Tensors.Memory;
 namespace Sluice.Files.HuggingFace;
 
 /// <summary>Gives Hugging Face's tensors the names and the layout that GGUF has for them.</summary>
-internal sealed class TensorMap(ConfigMap config)
+internal sealed class TensorMap(TensorLayout config)
 {
-    private const string LayerPrefix = "layers.";
+    private const string LayerPrefix = "layers.", AdapterPrefix = "base_model.model.";
 
     /// <summary>The tensor as GGUF has it; false for one that GGUF leaves out.</summary>
     /// <param name="path">The file that it is in, for messages.</param>
@@ -20,8 +20,7 @@ internal sealed class TensorMap(ConfigMap config)
     public bool TryMap(string path, TensorInfo tensor, [NotNullWhen(true)] out TensorInfo? mapped)
     {
         mapped = null;
-        // A model without a head leaves out the prefix.
-        string name = tensor.Name.StartsWith("model.", StringComparison.Ordinal) ? tensor.Name["model.".Length..] : tensor.Name;
+        string name = WithoutPrefix(tensor.Name);
         // Derived from config.json; old checkpoints carry it.
         if (name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
             return false;
@@ -36,9 +35,7 @@ internal sealed class TensorMap(ConfigMap config)
                 $"{path}: tensor '{tensor.Name}' is of {tensor.Type}, and config.json's quantization_config does not say how to read that.");
         }
 
-        mapped = (config.Architecture.InterleavedRope, Heads(gguf)) is (true, > 0 and int heads)
-            ? Interleave(path, tensor, gguf, heads)
-            : tensor.As(gguf);
+        mapped = Arrange(path, tensor, gguf, Heads(gguf));
         // GGUF has norms and biases in F32, whatever the matrices are.
         if (mapped.Shape.Length == 1 && mapped.Type is not TensorType.F32)
             mapped = Widen(path, mapped);
@@ -46,7 +43,7 @@ internal sealed class TensorMap(ConfigMap config)
     }
 
     /// <summary>GGUF's name of a tensor, or null where it is none that it knows.</summary>
-    public string? NameOf(string name) => Name(name.StartsWith("model.", StringComparison.Ordinal) ? name["model.".Length..] : name);
+    public string? NameOf(string name) => Name(WithoutPrefix(name));
 
     /// <summary>The row that each of a tensor's rows, as <see cref="TryMap"/> gives it, has in the file.</summary>
     public int[] FileRows(string gguf, int rows)
@@ -60,6 +57,32 @@ internal sealed class TensorMap(ConfigMap config)
         }
         return order;
     }
+
+    /// <summary>A tensor of a PEFT adapter as GGUF has it: the name of the model's tensor, and <c>.lora_a</c> or <c>.lora_b</c>.</summary>
+    /// <exception cref="NotSupportedException">Its name or its type is none that adapters of these models have.</exception>
+    /// <exception cref="InvalidDataException">Its shape does not fit the model.</exception>
+    public TensorInfo MapAdapter(string path, TensorInfo tensor)
+    {
+        // base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight
+        const string Down = ".lora_A.weight", Up = ".lora_B.weight";
+        string name = tensor.Name.StartsWith(AdapterPrefix, StringComparison.Ordinal) ? tensor.Name[AdapterPrefix.Length..] : tensor.Name;
+        bool isUp = name.EndsWith(Up, StringComparison.Ordinal);
+        string? gguf = isUp || name.EndsWith(Down, StringComparison.Ordinal) ? Name(WithoutPrefix(name[..^Down.Length]) + ".weight") : null;
+        if (gguf is null or "token_embd.weight")
+        {
+            throw new NotSupportedException(
+                $"{path}: tensor '{tensor.Name}' is none that Sluice knows in an adapter for {config.Architecture.ModelType} models.");
+        }
+        // The rows that change places are the outputs.
+        return Arrange(path, tensor, gguf + (isUp ? ".lora_b" : ".lora_a"), isUp ? Heads(gguf) : 0);
+    }
+
+    // A model without a head leaves out the prefix.
+    private static string WithoutPrefix(string name) => name.StartsWith("model.", StringComparison.Ordinal) ? name["model.".Length..] : name;
+
+    private TensorInfo Arrange(string path, TensorInfo tensor, string name, int heads) => config.Architecture.InterleavedRope && heads > 0
+        ? Interleave(path, tensor, name, heads)
+        : tensor.As(name);
 
     private string? Name(string name)
     {

@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Sluice.Files.HuggingFace;
-using Sluice.Tensors.Memory;
 
 namespace Sluice.Files;
 

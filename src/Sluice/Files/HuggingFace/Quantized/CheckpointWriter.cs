@@ -64,7 +64,7 @@ public static class CheckpointWriter
         (ConfigMap config, IReadOnlyList<StoredTensor> tensors) = HuggingFaceModel.OpenStored(source, out List<MappedFile> files);
         try
         {
-            TensorMap names = new(config);
+            TensorMap names = new(config.Layout);
             using SafetensorsWriter writer = new(path);
             List<(TensorInfo Tensor, TensorInfo? Map)> all = [];
             foreach (StoredTensor stored in tensors)

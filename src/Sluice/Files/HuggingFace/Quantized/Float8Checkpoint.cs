@@ -37,7 +37,7 @@ internal sealed class Float8Checkpoint : QuantizedLayout
         if (!config.TryGet(key, out JsonElement value))
             return null;
         return value.ValueKind is JsonValueKind.Array && value.GetArrayLength() == 2
-            && value[0].TryGetInt32(out int rows) && value[1].TryGetInt32(out int columns) && rows > 0 && columns > 0
+            && value.EnumerateArray().All(number => number.ValueKind is JsonValueKind.Number) && value[0].TryGetInt32(out int rows) && value[1].TryGetInt32(out int columns) && rows > 0 && columns > 0
             ? (rows, columns)
             : throw config.Error(key, "must be two numbers of at least 1", value);
     }
