@@ -11,9 +11,9 @@ namespace Sluice.Extensions.AI;
 /// <summary>Makes requests of conversations and options.</summary>
 /// <param name="client">Who is asked.</param>
 /// <param name="model">The model that answers.</param>
-/// <param name="name">Its name.</param>
+/// <param name="name">What it is called.</param>
 /// <param name="template">What a request is that says nothing.</param>
-internal sealed class ChatRequests(IChatClient client, ChatModel model, string name, Request template)
+internal sealed class ChatRequests(IChatClient client, ChatModel model, ModelName name, Request template)
 {
     private const string Effort = "reasoning_effort", Thinking = "enable_thinking"; // variables of templates
 
@@ -22,8 +22,6 @@ internal sealed class ChatRequests(IChatClient client, ChatModel model, string n
     public ChatRequest Of(IEnumerable<ChatMessage> messages, ChatOptions? options)
     {
         options ??= new ChatOptions();
-        if (options.ModelId is { } id && id != name)
-            throw new ArgumentException($"There is no model '{id}' here but '{name}'.", nameof(options));
         if (options.ConversationId is not null)
             throw new NotSupportedException("ConversationId is not supported: conversations are not kept, so send all messages.");
         return new ChatRequest
@@ -73,6 +71,7 @@ internal sealed class ChatRequests(IChatClient client, ChatModel model, string n
         return request with
         {
             Sampling = sampling,
+            Adapter = name.Adapter(options.ModelId, request.Adapter),
             MaxTokens = options.MaxOutputTokens ?? request.MaxTokens,
             Stop = options.StopSequences is { } stop ? [.. stop] : request.Stop,
             Grammar = options.ResponseFormat switch

@@ -45,8 +45,8 @@ public sealed class SluiceChatClient : IChatClient
         options.Sampling.Validate();
         _engine = engine;
         _model = new ChatModel(engine, options.Chat);
-        string name = options.NameOf(engine);
-        _metadata = new ChatClientMetadata("sluice", null, name);
+        ModelName name = new(engine, options);
+        _metadata = new ChatClientMetadata("sluice", null, name.Value);
         _requests = new ChatRequests(this, _model, name, new Request { Prompt = [], Sampling = options.Sampling });
     }
 
@@ -103,7 +103,7 @@ public sealed class SluiceChatClient : IChatClient
                     ResponseId = id,
                     MessageId = id,
                     CreatedAt = created,
-                    ModelId = _metadata.DefaultModelId,
+                    ModelId = chat.Request.Adapter ?? _metadata.DefaultModelId,
                     FinishReason = end is null ? null : ChatContents.Reason(end.Finish),
                 };
             if (end is not null)

@@ -16,8 +16,4 @@ public sealed class SluiceOptions
 
     /// <summary>What the model is called; null for the name of its file.</summary>
     public string? ModelId { get; set; }
-
-    /// <summary>The model's name.</summary>
-    internal string NameOf(Engine engine) =>
-        ModelId ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(engine.Runner.File.Path));
 }

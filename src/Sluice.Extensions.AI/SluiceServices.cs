@@ -9,8 +9,9 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class SluiceServices
 {
     /// <summary>
-    /// Registers a model: its <see cref="Engine"/>, which the container disposes, and an <see cref="IChatClient"/> (also as
-    /// <see cref="SluiceChatClient"/>, for <c>AddChatClient</c> to wrap). All are singletons; the model is loaded when the first of them is asked for.
+    /// Registers a model: its <see cref="Engine"/>, which the container disposes, an <see cref="IChatClient"/> (also as
+    /// <see cref="SluiceChatClient"/>, for <c>AddChatClient</c> to wrap) and an <see cref="IEmbeddingGenerator{TInput,TEmbedding}"/> (also as
+    /// <see cref="SluiceEmbeddingGenerator"/>). All are singletons; the model is loaded when the first of them is asked for.
     /// </summary>
     /// <param name="services">The program's services.</param>
     /// <param name="path">A GGUF file or a Hugging Face folder.</param>
@@ -29,6 +30,9 @@ public static class SluiceServices
         return services
             .AddKeyedSingleton(serviceKey, (_, _) => Engine.Load(path, options.Engine))
             .AddKeyedSingleton(serviceKey, (provider, key) => new SluiceChatClient(provider.GetRequiredKeyedService<Engine>(key), options))
-            .AddKeyedSingleton<IChatClient>(serviceKey, (provider, key) => provider.GetRequiredKeyedService<SluiceChatClient>(key));
+            .AddKeyedSingleton<IChatClient>(serviceKey, (provider, key) => provider.GetRequiredKeyedService<SluiceChatClient>(key))
+            .AddKeyedSingleton(serviceKey, (provider, key) => new SluiceEmbeddingGenerator(provider.GetRequiredKeyedService<Engine>(key), options))
+            .AddKeyedSingleton<IEmbeddingGenerator<string, Embedding<float>>>(
+                serviceKey, (provider, key) => provider.GetRequiredKeyedService<SluiceEmbeddingGenerator>(key));
     }
 }

@@ -20,6 +20,10 @@ public class ServiceTests
             Assert.Same(engine, client.GetService<Engine>());
             Assert.Same(client, provider.GetRequiredService<SluiceChatClient>());
             Assert.NotEmpty((await client.GetResponseAsync("Once", Starter.Greedy(4), TestContext.Current.CancellationToken)).Text);
+            IEmbeddingGenerator<string, Embedding<float>> generator = provider.GetRequiredService<IEmbeddingGenerator<string, Embedding<float>>>();
+            Assert.Same(engine, generator.GetService<Engine>());
+            Assert.Same(generator, provider.GetRequiredService<SluiceEmbeddingGenerator>());
+            Assert.False((await generator.GenerateVectorAsync("Once", cancellationToken: TestContext.Current.CancellationToken)).IsEmpty);
             Assert.True(engine.IsAlive);
         }
         Assert.False(engine.IsAlive);
@@ -49,6 +53,7 @@ public class ServiceTests
         Assert.Equal(128, provider.GetRequiredService<IChatClient>().GetService<Engine>()!.Context);
         IChatClient small = provider.GetRequiredKeyedService<IChatClient>("small");
         Assert.Equal(64, small.GetService<Engine>()!.Context);
+        Assert.Same(small.GetService<Engine>(), provider.GetRequiredKeyedService<IEmbeddingGenerator<string, Embedding<float>>>("small").GetService<Engine>());
         Assert.Equal("small", small.GetService<ChatClientMetadata>()!.DefaultModelId);
     }
 
