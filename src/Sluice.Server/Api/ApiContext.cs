@@ -1,4 +1,5 @@
 using Sluice.Chat;
+using Sluice.Grammars;
 using Sluice.Server.Generation;
 using Sluice.Server.Http;
 using Sluice.Tokenizers;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Sluice.Grammars;
-using Sluice.Server.Generation;
 using Sluice.Server.Http;
 
 namespace Sluice.Server.Api;

@@ -10,6 +10,7 @@ internal readonly record struct Schema(JsonElement Element, string Path)
     [
         "title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly",
         "writeOnly",
+        "condition", // no keyword of JSON Schema: Semantic Kernel writes an empty one into each function's
     ];
 
     // What the compiler reads.

@@ -1,12 +1,10 @@
-using Sluice.Grammars;
-
-namespace Sluice.Server.Generation;
+namespace Sluice.Grammars;
 
 /// <summary>
 /// The grammars that were used last, by what they were made of: clients send the same schema with every request, and what was
 /// computed of a grammar (the masks of its states) is kept with it.
 /// </summary>
-internal sealed class GrammarCache
+public sealed class GrammarCache
 {
     private const int Most = 32;
 
