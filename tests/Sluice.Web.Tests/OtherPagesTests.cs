@@ -12,24 +12,31 @@ public sealed class OtherPagesTests(Chromium chromium) : IClassFixture<Chromium>
     [Fact]
     public async Task TheDashboardMovesUnderLoad()
     {
-        RunningServer server = await RunningServer.StartAsync(configure: SlowBody.Use);
+        RunningServer server = await RunningServer.StartAsync();
         await using Tab tab = await Tab.OpenAsync(chromium, server, "/dashboard");
         await Expect(tab.Page.Locator("#state")).ToContainTextAsync(RunningServer.Model + " · up");
         await Expect(Value("Generated tokens a second")).ToHaveTextAsync("0.0");
         await Expect(Value("Time to the first token")).ToHaveTextAsync("–");
 
         const string body = """{"prompt":"Once upon a time there was a dog who","max_tokens":200,"ignore_eos":true,"stream":true}""";
-        Task<string>[] load = [.. Enumerable.Range(0, 6).Select(async _ =>
+        // Until the page was seen to tell of it: it looks once a second, and a request takes less.
+        bool isSeen = false;
+        Task[] load = [.. Enumerable.Range(0, 6).Select(async _ =>
         {
-            using HttpResponseMessage answer = await server.Http.PostAsync("/v1/completions", new StringContent(body));
-            return await answer.Content.ReadAsStringAsync();
+            do
+            {
+                using HttpResponseMessage answer = await server.Http.PostAsync("/v1/completions", new StringContent(body));
+                Assert.EndsWith("data: [DONE]\n\n", await answer.Content.ReadAsStringAsync());
+            }
+            while (!Volatile.Read(ref isSeen));
         })];
         foreach (string title in (string[])["Generated tokens a second", "Prompt tokens a second", "KV blocks in use", "Requests"])
             await Expect(Value(title)).Not.ToHaveTextAsync(new Regex(@"^[0.]+$"));
-        Assert.All(await Task.WhenAll(load), text => Assert.EndsWith("data: [DONE]\n\n", text));
+        Volatile.Write(ref isSeen, true);
+        await Task.WhenAll(load);
         foreach (string title in (string[])["Time to the first token", "Time between tokens", "Time of a whole request"])
             await Expect(Value(title)).ToHaveTextAsync(new Regex(@"^[\d.]+ m?s$"));
-        await Expect(Value("Requests so far")).ToHaveTextAsync("6");
+        await Expect(Value("Requests so far")).ToHaveTextAsync(new Regex(@"^[1-9][\d,]*$"));
         await Expect(Value("Prompt tokens found in the cache")).ToHaveTextAsync(new Regex(@"^\d+ %$"));
         await tab.Page.WaitForTimeoutAsync(2000);
         Assert.True(await tab.Page.EvaluateAsync<bool>("""
@@ -66,7 +73,9 @@ public sealed class OtherPagesTests(Chromium chromium) : IClassFixture<Chromium>
         RunningServer server = await RunningServer.StartAsync();
         await using Tab tab = await Tab.OpenAsync(chromium, server, "/docs");
         await Expect(tab.Page.Locator("article")).Not.ToHaveCountAsync(0);
-        string[] paths = [.. (await server.GetAsync("/openapi.json")).GetProperty("paths").EnumerateObject().Select(path => path.Name)];
+        string[] paths = [.. (await server.GetAsync("/openapi.json")).GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject(), (path, method) => (path.Name, Tag: method.Value.GetProperty("tags")[0].GetString()))
+            .GroupBy(route => route.Tag).SelectMany(tag => tag.Select(route => route.Name))];
         Assert.Equal(paths, await tab.Page.Locator("nav a").AllInnerTextsAsync());
         Assert.Equal(paths.Length, await tab.Page.Locator("article").CountAsync());
 

@@ -24,7 +24,7 @@ internal sealed class LocalServer : IDisposable
     {
         string program = Environment.ProcessPath ?? throw new InvalidOperationException("It is unknown how this program was started.");
         string[] self = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Path.Combine(AppContext.BaseDirectory, "sluice.dll")] : [];
-        ProcessStartInfo start = new(program, [.. self, "serve", "--model", model, "--port", "0", .. options]) { RedirectStandardError = true };
+        ProcessStartInfo start = new(program, [.. self, "serve", "--model", model, "--port", "0", "--log-level", "none", .. options]) { RedirectStandardError = true };
         start.Environment.Remove("SLUICE_API_KEYS");
         LocalServer server = new(Process.Start(start)!);
         try

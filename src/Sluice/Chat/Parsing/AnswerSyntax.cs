@@ -130,7 +130,7 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
                 case "pattern":
                     And(RegexParser.Parse(keyword.Value.ToString(), Unmarked, isSearch: true));
                     break;
-                case "format" when Formats.All.TryGetValue(keyword.Value.ToString(), out string? pattern):
+                case "format" when StringFormats.All.TryGetValue(keyword.Value.ToString(), out string? pattern):
                     And(RegexParser.Parse(pattern, Unmarked, isSearch: false));
                     break;
                 case "minLength":

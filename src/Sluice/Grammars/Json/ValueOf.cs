@@ -38,8 +38,8 @@ internal sealed class ValueOf(JsonSchema compiler, JsonValues values, IReadOnlyL
                 And(Pattern(pattern, schema, "pattern", isSearch: true));
             foreach (string format in schema.Texts("format"))
             {
-                And(Formats.All.TryGetValue(format, out string? known) ? Pattern(known, schema, "format", isSearch: false)
-                    : throw schema.Unsupported("format", $"with the value '{format}': {string.Join(", ", Formats.All.Keys)} are"));
+                And(StringFormats.All.TryGetValue(format, out string? known) ? Pattern(known, schema, "format", isSearch: false)
+                    : throw schema.Unsupported("format", $"with the value '{format}': {string.Join(", ", StringFormats.All.Keys)} are"));
             }
         }
         if (content is null && min == 0 && max == int.MaxValue)

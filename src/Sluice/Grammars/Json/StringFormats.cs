@@ -1,7 +1,7 @@
 namespace Sluice.Grammars.Json;
 
 /// <summary>Values of <c>format</c>, as patterns that match no more than what the format allows.</summary>
-internal static class Formats
+internal static class StringFormats
 {
     // Years from 1000, which all readers take; the 29th of February in leap years alone.
     private const string Date = """
