@@ -2,7 +2,6 @@ using System.ClientModel;
 using System.Text.Json;
 using OpenAI.Chat;
 using OpenAI.Embeddings;
-using Sluice.Files;
 using Sluice.TestData;
 
 namespace Sluice.Server.Tests;
@@ -83,31 +82,5 @@ public sealed class AdapterTests : IDisposable
         return answer.Content[0].Text;
     }
 
-    /// <summary>An adapter of random numbers for the down maps of the starter model.</summary>
-    private string Write(string name, int seed)
-    {
-        const int Rank = 4;
-        using ModelFile model = ModelFile.Open(Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf"));
-        Random random = new(seed);
-        string path = Path.Combine(_folder.FullName, name);
-        Metadata metadata = new(path)
-        {
-            { "general.type", "adapter" },
-            { "general.architecture", model.Architecture },
-            { "adapter.type", "lora" },
-            { "adapter.lora.alpha", 8f },
-        };
-        using GgufWriter writer = GgufWriter.Create(path, metadata);
-        (string Name, long[] Shape)[] tensors = [.. model.Tensors.Values.Where(tensor => tensor.Name.EndsWith("ffn_down.weight", StringComparison.Ordinal))
-            .SelectMany(tensor => ((string, long[])[])[(tensor.Name + ".lora_a", [tensor.Shape[0], Rank]), (tensor.Name + ".lora_b", [Rank, tensor.Shape[1]])])];
-        foreach ((string tensor, long[] shape) in tensors)
-            writer.Declare(tensor, Tensors.Formats.TensorType.F32, shape);
-        foreach ((string tensor, long[] shape) in tensors)
-        {
-            for (long i = 0; i < shape[0] * shape[1]; i++)
-                writer.Write(tensor, BitConverter.GetBytes((float)(random.NextDouble() - 0.5) * 0.3f));
-        }
-        writer.Finish();
-        return path;
-    }
+    private string Write(string name, int seed) => StarterAdapter.Write(Path.Combine(_folder.FullName, name), seed);
 }
