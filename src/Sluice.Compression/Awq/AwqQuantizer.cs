@@ -16,17 +16,8 @@ public static class AwqQuantizer
     public static ITensorQuantizer Create(
         ModelFile file, Func<TensorInfo, WeightFormat?> format, Calibrator calibrator, GridFactory? grid = null)
     {
-        FoldedFactors factors = new(file);
-        foreach (FoldPair pair in FoldPair.Find(file))
-        {
-            float[] all = new float[pair.Experts * pair.Count];
-            for (int expert = 0; expert < pair.Experts; expert++)
-            {
-                FoldConsumer[] consumers = FoldConsumer.Of(pair, expert, calibrator, tensor => Grids.For(tensor, format(tensor), grid));
-                Awq.SearchScales(calibrator.Pool, consumers, pair.Count, pair.FactorOf).Scales.CopyTo(all, expert * pair.Count);
-            }
-            factors.Fold(pair, all);
-        }
+        FoldedFactors factors = FoldedFactors.Search(file, calibrator, tensor => Grids.For(tensor, format(tensor), grid), (pair, consumers) =>
+            Awq.SearchScales(calibrator.Pool, consumers, pair.Count, pair.FactorOf).Scales);
         return new FoldingQuantizer(factors, new Clipping(factors, calibrator, grid));
     }
 

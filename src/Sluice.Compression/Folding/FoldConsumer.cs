@@ -1,5 +1,4 @@
 using Sluice.Files;
-using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
 
@@ -31,10 +30,8 @@ internal sealed record FoldConsumer(InputStatistics Inputs, Grid? Grid, Func<flo
 
     private static float[] Read(TensorInfo tensor, int expert, int experts)
     {
-        WeightFormat format = WeightFormats.Get(tensor.Type);
         float[] values = new float[checked((int)(tensor.Count / experts))];
-        int bytes = checked((int)format.Bytes(values.Length));
-        format.Dequantize(tensor.Data.Span((long)expert * bytes, bytes), values);
+        tensor.Dequantize(expert * (values.Length / tensor.Shape[0]), values);
         return values;
     }
 }

@@ -11,6 +11,25 @@ internal sealed class FoldedFactors
     /// <summary>None yet.</summary>
     public FoldedFactors(ModelFile file) => _file = file;
 
+    /// <summary>Those that a search finds for every pair of a model, and for each of its experts.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="calibrator">The statistics.</param>
+    /// <param name="grid">What a tensor will be rounded to; null where it keeps its floats.</param>
+    /// <param name="search">Gives the pair's factors.</param>
+    public static FoldedFactors Search(
+        ModelFile file, Calibrator calibrator, Func<TensorInfo, Grid?> grid, Func<FoldPair, FoldConsumer[], float[]> search)
+    {
+        FoldedFactors factors = new(file);
+        foreach (FoldPair pair in FoldPair.Find(file))
+        {
+            float[] all = new float[pair.Experts * pair.Count];
+            for (int expert = 0; expert < pair.Experts; expert++)
+                search(pair, FoldConsumer.Of(pair, expert, calibrator, grid)).CopyTo(all, expert * pair.Count);
+            factors.Fold(pair, all);
+        }
+        return factors;
+    }
+
     /// <summary>Whether a tensor's values change.</summary>
     public bool Has(TensorInfo tensor) => _factors.ContainsKey(tensor.Name);
 

@@ -1,4 +1,4 @@
-using Sluice.Cache;
+using Sluice.Evaluation;
 using Sluice.Tensors;
 
 namespace Sluice.Compression;
@@ -33,31 +33,13 @@ public sealed class ImportanceCollector
         if (tokens.Length < size)
             throw new ArgumentException($"The text has {tokens.Length} tokens, less than a chunk of {size}: too little to say what matters.", nameof(tokens));
         int count = Math.Min(tokens.Length / size, chunks ?? int.MaxValue);
-        Batch batch = new();
+        ChunkRunner chunkRunner = new(runner, bos);
         while (_matrix.Chunks < count)
         {
             cancellation.ThrowIfCancellationRequested();
-            RunChunk(runner, batch, tokens.Slice(_matrix.Chunks * size, size), bos);
+            chunkRunner.Run(tokens.Slice(_matrix.Chunks * size, size));
             _matrix.Chunks++;
             progress?.Invoke(_matrix.Chunks);
-        }
-    }
-
-    private static void RunChunk(Runner runner, Batch batch, ReadOnlySpan<int> chunk, int? bos)
-    {
-        using SequenceCache sequence = runner.Cache.CreateSequence();
-        for (int start = 0; start < chunk.Length; start += runner.Options.StepTokens)
-        {
-            int count = Math.Min(runner.Options.StepTokens, chunk.Length - start);
-            if (!sequence.TryReserve(count))
-                throw new InvalidOperationException("The cache is in use.");
-            batch.Clear();
-            sequence.Begin(batch);
-            for (int i = start; i < start + count; i++)
-                batch.Add(i == 0 && bos is { } id ? id : chunk[i], wantOutput: i == start + count - 1);
-            using ScratchScope scope = runner.Ops.Scratch();
-            runner.Forward(batch);
-            sequence.Commit(count);
         }
     }
 

@@ -160,8 +160,7 @@ public sealed class ModelQuantizer
 
     private void EncodePiece(MatrixToQuantize matrix, IMatrixQuantizer? quantizer, int first, int count, byte[] bytes)
     {
-        WeightFormat stored = WeightFormats.Get(matrix.Tensor.Type);
-        int columns = matrix.Columns, storedRowBytes = (int)stored.Bytes(columns), rowBytes = (int)matrix.Format.Bytes(columns);
+        int columns = matrix.Columns, storedRowBytes = (int)WeightFormats.Get(matrix.Tensor.Type).Bytes(columns), rowBytes = (int)matrix.Format.Bytes(columns);
         int chunkRows = Math.Max(1, ChunkWeights / columns);
         long start = ((long)matrix.Expert * matrix.Rows + first) * storedRowBytes;
         var data = matrix.Tensor.Data;
@@ -170,16 +169,12 @@ public sealed class ModelQuantizer
             Parallel.For(0, (count + chunkRows - 1) / chunkRows, _parallel, () => new float[chunkRows * columns], (chunk, _, memory) =>
             {
                 int row = chunk * chunkRows, rows = Math.Min(chunkRows, count - row);
-                ReadOnlySpan<byte> source = data.Span(start + (long)row * storedRowBytes, rows * storedRowBytes);
                 Span<float> values = memory.AsSpan(0, rows * columns);
-                if (matrix.Tensor.ColumnOrder is null)
-                    stored.Dequantize(source, values);
-                for (int r = 0; r < rows && matrix.Tensor.ColumnOrder is not null; r++)
-                    matrix.Tensor.Dequantize(((long)matrix.Expert * matrix.Rows) + first + row + r, values.Slice(r * columns, columns));
+                matrix.Tensor.Dequantize((long)matrix.Expert * matrix.Rows + first + row, values);
                 WeightCheck.Check(values, matrix, first + row);
                 Span<byte> target = bytes.AsSpan(row * rowBytes, rows * rowBytes);
                 if (quantizer is null)
-                    source.CopyTo(target);
+                    data.Span(start + (long)row * storedRowBytes, rows * storedRowBytes).CopyTo(target);
                 else
                     quantizer.Quantize(first + row, values, target);
                 return memory;

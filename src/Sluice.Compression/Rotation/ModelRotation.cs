@@ -118,7 +118,7 @@ public static class ModelRotation
         void FoldNorm(TensorInfo norm, IEnumerable<string> readers)
         {
             float[] weights = new float[norm.Count];
-            WeightFormats.Get(norm.Type).Dequantize(norm.Data.Span(0, (int)norm.Bytes), weights);
+            norm.Dequantize(0, weights);
             Of(norm.Name).IsOnes = true;
             foreach (string reader in readers)
                 (Of(reader).Factors, Of(reader).Inputs) = (weights, residual);

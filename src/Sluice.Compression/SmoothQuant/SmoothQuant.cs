@@ -54,8 +54,7 @@ public static class SmoothQuant
         foreach (FoldConsumer consumer in consumers)
         {
             float[] all = consumer.Load(), exact = Outputs(pool, consumer.Inputs.Samples, all, consumer.Inputs.Columns);
-            foreach (float output in exact)
-                power += (double)output * output;
+            power += Squares(exact);
             for (int i = 0; i < scales.Length; i++)
             {
                 float[] across = [.. Enumerable.Range(0, consumer.Inputs.Columns).Select(column => scales[i][scaleOf(column)])];
@@ -92,10 +91,15 @@ public static class SmoothQuant
     public static double Error(WorkerPool pool, float[] weights, InputStatistics inputs, float[] scales, ActivationRounding rounding)
     {
         float[] exact = Outputs(pool, inputs.Samples, weights, inputs.Columns);
-        double power = 0;
-        foreach (float output in exact)
-            power += (double)output * output;
-        return SquaredError(pool, weights, inputs, scales, rounding, exact) / power;
+        return SquaredError(pool, weights, inputs, scales, rounding, exact) / Squares(exact);
+    }
+
+    private static double Squares(float[] values)
+    {
+        double sum = 0;
+        foreach (float value in values)
+            sum += (double)value * value;
+        return sum;
     }
 
     private static double SquaredError(

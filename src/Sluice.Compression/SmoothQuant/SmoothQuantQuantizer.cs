@@ -11,17 +11,8 @@ public static class SmoothQuantQuantizer
     /// <param name="rounding">How activations will be rounded.</param>
     public static ITensorQuantizer Create(ModelFile file, Calibrator calibrator, ActivationRounding rounding = ActivationRounding.PerGroup)
     {
-        FoldedFactors factors = new(file);
-        foreach (FoldPair pair in FoldPair.Find(file))
-        {
-            float[] all = new float[pair.Experts * pair.Count];
-            for (int expert = 0; expert < pair.Experts; expert++)
-            {
-                FoldConsumer[] consumers = FoldConsumer.Of(pair, expert, calibrator, _ => null);
-                SmoothQuant.Search(calibrator.Pool, consumers, pair.Count, pair.FactorOf, rounding).Scales.CopyTo(all, expert * pair.Count);
-            }
-            factors.Fold(pair, all);
-        }
+        FoldedFactors factors = FoldedFactors.Search(file, calibrator, _ => null, (pair, consumers) =>
+            SmoothQuant.Search(calibrator.Pool, consumers, pair.Count, pair.FactorOf, rounding).Scales);
         return new FoldingQuantizer(factors, new NearestQuantizer());
     }
 }

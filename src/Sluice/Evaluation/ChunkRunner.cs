@@ -10,7 +10,7 @@ namespace Sluice.Evaluation;
 /// <param name="runner">The model; its cache must have room for a chunk.</param>
 /// <param name="bos">The token that begins every chunk; null for none.</param>
 /// <param name="adapter">What the model has for it; null for nothing.</param>
-internal sealed class ChunkRunner(Runner runner, int? bos, Adapter? adapter = null)
+public sealed class ChunkRunner(Runner runner, int? bos, Adapter? adapter = null)
 {
     private readonly Batch _batch = new();
 
@@ -20,11 +20,11 @@ internal sealed class ChunkRunner(Runner runner, int? bos, Adapter? adapter = nu
     public delegate void Predicted(int position, ReadOnlySpan<float> logits);
 
     /// <summary>The tokens of a chunk that are predicted.</summary>
-    public static int Predictions(int length) => length - 1 - (length / 2);
+    internal static int Predictions(int length) => length - 1 - (length / 2);
 
     /// <summary>How many chunks to run of a text.</summary>
     /// <exception cref="ArgumentException">The text is shorter than a chunk, or a chunk does not fit in the context.</exception>
-    public int Count(int tokens, int length, int? most)
+    internal int Count(int tokens, int length, int? most)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 4);
         if (length > runner.Context)
@@ -34,7 +34,10 @@ internal sealed class ChunkRunner(Runner runner, int? bos, Adapter? adapter = nu
     }
 
     /// <summary>Runs a chunk in steps of the engine's size.</summary>
-    public void Run(ReadOnlySpan<int> chunk, Predicted predicted)
+    /// <param name="chunk">Its tokens, as many as fit in the context.</param>
+    /// <param name="predicted">Told the predictions of the second half; null to run it for what the model's operations show of it.</param>
+    /// <exception cref="InvalidOperationException">The cache is in use.</exception>
+    public void Run(ReadOnlySpan<int> chunk, Predicted? predicted = null)
     {
         int first = chunk.Length / 2;
         using SequenceCache sequence = runner.Cache.CreateSequence(adapter);
@@ -46,17 +49,20 @@ internal sealed class ChunkRunner(Runner runner, int? bos, Adapter? adapter = nu
             _batch.Clear();
             sequence.Begin(_batch);
             for (int i = start; i < start + count; i++)
-                _batch.Add(i == 0 && bos is { } id ? id : chunk[i], wantOutput: i >= first && i < chunk.Length - 1);
+            {
+                bool wants = predicted is null ? i == start + count - 1 : i >= first && i < chunk.Length - 1;
+                _batch.Add(i == 0 && bos is { } id ? id : chunk[i], wants);
+            }
             using ScratchScope scope = runner.Ops.Scratch();
             Tensor logits = runner.Forward(_batch);
             for (int row = 0; row < logits.Rows; row++)
-                predicted(start + _batch.Outputs[row] + 1, logits[row]);
+                predicted?.Invoke(start + _batch.Outputs[row] + 1, logits[row]);
             sequence.Commit(count);
         }
     }
 
     /// <summary>ln of the sum of exp of logits: what a logit minus this is the log-probability of.</summary>
-    public static double LogSum(ReadOnlySpan<float> logits)
+    internal static double LogSum(ReadOnlySpan<float> logits)
     {
         float max = float.NegativeInfinity;
         foreach (float logit in logits)

@@ -80,24 +80,25 @@ public sealed class TensorInfo
         }
     }
 
-    /// <summary>Decodes a row, its columns in the order of the inputs.</summary>
-    /// <param name="row">The row, counted over all but the first dimension.</param>
-    /// <param name="values">As many as the first dimension, written.</param>
+    /// <summary>Decodes neighbouring rows, their columns in the order of the inputs.</summary>
+    /// <param name="row">The first row, counted over all but the first dimension.</param>
+    /// <param name="values">As many as so many rows have, written.</param>
     /// <exception cref="NotSupportedException">The type is none of weights.</exception>
     public void Dequantize(long row, Span<float> values)
     {
         WeightFormat format = WeightFormats.Get(Type);
-        int bytes = checked((int)format.Bytes(Shape[0]));
-        ReadOnlySpan<byte> stored = Data.Span(row * bytes, bytes);
-        if (ColumnOrder is null)
-        {
-            format.Dequantize(stored, values);
+        long rowBytes = format.Bytes(Shape.Length == 0 ? 1 : Shape[0]);
+        format.Dequantize(Data.Span(row * rowBytes, checked((int)format.Bytes(values.Length))), values);
+        if (ColumnOrder is not { } order)
             return;
+        float[] stored = new float[order.Length];
+        for (int start = 0; start < values.Length; start += order.Length)
+        {
+            Span<float> own = values.Slice(start, order.Length);
+            own.CopyTo(stored);
+            for (int i = 0; i < order.Length; i++)
+                own[order[i]] = stored[i];
         }
-        float[] ordered = new float[ColumnOrder.Length];
-        format.Dequantize(stored, ordered);
-        for (int i = 0; i < ordered.Length; i++)
-            values[ColumnOrder[i]] = ordered[i];
     }
 
     /// <summary>

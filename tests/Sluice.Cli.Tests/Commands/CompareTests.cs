@@ -5,7 +5,8 @@ namespace Sluice.Cli.Tests.Commands;
 
 public class CompareTests
 {
-    private static readonly string Text = SharedFiles.Shared("corpora", "tinystories-sample.txt");
+    // Not a field: where the folder is absent this skips the test that asks.
+    private static string Text => SharedFiles.Shared("corpora", "tinystories-sample.txt");
 
     private static string Model(string type) => SharedFiles.Shared("models", $"stories260K-w256-hd64-{type}.gguf");
 
@@ -42,7 +43,7 @@ public class CompareTests
         Assert.Contains("llama-gqa.gguf", table);
         Assert.DoesNotContain("perplexity", table);
         SluiceProcess.Run("compare", TestModel.Path, "--reference", TestModel.Path).Failed(2, "--text");
-        SluiceProcess.Run("compare", TestModel.Path, "--text", Text, "--plot", "x.png").Failed(2, ".svg");
+        SluiceProcess.Run("compare", TestModel.Path, "--text", "story.txt", "--plot", "x.png").Failed(2, ".svg");
         SluiceProcess.Run("compare").Failed(2, "models");
     }
 

@@ -1,6 +1,3 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
-
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
@@ -80,21 +77,9 @@ public static class Cholesky
                 for (int j = 0; j < width; j++)
                 {
                     ReadOnlySpan<float> l = matrix.AsSpan((start + j) * size + start, width);
-                    x[j] = (x[j] - Dot(x[..j], l[..j])) / l[j];
+                    x[j] = (x[j] - Vectors.Dot(x[..j], l[..j])) / l[j];
                 }
             }
         }
-    }
-
-    private static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-    {
-        ReadOnlySpan<Vector<float>> va = MemoryMarshal.Cast<float, Vector<float>>(a), vb = MemoryMarshal.Cast<float, Vector<float>>(b);
-        Vector<float> sums = default;
-        for (int i = 0; i < va.Length; i++)
-            sums += va[i] * vb[i];
-        float sum = Vector.Sum(sums);
-        for (int i = va.Length * Vector<float>.Count; i < a.Length; i++)
-            sum += a[i] * b[i];
-        return sum;
     }
 }

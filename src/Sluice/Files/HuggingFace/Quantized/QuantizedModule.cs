@@ -66,7 +66,7 @@ internal sealed class QuantizedModule(string name)
     public static float[] Floats(TensorInfo tensor)
     {
         float[] values = new float[tensor.Count];
-        WeightFormats.Get(tensor.Type).Dequantize(tensor.Data.Span(), values);
+        tensor.Dequantize(0, values);
         return values;
     }
 

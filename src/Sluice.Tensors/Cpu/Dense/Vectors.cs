@@ -1,12 +1,14 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace Sluice.Compression;
+namespace Sluice.Tensors.Cpu;
 
-/// <summary>Loops over floats that the methods share.</summary>
-internal static class Vectors
+/// <summary>Loops over floats, for factorisations and the like: as wide as the processor's vectors, which decides the order of sums.</summary>
+public static class Vectors
 {
     /// <summary>The sum of the products.</summary>
+    /// <param name="a">Values.</param>
+    /// <param name="b">As many.</param>
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         ReadOnlySpan<Vector<float>> va = MemoryMarshal.Cast<float, Vector<float>>(a), vb = MemoryMarshal.Cast<float, Vector<float>>(b);
@@ -20,6 +22,9 @@ internal static class Vectors
     }
 
     /// <summary>sums += factor * values.</summary>
+    /// <param name="values">Values.</param>
+    /// <param name="factor">What they are multiplied by.</param>
+    /// <param name="sums">As many, changed.</param>
     public static void AddScaled(ReadOnlySpan<float> values, float factor, Span<float> sums)
     {
         ReadOnlySpan<Vector<float>> from = MemoryMarshal.Cast<float, Vector<float>>(values);
