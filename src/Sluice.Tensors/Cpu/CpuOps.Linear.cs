@@ -190,8 +190,7 @@ public unsafe partial class CpuOps
         }
         Pool.For(tiles, new ArrangeJob(activations, weight));
         // Several pairs an item, but enough items that all threads end together; of few tokens one, whose weights are read in order.
-        // A gate always wants pairs.
-        int perItem = !inPairs ? (gate is null ? 0 : 1)
+        int perItem = !inPairs ? 0
             : positions <= (long)Kernels.PackedTokens * segmentCount ? 1
             : Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs);
         LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, gate, scratch, perItem);

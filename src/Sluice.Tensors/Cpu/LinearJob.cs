@@ -18,33 +18,35 @@ internal readonly struct ArrangeJob(Activations activations, CpuWeight weight) :
 
 /// <summary>
 /// Multiplies: an item is one panel of the weight, or a few pairs of them (at most <see cref="WorkerScratch.Pairs"/>; 0 pairs an item
-/// stand for single panels), times one segment of the inputs. With a gate, a pair is a panel of each half of the weight, and what is
-/// written is the gated unit of the two.
+/// stand for single panels), times one segment of the inputs. With a gate, an item's panels are those of the weight's first half and the
+/// same of the second, and what is written is the gated unit of the two.
 /// </summary>
 internal readonly unsafe struct LinearJob(
     Kernels kernels, CpuWeight weight, Activations activations, Segment* segments, int* outputRows, Tensor output, Tensor bias,
     Activation? gate, WorkerScratch[] scratch, int pairsPerItem) : IParallelJob
 {
+    // Panels of integers in one call, at most.
+    private const int RunPanels = 16;
+
     private int Pairs => gate is null ? weight.PairsPerExpert : weight.PanelsPerExpert / 2;
 
     /// <summary>Items of a segment.</summary>
-    public int Items => pairsPerItem == 0 ? weight.PanelsPerExpert : (Pairs + pairsPerItem - 1) / pairsPerItem;
+    public int Items => pairsPerItem > 0 ? (Pairs + pairsPerItem - 1) / pairsPerItem : gate is null ? weight.PanelsPerExpert : Pairs;
 
     public void Run(int start, int end, int worker)
     {
-        for (int item = start; item < end; item++)
+        WorkerScratch room = scratch[worker];
+        for (int item = start; item < end;)
         {
             (int index, int within) = Math.DivRem(item, Items);
             Segment segment = segments[index];
-            WorkerScratch room = scratch[worker];
-            if (pairsPerItem > 0)
+            if (pairsPerItem == 0)
             {
-                MultiplyPairs(segment, within * pairsPerItem, Math.Min((within + 1) * pairsPerItem, Pairs), room);
+                item += MultiplyRun(segment, within, Math.Min(end - item, Items - within), room);
                 continue;
             }
-            (CpuWeight.Part part, int panel) = weight.Locate(within);
-            Multiply(segment, part, panel, room, room.SumsOf(0, 0));
-            Write(segment, part, panel, room.SumsOf(0, 0));
+            MultiplyPairs(segment, within * pairsPerItem, Math.Min((within + 1) * pairsPerItem, Pairs), room);
+            item++;
         }
     }
 
@@ -90,9 +92,9 @@ internal readonly unsafe struct LinearJob(
             float* sums = room.SumsOf(i - firstPair, 0), second = room.SumsOf(i - firstPair, 1);
             if (!IsTogether(pair, isFew))
             {
-                Multiply(segment, pair.First, pair.FirstPanel, room, sums);
+                Multiply(segment, pair.First, pair.FirstPanel, 1, room, sums);
                 if (pair.IsWhole)
-                    Multiply(segment, pair.Second, pair.SecondPanel, room, second);
+                    Multiply(segment, pair.Second, pair.SecondPanel, 1, room, second);
             }
             if (gate is { } activation)
             {
@@ -102,6 +104,31 @@ internal readonly unsafe struct LinearJob(
             else
                 WritePair(segment, pair, sums, second);
         }
+    }
+
+    /// <summary>Multiplies panels that follow each other (and with a gate, those of the other half), at most so many.</summary>
+    /// <returns>How many, at least one.</returns>
+    /// <remarks>
+    /// Of few tokens, memory is the limit, and a call for each panel would hold it up: several panels of integers are one call.
+    /// </remarks>
+    private int MultiplyRun(Segment segment, int from, int most, WorkerScratch room)
+    {
+        (int first, int last) = Positions(segment);
+        (CpuWeight.Part part, int panel) = weight.Locate(from);
+        int count = segment.TileCount == 1 && part.Panels is IntegerPanels ? Math.Min(Math.Min(most, RunPanels), part.Panels.PanelsPerExpert - panel) : 1;
+        int size = (last - first) * Panels.Height;
+        float* sums = room.SumsOf(0, 0);
+        Multiply(segment, part, panel, count, room, sums);
+        if (gate is { } activation)
+        {
+            (CpuWeight.Part other, int otherPanel) = weight.Locate(from + Pairs);
+            float* second = room.SumsOf(0, 1);
+            Multiply(segment, other, otherPanel, count, room, second);
+            Functions.Gate(activation, sums, second, sums, count * size);
+        }
+        for (int i = 0; i < count; i++)
+            Write(segment, part, panel + i, sums + i * size);
+        return count;
     }
 
     private CpuWeight.PanelPair Pair(int pair) => gate is null ? weight.Pair(pair) : weight.HalvesPair(pair);
@@ -235,12 +262,21 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
-    /// <summary>One panel times a segment.</summary>
-    private void Multiply(Segment segment, CpuWeight.Part part, int panel, WorkerScratch room, float* sums)
+    /// <summary>Panels that follow each other (more than one only of integers, and for one tile) times a segment.</summary>
+    private void Multiply(Segment segment, CpuWeight.Part part, int panel, int count, WorkerScratch room, float* sums)
     {
         (int first, int last) = Positions(segment);
-        Clear(sums, last - first);
-        int columns = activations.Columns, absolute = Absolute(segment, part, panel);
+        int absolute = Absolute(segment, part, panel), positions = last - first;
+        Clear(sums, count * positions);
+        if (positions <= Kernels.PackedTokens && !InBFloat16(part) && MultiplyPacked(part, absolute, count, segment, first, sums))
+            return;
+        for (int i = 0; i < count; i++)
+            MultiplyUnpacked(segment, part, absolute + i, room, sums + i * positions * Panels.Height);
+    }
+
+    private void MultiplyUnpacked(Segment segment, CpuWeight.Part part, int absolute, WorkerScratch room, float* sums)
+    {
+        int first = Positions(segment).First, columns = activations.Columns;
         if (InBFloat16(part))
         {
             for (int column = 0; column < columns; column += WorkerScratch.Columns)
@@ -250,8 +286,6 @@ internal readonly unsafe struct LinearJob(
             }
             return;
         }
-        if (last - first <= Kernels.PackedTokens && MultiplyPacked(part, absolute, segment, first, sums))
-            return;
         // One tile needs unpacked columns once: few at a time keep them in the first-level cache. For many tiles, longer
         // stretches load and store the sums less often.
         int stretch = segment.TileCount == 1 ? Panels.Stretch : WorkerScratch.Columns;
@@ -265,7 +299,7 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
-    private bool MultiplyPacked(CpuWeight.Part part, int panel, Segment segment, int origin, float* segmentSums)
+    private bool MultiplyPacked(CpuWeight.Part part, int panel, int count, Segment segment, int origin, float* segmentSums)
     {
         bool can = true;
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount && can; tile++)
@@ -278,14 +312,13 @@ internal readonly unsafe struct LinearJob(
                 can = part.Panels switch
                 {
                     PackedIntegers integers => kernels.Packed(
-                        integers, tokens, integers.Codes(panel, column), integers.Scales(panel, column),
-                        activations.QuantsAt(integers.Kind, first, tokens, column),
+                        integers, tokens, integers.Units(panel, column), activations.QuantsAt(integers.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, integers.Kind.NotesPerGroup, first, tokens, column), sums,
-                        columns / IntegerPanels.Group),
+                        columns / IntegerPanels.Group, count),
                     PackedPoints points => kernels.PackedPoints(
                         points, tokens, points.Units(panel, column), activations.QuantsAt(points.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
-                        columns / IntegerPanels.Group),
+                        columns / IntegerPanels.Group, count),
                     PackedFloats { Type: not TensorType.BF16 } floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
                     PackedScaledFloats scaled => kernels.PackedScaledFloats(

@@ -183,27 +183,31 @@ public unsafe class KernelsTests
         using WorkerPool pool = new(1);
         foreach (WeightFormat format in WeightFormats.All)
         {
-            const int Columns = 512;
-            using Panels loaded = Panels.Load(RandomWeights.Data(format, Columns, Panels.Height, random), pool);
+            // Several panels in one call, and a last stretch that is shorter where the format has such.
+            const int Count = 3;
+            int columns = 512 + (format.BlockSize < Panels.Stretch ? format.BlockSize : 0), groups = columns / IntegerPanels.Group;
+            using Panels loaded = Panels.Load(RandomWeights.Data(format, columns, Count * Panels.Height, random), pool);
             if (loaded is not PackedIntegers panels)
                 continue;
-            int groups = Columns / IntegerPanels.Group, codeBytes = groups * panels.Layout.Bits * 64;
             for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
             {
                 using GuardedTensors memory = new();
-                byte* unpacked = memory.Allocate(Columns * Panels.Height);
+                int sumFloats = tokens * Panels.Height;
+                byte* unpacked = memory.Allocate(columns * Panels.Height);
                 float* scales = (float*)memory.Allocate(groups * panels.Kind.ScalesPerGroup * sizeof(float));
-                byte* codes = panels.Unpack(0, 0, groups, unpacked, scales);
-                byte* packedCodes = Copy(memory, panels.Codes(0, 0), codeBytes);
-                byte* packedScales = Copy(memory, panels.Scales(0, 0), Columns / Panels.Stretch * panels.Layout.Scales.Bytes(8));
-                sbyte* activations = (sbyte*)RandomBytes(memory, Columns * tokens, random, 127);
+                byte* units = Copy(memory, panels.Units(0, 0), checked((int)panels.Bytes));
+                sbyte* activations = (sbyte*)RandomBytes(memory, columns * tokens, random, 127);
                 float* notes = RandomNotes(memory, panels.Kind, tokens, groups, random);
-                float* expected = (float*)memory.Allocate(tokens * Panels.Height * sizeof(float));
-                float* sums = (float*)memory.Allocate(tokens * Panels.Height * sizeof(float));
-                if (!kernels.Packed(panels, tokens, packedCodes, packedScales, activations, notes, sums, groups))
+                float* expected = (float*)memory.Allocate(Count * sumFloats * sizeof(float));
+                float* sums = (float*)memory.Allocate(Count * sumFloats * sizeof(float));
+                if (!kernels.Packed(panels, tokens, units, activations, notes, sums, groups, Count))
                     return; // it has none for packed weights
-                scalar.Integers(panels.Kind, tokens, codes, scales, activations, notes, expected, groups);
-                AssertSame(expected, sums, tokens * Panels.Height);
+                for (int panel = 0; panel < Count; panel++)
+                {
+                    byte* codes = panels.Unpack(panel, 0, groups, unpacked, scales);
+                    scalar.Integers(panels.Kind, tokens, codes, scales, activations, notes, expected + panel * sumFloats, groups);
+                }
+                AssertSame(expected, sums, Count * sumFloats);
             }
         }
     }

@@ -7,21 +7,21 @@ namespace Sluice.Tensors.Cpu;
 internal sealed partial class KernelAssembler
 {
     /// <summary>
-    /// void (units, activations, notes, sums, groups) of panels with a code book: as <see cref="Packed"/>, but with a unit's
-    /// numbers together, as <see cref="PackedPoints"/> draws them.
+    /// void (units, activations, notes, sums, groups, panels) of panels with a code book: as <see cref="Packed"/>, but packed as
+    /// <see cref="PackedPoints"/> draws them.
     /// </summary>
     public void Points(IntegerKind kind, PointFormat format, PointLayout layout)
     {
-        AssemblerRegister64 unit = rdi, activations = rsi, notes = rdx, sums = rcx, groups = r8;
+        AssemblerRegister64 unit = rdi, activations = rsi, notes = rdx, sums = rcx, groups = r8, panels = r9;
         AssemblerRegisterZMM scale = Code;
         ScaleAssembler constants = new(c, unit);
         PointAssembler points = new(constants, format);
         int unitGroups = Panels.Stretch / IntegerPanels.Group, quads = 8 / kind.Parts;
         isWide = kind.HasWideScale; // always, with blocks of 256 weights; looking up needs the registers for results of one group
-        Enter(5);
+        Enter(6);
         LoadMagic();
         points.Start();
-        Label loop = c.CreateLabel();
+        Label panel = StartPanel(activations, notes, groups), loop = c.CreateLabel();
         c.Label(ref loop);
         ClearWide();
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
@@ -65,6 +65,7 @@ internal sealed partial class KernelAssembler
         c.add(notes, unitGroups * kind.NotesPerGroup * tokens * Dword);
         c.sub(groups, unitGroups);
         c.jnz(loop);
+        NextPanel(panel, unit, activations, notes, sums, groups, panels);
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
     }

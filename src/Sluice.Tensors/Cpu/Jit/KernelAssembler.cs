@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
 using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Sluice.Tensors.Cpu;
@@ -39,7 +40,6 @@ internal sealed partial class KernelAssembler(int tokens)
     public void Integers(IntegerKind kind)
     {
         AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
-        AssemblerRegisterZMM scale = zmm24;
         isWide = kind.HasWideScale;
         Enter(6);
         LoadMagic();
@@ -63,13 +63,13 @@ internal sealed partial class KernelAssembler(int tokens)
                 for (int t = 0; t < tokens; t++)
                     c.vpdpbusd(Dot(t), weights, __dword_bcst[activations + (quad * tokens + t) * Dword]);
             }
-            c.vmovups(scale, __zmmword_ptr[scales + p * Vector]);
-            ScaleProducts(p, scale);
+            c.vmovups(Scale, __zmmword_ptr[scales + p * Vector]);
+            ScaleProducts(p, Scale);
         }
         for (int p = 0; p < kind.Parts && kind.HasMin; p++)
         {
-            c.vmovups(scale, __zmmword_ptr[scales + (kind.Parts + p) * Vector]);
-            AddMinimums(kind, notes, 0, p, scale);
+            c.vmovups(Scale, __zmmword_ptr[scales + (kind.Parts + p) * Vector]);
+            AddMinimums(kind, notes, 0, p, Scale);
         }
         if (!isWide)
             AddGroup(notes, 0, sums);
@@ -267,22 +267,29 @@ internal sealed partial class KernelAssembler(int tokens)
     }
 
     /// <summary>
-    /// void (codes, scales, activations, notes, sums, groups), where codes and scales are packed, in units of the scales' layout:
-    /// weights are unpacked in registers, which pays while few tokens share them.
+    /// void (units, activations, notes, sums, groups, panels) of panels that follow each other, packed as <see cref="PackedIntegers"/>
+    /// draws them: weights are unpacked in registers, which pays while few tokens share them.
     /// </summary>
     public void Packed(IntegerKind kind, IntegerLayout layout, byte[]? levels)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
-        AssemblerRegisterZMM scale = zmm24;
+        AssemblerRegister64 codes = rdi, activations = rsi, notes = rdx, sums = rcx, groups = r8, panels = r9, scales = r10, within = r11;
         ScaleAssembler scaleCode = new(c, scales);
-        int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts;
+        int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts, groupBytes = layout.Bits * Vector;
         isWide = kind.HasWideScale; // such units are of 8 groups
         Enter(6);
         LoadMagic();
         if (levels is not null)
             c.vbroadcasti32x4(Levels, __xmmword_ptr[scaleCode.Data(levels)]);
+        Label stretch = c.CreateLabel(), loop = c.CreateLabel();
+        Label panel = StartPanel(activations, notes, groups);
         LoadSums(sums);
-        Label loop = c.CreateLabel();
+        c.Label(ref stretch);
+        // The stretch's scales follow its codes.
+        c.mov(within, Panels.Stretch / IntegerPanels.Group);
+        c.cmp(groups, within);
+        c.cmovl(within, groups);
+        c.imul(scales, within, groupBytes);
+        c.add(scales, codes);
         c.Label(ref loop);
         layout.Scales.AssembleUnit(scaleCode);
         ClearWide();
@@ -296,30 +303,60 @@ internal sealed partial class KernelAssembler(int tokens)
                 StartProducts(kind, notes, note, p);
                 for (int quad = p * quads; quad < (p + 1) * quads; quad++)
                 {
-                    UnpackQuad(scaleCode, layout, codes, g * layout.Bits * Vector, quad);
+                    UnpackQuad(scaleCode, layout, codes, g * groupBytes, quad);
                     for (int t = 0; t < tokens; t++)
                         c.vpdpbusd(Dot(t), Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
                 }
-                layout.Scales.AssembleScale(scaleCode, g, p, isMin: false, scale);
-                ScaleProducts(p, scale);
+                layout.Scales.AssembleScale(scaleCode, g, p, isMin: false, Scale);
+                ScaleProducts(p, Scale);
             }
             for (int p = 0; p < kind.Parts && kind.HasMin; p++)
             {
-                layout.Scales.AssembleScale(scaleCode, g, p, isMin: true, scale);
-                AddMinimums(kind, notes, note, p, scale);
+                layout.Scales.AssembleScale(scaleCode, g, p, isMin: true, Scale);
+                AddMinimums(kind, notes, note, p, Scale);
             }
             if (!isWide || g == unit - 1)
                 AddGroup(notes, note, sums);
         }
-        c.add(codes, unit * layout.Bits * Vector);
+        c.add(codes, unit * groupBytes);
         c.add(scales, layout.Scales.UnitBytes);
         c.add(activations, unit * IntegerPanels.Group * tokens);
         c.add(notes, unit * kind.NotesPerGroup * tokens * Dword);
-        c.sub(groups, unit);
+        c.sub(within, unit);
         c.jnz(loop);
+        c.mov(codes, scales);
+        c.sub(groups, Panels.Stretch / IntegerPanels.Group);
+        c.jg(stretch);
         StoreSums(sums);
+        NextPanel(panel, codes, activations, notes, sums, groups, panels);
         Leave();
         ConstantBytes = scaleCode.WriteConstants(Padding);
+    }
+
+    /// <summary>Begins a loop over panels that meet the same activations.</summary>
+    private Label StartPanel(AssemblerRegister64 activations, AssemblerRegister64 notes, AssemblerRegister64 groups)
+    {
+        Label panel = c.CreateLabel();
+        c.Label(ref panel);
+        c.push(activations);
+        c.push(notes);
+        c.push(groups);
+        return panel;
+    }
+
+    /// <summary>Ends it: the next panel begins at a cache line, its sums follow.</summary>
+    private void NextPanel(
+        Label panel, AssemblerRegister64 units, AssemblerRegister64 activations, AssemblerRegister64 notes, AssemblerRegister64 sums,
+        AssemblerRegister64 groups, AssemblerRegister64 panels)
+    {
+        c.pop(groups);
+        c.pop(notes);
+        c.pop(activations);
+        c.add(units, NativeBuffer.Alignment - 1);
+        c.and(units, -NativeBuffer.Alignment);
+        c.add(sums, tokens * Vector);
+        c.dec(panels);
+        c.jnz(panel);
     }
 
     // The registers of a token in the kernels of one panel: its sum, the products of a part, and the result of the group's parts. Results
@@ -405,6 +442,8 @@ internal sealed partial class KernelAssembler(int tokens)
     private static AssemblerRegisterZMM Code => zmm25;
 
     private static AssemblerRegisterZMM Shifted => zmm30;
+
+    private static AssemblerRegisterZMM Scale => zmm24;
 
     private static AssemblerRegisterZMM Levels => zmm27; // codes of 4 bits have no second plane, whose register this is
 

@@ -51,9 +51,9 @@ internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
     /// <summary>The values of a table at the indices.</summary>
     public void LookUp(float[] table, AssemblerRegisterZMM indices, AssemblerRegisterZMM result)
     {
-        code.lea(r11, __[Data(MemoryMarshal.AsBytes<float>(table).ToArray())]);
+        code.lea(rax, __[Data(MemoryMarshal.AsBytes<float>(table).ToArray())]);
         code.kxnorw(k1, k1, k1);
-        code.vgatherdps(result.k1, __[r11 + indices * 4]);
+        code.vgatherdps(result.k1, __[rax + indices * 4]);
     }
 
     /// <summary>Writes the constants, after the last instruction: the long ones first, so that if they begin aligned all of them are.</summary>

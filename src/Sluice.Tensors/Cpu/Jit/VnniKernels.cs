@@ -62,13 +62,13 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     }
 
     public override bool Packed(
-        PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups)
+        PackedIntegers panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups, nint count)
     {
         ref nint kernel = ref Packed(panels.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePacked(ref kernel, tokens, panels);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernel)(
-            codes, scales, activations, notes, sums, groups);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, nint, void>)kernel)(
+            units, activations, notes, sums, groups, count);
         return true;
     }
 
@@ -89,15 +89,15 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     }
 
     public override bool PackedPoints(
-        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups)
+        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups, nint count)
     {
         if (!panels.CanLookUp)
             return false;
         ref nint kernel = ref Packed(panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePoints(ref kernel, tokens, panels);
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, void>)kernel)(
-            units, activations, notes, sums, groups);
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, nint, void>)kernel)(
+            units, activations, notes, sums, groups, count);
         return true;
     }
 

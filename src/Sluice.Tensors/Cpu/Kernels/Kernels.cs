@@ -52,13 +52,16 @@ internal abstract unsafe class Kernels
     public abstract void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups);
 
-    /// <summary>Multiplies integers as they are packed, all columns of a panel at once; false where it cannot.</summary>
+    /// <summary>
+    /// Multiplies integers as they are packed, panels that follow each other (whose sums do so too) at once; false where it cannot. Of more
+    /// than one panel all columns are meant.
+    /// </summary>
     public virtual bool Packed(
-        PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups) => false;
+        PackedIntegers panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups, nint count) => false;
 
-    /// <summary>Multiplies integers that are points of a code book, all columns of a panel at once; false where it cannot.</summary>
+    /// <summary>The same for integers that are points of a code book.</summary>
     public virtual bool PackedPoints(
-        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups) => false;
+        PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups, nint count) => false;
 
     /// <summary>Multiplies floats as they are packed, all columns of a panel at once; false where it cannot.</summary>
     public virtual bool PackedFloats(

@@ -15,7 +15,8 @@ namespace Sluice.Tensors.Cpu;
 ///            2 bits   2 vectors; vector m: | quad 4 m + 3 | ... | quad 4 m |
 ///            1 bit    1 vector:            | quad 7 | ... | quad 0 |
 /// </code>
-/// So a panel is codes [groups, bits, 64], then the scales of each stretch of 256 columns.
+/// A panel is a run of units, each of a stretch of 256 columns (the last perhaps less): codes [groups, bits, 64], then the stretch's
+/// scales. So a panel is read from its first byte to its last, and the next panel follows.
 /// </summary>
 internal sealed unsafe class PackedIntegers : IntegerPanels
 {
@@ -23,8 +24,8 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     private readonly IntegerLayout layout;
     private readonly NativeBuffer buffer;
     private readonly byte* data;
-    private readonly long panelBytes, codeBytes;
-    private readonly int scaleBytes; // of a full stretch
+    private readonly long panelBytes;
+    private readonly int unitBytes; // of a full stretch
 
     public PackedIntegers(WeightData source, IntegerFormat format, IntegerLayout layout, WorkerPool pool)
         : base(source, format)
@@ -32,11 +33,9 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
         this.format = format;
         this.layout = layout;
         Levels = layout.HasLevels ? FindLevels(format) : null;
-        int groups = Columns / Group, last = Columns % Stretch / Group;
-        codeBytes = (long)groups * layout.Bits * 64;
-        scaleBytes = layout.Scales.Bytes(Stretch / Group);
-        long scales = (long)(Columns / Stretch) * scaleBytes + (last > 0 ? layout.Scales.Bytes(last) : 0);
-        panelBytes = (codeBytes + scales + 63) & ~63L;
+        int last = Columns % Stretch / Group;
+        unitBytes = UnitBytes(Stretch / Group);
+        panelBytes = ((long)(Columns / Stretch) * unitBytes + (last > 0 ? UnitBytes(last) : 0) + 63) & ~63L;
         buffer = new NativeBuffer(checked(panelBytes * PanelsPerExpert * Experts));
         data = buffer.Pointer;
         try
@@ -59,43 +58,46 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     /// <summary>The codes that 4 bits choose from, or null.</summary>
     public byte[]? Levels { get; }
 
-    /// <summary>The packed codes of a panel from a column on, which is a multiple of <see cref="Panels.Stretch"/>.</summary>
-    public byte* Codes(int panel, int column) => data + panel * panelBytes + (long)(column / Group) * layout.Bits * 64;
-
-    /// <summary>The packed scales of a panel from such a column on.</summary>
-    public byte* Scales(int panel, int column) => data + panel * panelBytes + codeBytes + (long)(column / Stretch) * scaleBytes;
+    /// <summary>The units of a panel from a column on, which is a multiple of <see cref="Panels.Stretch"/>.</summary>
+    public byte* Units(int panel, int column) => data + panel * panelBytes + (long)(column / Stretch) * unitBytes;
 
     /// <summary>Asks for columns of a panel to be brought to the second-level cache.</summary>
     public void Prefetch(int panel, int column, int columns)
     {
         if (!Sse.IsSupported)
             return;
-        byte* codes = Codes(panel, column), end = Codes(panel, column + columns);
-        for (; codes < end; codes += NativeBuffer.Alignment)
-            Sse.Prefetch1(codes);
-        byte* scales = Scales(panel, column);
-        end = scales + (columns + Stretch - 1) / Stretch * scaleBytes;
-        for (; scales < end; scales += NativeBuffer.Alignment)
-            Sse.Prefetch1(scales);
+        byte* units = Units(panel, column), end = units + (columns + Stretch - 1) / Stretch * (long)unitBytes;
+        for (; units < end; units += NativeBuffer.Alignment)
+            Sse.Prefetch1(units);
     }
+
+    private int CodeBytes(int groups) => groups * layout.Bits * 64;
+
+    private int UnitBytes(int groups) => CodeBytes(groups) + layout.Scales.Bytes(groups);
 
     public override void Dispose() => buffer.Dispose();
 
     public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
     {
-        byte* packed = Codes(panel, column), packedScales = Scales(panel, column);
-        for (int done = 0; done < groups; done += Stretch / Group, packedScales += scaleBytes)
+        byte* unit = Units(panel, column), target = codes;
+        if (layout.Bits == 8 && groups <= Stretch / Group)
+        {
+            layout.Scales.Unpack(unit + CodeBytes(groups), groups, scales);
+            return unit;
+        }
+        for (int done = 0; done < groups; done += Stretch / Group, unit += unitBytes)
         {
             int count = Math.Min(groups - done, Stretch / Group);
-            layout.Scales.Unpack(packedScales, count, scales);
+            if (Levels is not null)
+                BitPlanes.UnpackLevels(unit, count, target, Vector128.Create((ReadOnlySpan<byte>)Levels));
+            else if (layout.Bits == 8)
+                Buffer.MemoryCopy(unit, target, GroupCodes * count, GroupCodes * count);
+            else
+                BitPlanes.Unpack(layout.Bits, unit, count, target);
+            layout.Scales.Unpack(unit + CodeBytes(count), count, scales);
+            target += count * GroupCodes;
             scales += count * Kind.ScalesPerGroup;
         }
-        if (layout.Bits == 8)
-            return packed;
-        if (Levels is not null)
-            BitPlanes.UnpackLevels(packed, groups, codes, Vector128.Create((ReadOnlySpan<byte>)Levels));
-        else
-            BitPlanes.Unpack(layout.Bits, packed, groups, codes);
         return codes;
     }
 
@@ -108,7 +110,7 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
         int size = format.GroupSize;
         float* scales = stackalloc float[Stretch / 16 * Height];
         float* mins = stackalloc float[Stretch / 16 * Height];
-        byte* target = data + panel * panelBytes, scaleTarget = target + codeBytes;
+        byte* target = data + panel * panelBytes;
         new Span<byte>(target, checked((int)panelBytes)).Clear();
         for (int column = 0; column < Columns; column += Stretch)
         {
@@ -133,9 +135,8 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
                     ((int*)codes)[j * Height + r] = ((int*)quants)[j];
             }
             BitPlanes.Pack(layout.Bits, codes, columns / Group, target);
-            layout.Scales.Pack(blocks, source.RowBytes, count, columns, scales, mins, scaleTarget, Name);
-            target += columns / Group * layout.Bits * 64;
-            scaleTarget += scaleBytes;
+            layout.Scales.Pack(blocks, source.RowBytes, count, columns, scales, mins, target + CodeBytes(columns / Group), Name);
+            target += unitBytes;
         }
     }
 
