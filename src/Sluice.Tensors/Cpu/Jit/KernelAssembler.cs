@@ -295,8 +295,7 @@ internal sealed partial class KernelAssembler(int tokens)
         ClearWide();
         for (int g = 0; g < unit; g++)
         {
-            for (int vector = 0; vector < layout.Bits; vector++)
-                c.prefetcht0(__byte_ptr[codes + (g * layout.Bits + vector) * Vector + PrefetchDistance]);
+            Prefetch(codes, g * groupBytes, groupBytes);
             int note = g * kind.NotesPerGroup * tokens * Dword;
             for (int p = 0; p < kind.Parts; p++)
             {
@@ -318,6 +317,7 @@ internal sealed partial class KernelAssembler(int tokens)
             if (!isWide || g == unit - 1)
                 AddGroup(notes, note, sums);
         }
+        Prefetch(scales, 0, layout.Scales.UnitBytes);
         c.add(codes, unit * groupBytes);
         c.add(scales, layout.Scales.UnitBytes);
         c.add(activations, unit * IntegerPanels.Group * tokens);
@@ -331,6 +331,12 @@ internal sealed partial class KernelAssembler(int tokens)
         NextPanel(panel, codes, activations, notes, sums, groups, panels);
         Leave();
         ConstantBytes = scaleCode.WriteConstants(Padding);
+    }
+
+    private void Prefetch(AssemblerRegister64 data, int from, int bytes)
+    {
+        for (int line = from; line < from + bytes; line += Vector)
+            c.prefetcht0(__byte_ptr[data + line + PrefetchDistance]);
     }
 
     /// <summary>Begins a loop over panels that meet the same activations.</summary>
