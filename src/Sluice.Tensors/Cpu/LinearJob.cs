@@ -25,8 +25,8 @@ internal readonly unsafe struct LinearJob(
     Kernels kernels, CpuWeight weight, Activations activations, Segment* segments, int* outputRows, Tensor output, Tensor bias,
     Activation? gate, WorkerScratch[] scratch, int pairsPerItem) : IParallelJob
 {
-    // Panels of integers in one call, at most.
-    private const int RunPanels = 16;
+    // Columns of the panels in one call, at most: a collection waits for a call to end, about 20 microseconds.
+    private const int RunColumns = 32768;
 
     private int Pairs => gate is null ? weight.PairsPerExpert : weight.PanelsPerExpert / 2;
 
@@ -115,7 +115,8 @@ internal readonly unsafe struct LinearJob(
     {
         (int first, int last) = Positions(segment);
         (CpuWeight.Part part, int panel) = weight.Locate(from);
-        int count = segment.TileCount == 1 && part.Panels is IntegerPanels ? Math.Min(Math.Min(most, RunPanels), part.Panels.PanelsPerExpert - panel) : 1;
+        int count = segment.TileCount == 1 && part.Panels is IntegerPanels
+            ? Math.Clamp(RunColumns / activations.Columns, 1, Math.Min(most, part.Panels.PanelsPerExpert - panel)) : 1;
         int size = (last - first) * Panels.Height;
         float* sums = room.SumsOf(0, 0);
         Multiply(segment, part, panel, count, room, sums);
