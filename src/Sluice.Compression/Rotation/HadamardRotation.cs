@@ -1,3 +1,5 @@
+using Sluice.Tensors.Cpu;
+
 namespace Sluice.Compression;
 
 /// <summary>
@@ -13,7 +15,7 @@ internal sealed class HadamardRotation
     public HadamardRotation(int width, int seed)
     {
         Random random = new(seed);
-        (Width, _block) = (width, width & -width);
+        (Width, _block) = (width, Hadamard.BlockOf(width));
         float factor = 1 / MathF.Sqrt(_block);
         _signs = [.. Enumerable.Range(0, width).Select(_ => random.Next(2) == 0 ? factor : -factor)];
     }
@@ -26,18 +28,7 @@ internal sealed class HadamardRotation
     {
         for (int i = 0; i < vectors.Length; i++)
             vectors[i] *= _signs[i % Width];
-        for (int start = 0; start < vectors.Length; start += _block)
-        {
-            Span<float> block = vectors.Slice(start, _block);
-            for (int distance = 1; distance < _block; distance *= 2)
-            {
-                for (int i = 0; i < _block; i++)
-                {
-                    if ((i & distance) == 0)
-                        (block[i], block[i + distance]) = (block[i] + block[i + distance], block[i] - block[i + distance]);
-                }
-            }
-        }
+        Hadamard.Transform(vectors, _block);
     }
 
     /// <summary>Rotates the columns of neighbouring rows: what a map with these rows writes.</summary>

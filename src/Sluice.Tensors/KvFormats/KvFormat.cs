@@ -20,6 +20,16 @@ public abstract unsafe class KvFormat
     /// <summary>Bytes of a tile of rows of <paramref name="dimension"/> values, keys or values alike; a multiple of 64.</summary>
     public abstract int TileBytes(int dimension);
 
+    /// <summary>Turns a query to where keys are; nothing unless rows are rotated before they are packed.</summary>
+    internal virtual void Rotate(Span<float> row)
+    {
+    }
+
+    /// <summary>Turns a sum of values back.</summary>
+    internal virtual void RotateBack(Span<float> row)
+    {
+    }
+
     /// <summary>Packs a key row into a slot of its tile.</summary>
     internal abstract void WriteKey(ReadOnlySpan<float> row, byte* tile, int slot);
 

@@ -55,13 +55,14 @@ public sealed unsafe partial class ScalarOps
             KvWriter.Write(k, v, layer, sequence);
             int slots = sequence.Past + sequence.Count;
             float[] scores = new float[slots], keys = new float[shape.KeyDimension * KvFormat.BlockSize];
-            float[] values = new float[shape.ValueDimension * KvFormat.BlockSize];
+            float[] values = new float[shape.ValueDimension * KvFormat.BlockSize], query = new float[shape.KeyDimension];
             for (int row = sequence.Start; row < sequence.Start + sequence.Count; row++)
             {
                 for (int head = 0; head < attention.Heads; head++)
                 {
                     int kvHead = head / (attention.Heads / shape.Heads);
-                    ReadOnlySpan<float> query = q[row].Slice(head * shape.KeyDimension, shape.KeyDimension);
+                    q[row].Slice(head * shape.KeyDimension, shape.KeyDimension).CopyTo(query);
+                    layer.Store.Format.Rotate(query);
                     for (int slot = 0; slot < slots; slot++)
                         scores[slot] = Sees(row, slot, sequence, attention, batch) ? 0 : float.NegativeInfinity;
                     for (int tile = 0; tile < slots; tile += KvFormat.BlockSize)
@@ -80,6 +81,7 @@ public sealed unsafe partial class ScalarOps
                         if (weights.ContainsAnyExcept(0f))
                             AddValues(weights, layer, sequence, kvHead, tile, values, output);
                     }
+                    layer.Store.Format.RotateBack(output);
                 }
             }
         }

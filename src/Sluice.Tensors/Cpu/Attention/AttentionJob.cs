@@ -137,8 +137,9 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         {
             // Side by side: rows of a batch are often a multiple of 4 KiB apart, and so would crowd few sets of the L1 cache.
             queries[pair] = packed + (pair * shape.KeyDimension);
-            new Span<float>(Query(tile, Math.Min(pair, tile.Pairs - 1)), shape.KeyDimension)
-                .CopyTo(new Span<float>(queries[pair], shape.KeyDimension));
+            Span<float> query = new(queries[pair], shape.KeyDimension);
+            new Span<float>(Query(tile, Math.Min(pair, tile.Pairs - 1)), shape.KeyDimension).CopyTo(query);
+            store.Format.Rotate(query);
         }
 
         BatchSequence sequence = Batch.Sequences[tile.Sequence];
@@ -151,8 +152,8 @@ internal readonly unsafe struct AttentionJob : IParallelJob
             RowProducts.Fetch nextKeys = default, nextValues = default;
             if (next < last)
             {
-                nextKeys = new(store.KeyTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(1));
-                nextValues = new(store.ValueTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(1));
+                nextKeys = new(store.KeyTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(shape.KeyDimension) / shape.KeyDimension);
+                nextValues = new(store.ValueTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(shape.ValueDimension) / shape.ValueDimension);
             }
             float* keys = store.Format.ReadKeys(store.KeyTile(blocks[t], Layer.Index, tile.Head), shape.KeyDimension, keyBuffer);
             int depth = Math.Min(KvFormat.BlockSize, slots - (t * KvFormat.BlockSize));
@@ -200,6 +201,7 @@ internal readonly unsafe struct AttentionJob : IParallelJob
             float sink = Spec.SinkScores.IsEmpty ? float.NegativeInfinity : Spec.SinkScores.Data[head];
             float* result = Result.Data + ((long)row * Result.Stride) + ((long)head * Shape.ValueDimension);
             state.Finish(pair, sink, result, Shape.ValueDimension);
+            Layer.Store.Format.RotateBack(new Span<float>(result, Shape.ValueDimension));
         }
     }
 
