@@ -12,7 +12,7 @@ public sealed record ServerOptions
     /// <summary>The port; 0 for any that is free.</summary>
     public int Port { get; init; } = 8080;
 
-    /// <summary>The name under which clients ask for the model; the file's name without its extension if null.</summary>
+    /// <summary>The name under which clients ask for the model; <see cref="Files.ModelFile.Name"/> if null.</summary>
     public string? ModelName { get; init; }
 
     /// <summary>How conversations are written and read; by what the model's files say if null.</summary>

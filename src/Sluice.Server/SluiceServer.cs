@@ -47,7 +47,7 @@ public static class SluiceServer
         }
         Listen(builder, options);
 
-        string model = options.ModelName ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(engine.Runner.File.Path));
+        string model = options.ModelName ?? engine.Runner.File.Name;
         builder.Services.AddSingleton(_ => new ServerMetrics(engine, model)); // the container disposes what it makes
         builder.Services.AddSingleton(_ => new Access(options));
         configure?.Invoke(builder);

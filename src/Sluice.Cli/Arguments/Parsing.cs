@@ -57,7 +57,7 @@ internal static class Parsing
     }
 
     public static Option<Uri?> Url(string name, string description) => Make<Uri?>(name, [], description, "URL", null, false, text =>
-        Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && url.Scheme is ("http" or "https") ? url : throw new FormatException("an http or https URL"));
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && url.Scheme is ("http" or "https") ? url : throw new FormatException("an address such as http://127.0.0.1:8080"));
 
     internal static bool TryBytes(string text, out long bytes)
     {

@@ -13,8 +13,7 @@ internal static class BenchServeCommand
 {
     public static Command Create()
     {
-        Option<Uri?> url = Parsing.Make<Uri?>("--url", [], "The server to ask; without it one is started for a --model or --shape.", "URL", null, false, text =>
-            Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" ? uri : throw new FormatException("an address such as http://127.0.0.1:8080"));
+        Option<Uri?> url = Parsing.Url("--url", "The server to ask; without it one is started for a --model or --shape.");
         Option<string?> key = new("--api-key") { Description = "The key for it.", HelpName = "KEY" };
         Option<string?> model = new("--model", "-m") { Description = "A GGUF file or a Hugging Face folder to serve.", HelpName = "PATH" };
         Option<string?> shape = Parsing.Choice("--shape", "Serve made-up weights in the shape of a model.", Shape.All.Select(s => s.Name));

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Compression;
@@ -63,7 +62,7 @@ internal static class ImatrixCommand
         ImportanceMatrix matrix, string path, string textPath, EngineOptions options, string target, int most, int every,
         CancellationToken cancellation)
     {
-        string input = File.ReadAllText(textPath, new UTF8Encoding(false));
+        string input = File.ReadAllText(textPath);
         string dataset = Path.GetFileName(textPath);
         if (matrix.Chunks > 0 && !matrix.Datasets.SequenceEqual([dataset]))
             throw new InvalidDataException($"{target} was made of {string.Join(", ", matrix.Datasets)}: --resume needs the same text.");
@@ -76,7 +75,7 @@ internal static class ImatrixCommand
         int count = Math.Min(tokens.Length / matrix.ChunkSize, most > 0 ? most : int.MaxValue);
         Terminal.Progress("Measuring", progress =>
         {
-            collector.Run(runner, tokens, tokenizer.AddsBos ? tokenizer.BosId : null, count, done =>
+            collector.Run(runner, tokens, tokenizer.StartId, count, done =>
             {
                 progress.Report((float)done / count);
                 if (every > 0 && done % every == 0)

@@ -77,11 +77,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
         }
     }
 
-    public Task GetAsync(HttpContext context)
-    {
-        context.Response.ContentType = "application/json";
-        return context.Response.Body.WriteAsync(Find(context).Json, context.RequestAborted).AsTask();
-    }
+    public Task GetAsync(HttpContext context) => Reply.BytesAsync(context, Find(context).Json, "application/json");
 
     public Task DeleteAsync(HttpContext context)
     {

@@ -28,6 +28,17 @@ public class ChatModelTests
     private static Engine Load() => Engine.Load(
         Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf"), new EngineOptions { Threads = 1, Sequences = 1, Context = 2048, CheckIntegrity = true });
 
+    [Fact]
+    public void Names_that_there_are_not_are_refused()
+    {
+        using Engine engine = Load();
+        Assert.Contains("chatml", Refused(new ChatOptions { Format = "wibble" }));
+        Assert.Contains("hermes", Refused(new ChatOptions { ToolStyle = "wibble" }));
+        Assert.Contains("think", Refused(new ChatOptions { ReasoningStyle = "wibble" }));
+
+        string Refused(ChatOptions options) => Assert.Throws<ArgumentException>(() => new ChatModel(engine, options)).Message;
+    }
+
     public static TheoryData<string> Styles => [.. ToolStyle.All.Select(style => style.Name)];
 
     [Theory]

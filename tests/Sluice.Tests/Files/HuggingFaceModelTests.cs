@@ -52,6 +52,23 @@ public class HuggingFaceModelTests
     }
 
     [Fact]
+    public void A_model_is_called_as_its_file_or_its_folder()
+    {
+        using TemporaryFolder folder = new();
+        string model = Directory.CreateDirectory(folder["Llama-3.2-1B"]).FullName;
+        WriteTiny(folder);
+        foreach (string file in Directory.GetFiles(folder.Path))
+            File.Move(file, Path.Combine(model, Path.GetFileName(file)));
+        foreach (string path in (string[])[model, model + "/", Path.Combine(model, "model.safetensors")])
+        {
+            using ModelFile opened = ModelFile.Open(path);
+            Assert.Equal("Llama-3.2-1B", opened.Name); // .2-1B is no extension
+        }
+        using ModelFile gguf = ModelFile.Open(Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf"));
+        Assert.Equal("sluice-starter", gguf.Name);
+    }
+
+    [Fact]
     public void Norms_become_F32()
     {
         using TemporaryFolder folder = new();
