@@ -26,8 +26,7 @@ internal static class CommandLine
         if (errors.Length > 0)
         {
             Terminal.Complain(string.Join(' ', errors));
-            string command = parsed.CommandResult.Command is RootCommand ? "" : " " + parsed.CommandResult.Command.Name;
-            Console.Error.WriteLine($"'sluice{command} --help' says how to use it.");
+            Console.Error.WriteLine($"'{Path(parsed.CommandResult)} --help' says how to use it.");
             return WrongUsage;
         }
 
@@ -82,6 +81,10 @@ internal static class CommandLine
         return root;
     }
 
+    /// <summary>A command as it is typed: <c>sluice bench serve</c>.</summary>
+    private static string Path(CommandResult command) =>
+        command.Parent is CommandResult parent ? $"{Path(parent)} {command.Command.Name}" : "sluice";
+
     private static string[] Errors(ParseResult parsed, string[] args)
     {
         string[] misplaced = [.. MisplacedOptions(parsed, args)];
@@ -103,7 +106,7 @@ internal static class CommandLine
     }
 
     /// <summary>One line that says what is wrong.</summary>
-    private static string Describe(Exception error)
+    public static string Describe(Exception error)
     {
         string message = error.Message.ReplaceLineEndings(" ");
         // .NET adds a parameter's name to the message, which tells users nothing.

@@ -36,6 +36,8 @@ internal static class ImatrixCommand
             (string? path, string? textPath) = (model.Path(parsed), parsed.GetValue(text));
             if (path is null != textPath is null || (path is null && merged.Length == 0))
                 throw new UsageException("Give a --model with a --text to run it on, or files to merge (--in-file).");
+            if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target)))) // before what is to be written is measured for hours
+                throw new DirectoryNotFoundException($"There is no folder to write {target} to.");
             long start = Stopwatch.GetTimestamp();
             ImportanceMatrix matrix = parsed.GetValue(resume) && File.Exists(target) ? ImportanceFile.Read(target) : new(parsed.GetValue(context));
             if (path is not null)
