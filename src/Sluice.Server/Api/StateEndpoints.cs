@@ -15,7 +15,8 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
 
     public Task ModelAsync(HttpContext context)
     {
-        string? adapter = api.CheckModel(context.Request.RouteValues["id"] as string);
+        // Routing leaves slashes that were escaped as they are.
+        string? adapter = api.CheckModel(((string?)context.Request.RouteValues["id"])?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase));
         return Reply.JsonAsync(context, Entry(adapter), ApiJson.Default.ModelEntry);
     }
 

@@ -25,10 +25,8 @@ internal static class PrometheusPage
             Value(page, prefix + "num_preemptions_total", "counter", "Requests set aside for want of memory.", labels, engine.Preemptions);
             Value(page, prefix + "generation_tokens_total", "counter", "Tokens generated.", labels, metrics.GeneratedTokens);
             Head(page, prefix + "request_success_total", "counter", "Requests that came to their end.");
-            long stopped = metrics.Finished(FinishReason.EndOfText) + metrics.Finished(FinishReason.StopString) + metrics.Finished(FinishReason.Complete);
-            long full = metrics.Finished(FinishReason.MaxTokens) + metrics.Finished(FinishReason.ContextFull);
-            page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"stop\"}} {stopped}\n");
-            page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"length\"}} {full}\n");
+            foreach (IGrouping<string, FinishReason> reason in Enum.GetValues<FinishReason>().GroupBy(FinishReasons.Name))
+                page.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{labels},finished_reason=\"{reason.Key}\"}} {reason.Sum(metrics.Finished)}\n");
             Times(page, prefix + "time_to_first_token_seconds", "From a request's arrival to its first token.", labels, metrics.FirstToken);
             Times(page, prefix + "inter_token_latency_seconds", "Between a request's tokens.", labels, metrics.InterToken);
             Times(page, prefix + "e2e_request_latency_seconds", "From a request's arrival to its last token.", labels, metrics.EndToEnd);

@@ -11,6 +11,8 @@ internal sealed class ServerMetrics : IDisposable
 {
     public const string SourceName = "Sluice.Server";
 
+    private const string Cancelled = "cancelled";
+
     private readonly Meter _meter = new(SourceName);
     private readonly Histogram<double> _duration, _firstToken, _perToken;
     private readonly Histogram<long> _tokenUsage;
@@ -98,18 +100,23 @@ internal sealed class ServerMetrics : IDisposable
     /// <summary>Takes back what <see cref="TryEnter"/> counted, for generations that never began.</summary>
     public void Leave(int count) => Interlocked.Add(ref _waiting, -count);
 
-    /// <summary>Counts an API request for embeddings; null for one that failed or whose client left.</summary>
-    public void CountEmbeddings(IReadOnlyCollection<Embedding>? made, TimeSpan time)
+    /// <summary>Counts an API request for embeddings.</summary>
+    /// <param name="made">What it got.</param>
+    /// <param name="failure">What ended it instead (<see cref="TypeOf"/>).</param>
+    /// <param name="time">What it took.</param>
+    public void CountEmbeddings(IReadOnlyCollection<Embedding> made, string? failure, TimeSpan time)
     {
-        if (made is null)
+        TagList tags = Tags(Operation.Embedding);
+        if (failure is not null)
         {
+            tags.Add("error.type", failure);
+            _duration.Record(time.TotalSeconds, tags);
             Interlocked.Increment(ref _failed);
             return;
         }
         long tokens = made.Sum(embedding => (long)embedding.PromptTokens);
         Interlocked.Add(ref _embeddings, made.Count);
         Interlocked.Add(ref _promptTokens, tokens);
-        TagList tags = Tags(Operation.Embedding);
         _duration.Record(time.TotalSeconds, tags);
         tags.Add("gen_ai.token.type", "input");
         _tokenUsage.Record(tokens, tags);
@@ -117,6 +124,9 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <summary>Follows one generation that was counted as waiting.</summary>
     public GenerationClock Begin(Operation operation, int promptTokens) => new(this, operation, promptTokens);
+
+    /// <summary>What the semantic conventions call an error.</summary>
+    public static string TypeOf(Exception error) => error is OperationCanceledException ? Cancelled : error.GetType().FullName!;
 
     /// <summary>What the semantic conventions want said of every operation.</summary>
     public TagList Tags(Operation operation) => new(
@@ -169,7 +179,7 @@ internal sealed class ServerMetrics : IDisposable
             double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
             TagList tags = _tags;
             if (_finish is null)
-                tags.Add("error.type", _error ?? "cancelled");
+                tags.Add("error.type", _error ?? Cancelled);
             metrics._duration.Record(seconds, tags);
             if (_finish is { } reason)
             {
