@@ -37,7 +37,7 @@ internal sealed class ServerMetrics : IDisposable
         });
         _meter.CreateObservableGauge("sluice.requests.waiting", () => Waiting, "{request}", "Requests without a token yet.");
         _meter.CreateObservableGauge("sluice.requests.running", () => Running, "{request}", "Requests that generate.");
-        _meter.CreateObservableGauge("sluice.kv.usage", () => KvUsage, "1", "The share of KV blocks in use.");
+        _meter.CreateObservableGauge("sluice.kv.usage", () => Engine.CacheUse, "1", "The share of KV blocks in use.");
     }
 
     public string Model { get; }
@@ -70,15 +70,6 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <summary>What the engine counts itself.</summary>
     public EngineStatistics Engine => _engine.Statistics;
-
-    /// <summary>All blocks of the KV cache.</summary>
-    public int KvBlocks => Engine.Groups.Sum(group => group.Total);
-
-    /// <summary>Blocks that requests can have: empty ones, and those kept for prompts that begin alike.</summary>
-    public int KvBlocksFree => Engine.Groups.Sum(group => group.Free + group.Cached);
-
-    /// <summary>The share of the blocks that requests hold, 0 to 1.</summary>
-    public double KvUsage => Engine.CacheUse;
 
     public long Finished(FinishReason reason) => Interlocked.Read(ref _finished[(int)reason]);
 
