@@ -59,15 +59,19 @@ internal sealed class TensorMap(TensorLayout config)
     }
 
     /// <summary>A tensor of a PEFT adapter as GGUF has it: the name of the model's tensor, and <c>.lora_a</c> or <c>.lora_b</c>.</summary>
+    /// <param name="path">The file that it is in, for messages.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="module">What PEFT calls the linear map, as <c>model.layers.0.self_attn.q_proj</c>.</param>
     /// <exception cref="NotSupportedException">Its name or its type is none that adapters of these models have.</exception>
     /// <exception cref="InvalidDataException">Its shape does not fit the model.</exception>
-    public TensorInfo MapAdapter(string path, TensorInfo tensor)
+    public TensorInfo MapAdapter(string path, TensorInfo tensor, out string module)
     {
         // base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight
         const string Down = ".lora_A.weight", Up = ".lora_B.weight";
         string name = tensor.Name.StartsWith(AdapterPrefix, StringComparison.Ordinal) ? tensor.Name[AdapterPrefix.Length..] : tensor.Name;
         bool isUp = name.EndsWith(Up, StringComparison.Ordinal);
-        string? gguf = isUp || name.EndsWith(Down, StringComparison.Ordinal) ? Name(WithoutPrefix(name[..^Down.Length]) + ".weight") : null;
+        module = isUp || name.EndsWith(Down, StringComparison.Ordinal) ? name[..^Down.Length] : "";
+        string? gguf = module.Length > 0 ? Name(WithoutPrefix(module) + ".weight") : null;
         if (gguf is null or "token_embd.weight")
         {
             throw new NotSupportedException(
