@@ -112,6 +112,9 @@ internal static class CommandLine
         // .NET adds a parameter's name to the message, which tells users nothing.
         if (error is ArgumentException { ParamName: { } name })
             message = message.Replace($" (Parameter '{name}')", "");
+        // Of a folder that is read as a file, .NET says that access is denied.
+        if (error is UnauthorizedAccessException && message.Split('\'') is [_, var path, _] && Directory.Exists(path))
+            message = $"{path} is a folder, not a file.";
         bool isExpected = error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException
             or TemplateException or ArgumentException or InvalidOperationException or OutOfMemoryException or HttpRequestException;
         return isExpected ? message : $"internal error: {error.GetType().Name}: {message} (--verbose says where)";

@@ -36,15 +36,24 @@ internal static class ImatrixCommand
             (string? path, string? textPath) = (model.Path(parsed), parsed.GetValue(text));
             if (path is null != textPath is null || (path is null && merged.Length == 0))
                 throw new UsageException("Give a --model with a --text to run it on, or files to merge (--in-file).");
-            if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target)))) // before what is to be written is measured for hours
-                throw new DirectoryNotFoundException($"There is no folder to write {target} to.");
+            OutputFile.Check(target);
             long start = Stopwatch.GetTimestamp();
             ImportanceMatrix matrix = parsed.GetValue(resume) && File.Exists(target) ? ImportanceFile.Read(target) : new(parsed.GetValue(context));
             if (path is not null)
             {
                 if (matrix.ChunkSize != parsed.GetValue(context))
                     throw new InvalidDataException($"{target} was made of chunks of {matrix.ChunkSize} tokens: --resume needs --context {matrix.ChunkSize}.");
-                Collect(matrix, path, textPath!, model.Options(parsed), target, parsed.GetValue(chunks), parsed.GetValue(every), cancellation);
+                bool mayWrite = parsed.GetValue(resume) || !File.Exists(target); // before it is complete
+                try
+                {
+                    Collect(matrix, path, textPath!, model.Options(parsed), target, parsed.GetValue(chunks), parsed.GetValue(every), cancellation);
+                }
+                catch (OperationCanceledException) when (mayWrite && matrix.Chunks > 0)
+                {
+                    ImportanceFile.Write(matrix, target);
+                    Terminal.Note($"{target} has the {matrix.Chunks} chunks so far; --resume goes on.");
+                    throw;
+                }
             }
             foreach (string file in merged)
                 matrix.Merge(ImportanceFile.Read(file));

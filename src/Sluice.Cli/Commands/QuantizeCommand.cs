@@ -86,9 +86,8 @@ internal static class QuantizeCommand
     {
         if (Resolve(input) == Resolve(output))
             throw new UsageException($"{output} is the input itself; write to another file.");
+        OutputFile.Check(output);
         string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"There is no folder {folder} to write to.");
         long room = new DriveInfo(folder).AvailableFreeSpace;
         if (plan.Bytes > room)
             throw new IOException($"The result has {Numbers.Bytes(plan.Bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");
