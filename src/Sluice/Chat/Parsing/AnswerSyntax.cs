@@ -16,8 +16,6 @@ namespace Sluice.Chat.Parsing;
 /// <param name="mustFit">Whether the arguments of all tools must be as their schemas say, and not of strict ones only.</param>
 internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOnlyList<ChatTool> tools, bool isParallel, bool mustFit)
 {
-    private static readonly Expression AnyText = Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue);
-
     /// <summary>Whether there are tools to call.</summary>
     public bool HasTools => tools.Count > 0;
 
@@ -31,8 +29,8 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
     public Expression Without(params ReadOnlySpan<string> marks)
     {
         string[] texts = [.. marks.ToArray().Where(mark => !IsControl(mark))]; // control tokens are part of no text
-        return texts.Length == 0 ? AnyText
-            : TextWithout(Expression.Any([.. texts.Select(Expression.Text)]));
+        return texts.Length == 0 ? Utf8Bytes.AnyText
+            : Product.TextWithout(Expression.Any([.. texts.Select(Expression.Text)]));
     }
 
     /// <summary>A call of any of the tools; several, if there may be.</summary>
@@ -84,7 +82,7 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
             ? [.. names.EnumerateArray().Select(name => name.ToString())] : [];
         return Expression.Then([.. properties.EnumerateObject().Select(property =>
         {
-            Expression value = !MustFit(tool) ? TextWithout(Expression.Text(end))
+            Expression value = !MustFit(tool) ? Product.TextWithout(Expression.Text(end))
                 : Parsing.NamedArguments.IsText(property.Value) ? PlainText(new Schema(property.Value, $"#/properties/{property.Name}"), end)
                 : JsonSchema.Compile(schema, "properties", property.Name);
             Expression all = argument(property.Name, value);
@@ -114,8 +112,6 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
         return type.ValueKind == JsonValueKind.String && type.ValueEquals("object") ? schema
             : throw new GrammarException($"The parameters of '{tool.Name}' must be of type object.");
     }
-
-    private static Expression TextWithout(Expression part) => Product.Without(AnyText, Expression.Then(AnyText, part, AnyText));
 
     private static Expression PlainText(Schema schema, string end)
     {
@@ -152,7 +148,7 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
                     throw schema.Unsupported(keyword.Name, "for texts in this model's style of calls");
             }
         }
-        return text ?? TextWithout(Expression.Text(end));
+        return text ?? Product.TextWithout(Expression.Text(end));
 
         Expression Unmarked(CodePoints set) => Utf8Bytes.Of(set.Without(unmarked.Inverse));
 
