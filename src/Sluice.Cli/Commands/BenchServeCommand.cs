@@ -98,12 +98,12 @@ internal static class BenchServeCommand
                 index => client.SendAsync(name, prompts, index, requests[index], cancellation),
                 requests, parsed.GetValue(clients) is > 0 and int loop ? loop : null, progress, cancellation).GetAwaiter().GetResult());
             LoadReport report = LoadReport.Of(client.Address, name, records, parsed.GetValue(goodput));
-            if (parsed.GetValue(plot) is { } file)
-                Draw(file, report, records);
             if (parsed.GetValue(json))
                 Json.Write(report);
             else
                 Show(report);
+            if (parsed.GetValue(plot) is { } file)
+                Draw(file, report, records); // last, so that a full disk takes nothing else away
             return report.Requests > 0 ? CommandLine.Done : CommandLine.Failed;
         });
         return command;

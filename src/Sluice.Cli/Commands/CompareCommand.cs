@@ -57,12 +57,12 @@ internal static class CompareCommand
                     Path.GetFileName(Path.TrimEndingDirectorySeparator(file)), bytes, 8.0 * bytes / runner.File.Parameters, speeds[0], speeds[1],
                     input is null ? null : PerplexityCommand.Measure(runner, null, right, input, length, parsed.GetValue(chunks), cancellation)));
             }
-            if (parsed.GetValue(plot) is { } drawing)
-                Draw(drawing, rows);
             if (parsed.GetValue(json))
                 Json.Write<IReadOnlyList<CompareRow>>(rows);
             else
                 Show(rows, [.. tests.Select(test => test.Name + "/s")]);
+            if (parsed.GetValue(plot) is { } drawing)
+                Draw(drawing, rows); // last, so that a full disk takes nothing else away
             return Task.FromResult(CommandLine.Done);
         });
         return command;
