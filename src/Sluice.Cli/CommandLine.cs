@@ -26,8 +26,7 @@ internal static class CommandLine
         if (errors.Length > 0)
         {
             Terminal.Complain(string.Join(' ', errors));
-            string command = parsed.CommandResult.Command is RootCommand ? "" : " " + parsed.CommandResult.Command.Name;
-            Console.Error.WriteLine($"'sluice{command} --help' says how to use it.");
+            Console.Error.WriteLine($"'{Path(parsed.CommandResult)} --help' says how to use it.");
             return WrongUsage;
         }
 
@@ -82,6 +81,10 @@ internal static class CommandLine
         return root;
     }
 
+    /// <summary>A command as it is typed: <c>sluice bench serve</c>.</summary>
+    private static string Path(CommandResult command) =>
+        command.Parent is CommandResult parent ? $"{Path(parent)} {command.Command.Name}" : "sluice";
+
     private static string[] Errors(ParseResult parsed, string[] args)
     {
         string[] misplaced = [.. MisplacedOptions(parsed, args)];
@@ -103,12 +106,15 @@ internal static class CommandLine
     }
 
     /// <summary>One line that says what is wrong.</summary>
-    private static string Describe(Exception error)
+    public static string Describe(Exception error)
     {
         string message = error.Message.ReplaceLineEndings(" ");
         // .NET adds a parameter's name to the message, which tells users nothing.
         if (error is ArgumentException { ParamName: { } name })
             message = message.Replace($" (Parameter '{name}')", "");
+        // Of a folder that is read as a file, .NET says that access is denied.
+        if (error is UnauthorizedAccessException && message.Split('\'') is [_, var path, _] && Directory.Exists(path))
+            message = $"{path} is a folder, not a file.";
         bool isExpected = error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException
             or TemplateException or ArgumentException or InvalidOperationException or OutOfMemoryException or HttpRequestException;
         return isExpected ? message : $"internal error: {error.GetType().Name}: {message} (--verbose says where)";

@@ -10,18 +10,8 @@ namespace Sluice.Extensions.AI;
 /// <summary>A conversation as models take it: of texts, thoughts, calls and what these returned.</summary>
 internal static class ChatMessages
 {
-    public static IReadOnlyList<ModelMessage> Of(IEnumerable<ChatMessage> messages, string? instructions)
-    {
-        List<ModelMessage> all = [.. messages.SelectMany(Of)];
-        if (string.IsNullOrEmpty(instructions))
-            return all;
-        // Many templates take one system message only.
-        if (all is [{ Role: ChatFormat.System } first, ..])
-            all[0] = first with { Content = $"{instructions}\n\n{first.Content}" };
-        else
-            all.Insert(0, new ModelMessage(ChatFormat.System, instructions));
-        return all;
-    }
+    public static IReadOnlyList<ModelMessage> Of(IEnumerable<ChatMessage> messages, string? instructions) =>
+        ChatInstructions.Add([.. messages.SelectMany(Of)], instructions);
 
     /// <summary>A message; one for each result of a tool, besides what else it says.</summary>
     private static IEnumerable<ModelMessage> Of(ChatMessage message)

@@ -4,8 +4,7 @@ namespace Sluice.Extensions.AI;
 internal sealed class ModelName(Engine engine, SluiceOptions options)
 {
     /// <summary>The model's own.</summary>
-    public string Value { get; } =
-        options.ModelId ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(engine.Runner.File.Path));
+    public string Value { get; } = options.ModelId ?? engine.Runner.File.Name;
 
     /// <summary>The adapter that a request means; null for the model without.</summary>
     /// <param name="id">What it asks for; null for nothing in particular.</param>

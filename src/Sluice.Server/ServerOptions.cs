@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Sluice.Chat;
 
@@ -12,7 +13,7 @@ public sealed record ServerOptions
     /// <summary>The port; 0 for any that is free.</summary>
     public int Port { get; init; } = 8080;
 
-    /// <summary>The name under which clients ask for the model; the file's name without its extension if null.</summary>
+    /// <summary>The name under which clients ask for the model; <see cref="Files.ModelFile.Name"/> if null.</summary>
     public string? ModelName { get; init; }
 
     /// <summary>How conversations are written and read; by what the model's files say if null.</summary>
@@ -71,4 +72,33 @@ public sealed record ServerOptions
     /// The other OTEL_ variables are obeyed too.
     /// </summary>
     public Uri? OtlpEndpoint { get; init; }
+
+    /// <summary>The longest that times may be: what timers can count.</summary>
+    private static TimeSpan MostTime => TimeSpan.FromMilliseconds(int.MaxValue);
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="ArgumentException">One makes no sense; the message names it.</exception>
+    public void Validate()
+    {
+        if (Host is not ("localhost" or "*") && !IPAddress.TryParse(Host, out _))
+            throw new ArgumentException($"'{Host}' is not an IP address, localhost or *.", nameof(Host));
+        ArgumentOutOfRangeException.ThrowIfLessThan(Port, 0);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Port, ushort.MaxValue);
+        if (ModelName is { Length: 0 })
+            throw new ArgumentException("The model's name is empty.", nameof(ModelName));
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxQueue);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxRequestBytes);
+        ArgumentOutOfRangeException.ThrowIfNegative(ConcurrencyPerKey);
+        ArgumentOutOfRangeException.ThrowIfNegative(RequestsPerMinute);
+        ArgumentOutOfRangeException.ThrowIfNegative(ResponseMemory);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(RequestTimeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(RequestTimeout, MostTime);
+        ArgumentOutOfRangeException.ThrowIfLessThan(ShutdownTimeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(ShutdownTimeout, MostTime);
+        foreach (string origin in CorsOrigins)
+        {
+            if (origin != "*" && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? url) && url.GetLeftPart(UriPartial.Authority) == origin))
+                throw new ArgumentException($"'{origin}' is not a web origin, as https://example.org, or *.", nameof(CorsOrigins));
+        }
+    }
 }

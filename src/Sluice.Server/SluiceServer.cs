@@ -33,6 +33,7 @@ public static class SluiceServer
     public static WebApplication Create(Engine engine, ServerOptions? options = null, Action<WebApplicationBuilder>? configure = null)
     {
         options ??= new ServerOptions();
+        options.Validate();
         Tokenizer tokenizer = engine.Tokenizer
             ?? throw new NotSupportedException($"{engine.Runner.File.Path} has no vocabulary, so it cannot be served.");
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -47,7 +48,7 @@ public static class SluiceServer
         }
         Listen(builder, options);
 
-        string model = options.ModelName ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(engine.Runner.File.Path));
+        string model = options.ModelName ?? engine.Runner.File.Name;
         builder.Services.AddSingleton(_ => new ServerMetrics(engine, model)); // the container disposes what it makes
         builder.Services.AddSingleton(_ => new Access(options));
         configure?.Invoke(builder);
@@ -88,7 +89,7 @@ public static class SluiceServer
         Post("/detokenize", tokens.DetokenizeAsync, Tokens.Detokenize);
         Post("/apply-template", tokens.ApplyTemplateAsync, Tokens.ApplyTemplate);
         Get("/v1/models", state.ModelsAsync, State.Models);
-        Get("/v1/models/{id}", state.ModelAsync, State.Model);
+        Get("/v1/models/{**id}", state.ModelAsync, State.Model); // names may have slashes
         Get("/health", state.HealthAsync, State.Health);
         Get("/ready", state.ReadyAsync, State.Ready);
         Get("/version", state.VersionAsync, State.Version);
@@ -102,8 +103,11 @@ public static class SluiceServer
 
         void Get(string path, RequestDelegate handler, Description description) => Add("get", path, app.MapGet(path, handler), description);
         void Post(string path, RequestDelegate handler, Description description) => Add("post", path, app.MapPost(path, handler), description);
-        void Add(string method, string path, IEndpointConventionBuilder _, Description description) =>
-            routes.Add(new Route(method, path, Access.IsOpen(path), description));
+        void Add(string method, string path, IEndpointConventionBuilder endpoint, Description description)
+        {
+            endpoint.WithMetadata(description); // Access asks it
+            routes.Add(new Route(method, path.Replace("{**", "{", StringComparison.Ordinal), description));
+        }
     }
 
     private static void Log(ILoggingBuilder logging, ServerOptions options)
@@ -133,10 +137,8 @@ public static class SluiceServer
                 kestrel.ListenLocalhost(options.Port, listen);
             else if (options.Host is "*")
                 kestrel.ListenAnyIP(options.Port, listen);
-            else if (IPAddress.TryParse(options.Host is "localhost" ? "127.0.0.1" : options.Host, out IPAddress? address))
-                kestrel.Listen(address, options.Port, listen);
             else
-                throw new ArgumentException($"'{options.Host}' is not an IP address, localhost or *.", nameof(options));
+                kestrel.Listen(IPAddress.Parse(options.Host is "localhost" ? "127.0.0.1" : options.Host), options.Port, listen);
         });
     }
 

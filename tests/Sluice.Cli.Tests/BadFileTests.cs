@@ -18,6 +18,25 @@ public sealed class BadFileTests : IDisposable
         Fails("bad.gguf");
     }
 
+    /// <summary>Before any work is done.</summary>
+    [Fact]
+    public void Outputs_that_lead_nowhere()
+    {
+        string folder = Directory.CreateDirectory(_folder.File("folder")).FullName;
+        SluiceProcess.Run("quantize", TestModel.Path, folder, "--type", "Q4_0", "--requantize").Failed(1, folder, "is a folder");
+        SluiceProcess.Run("imatrix", "--model", TestModel.Path, "--text", TestModel.Path, "--output", folder).Failed(1, folder, "is a folder");
+        SluiceProcess.Run("logits", "--model", TestModel.Path, "--tokens", "1", "--out", _folder.File("nowhere/a.f32")).Failed(1, "no folder", "nowhere");
+        SluiceProcess.Run("bench", "--shape", "stories-15m", "--save", _folder.File("nowhere/a.gguf")).Failed(1, "no folder", "nowhere");
+    }
+
+    [Fact]
+    public void Folders_in_place_of_files()
+    {
+        string folder = Directory.CreateDirectory(_folder.File("folder")).FullName;
+        SluiceProcess.Run("perplexity", "--model", TestModel.Path, "--text", folder).Failed(1, folder, "is a folder");
+        SluiceProcess.Run("run", "--grammar", folder, "text").Failed(1, folder, "is a folder");
+    }
+
     [Fact]
     public void Wrong_magic()
     {

@@ -50,12 +50,20 @@ internal static class SluiceProcess
         char[] first = new char[1];
         int read = (afterError ? process.StandardError : process.StandardOutput).Read(first);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-        (string signal, int code) = IgnoresInterrupts ? ("-TERM", 143) : ("-INT", 130);
-        Signal(process, signal);
+        int code = Interrupt(process);
         Result rest = End(process, output, error);
         Assert.Equal(code, rest.ExitCode);
         string begin = new(first, 0, read);
         return afterError ? rest with { Error = begin + rest.Error } : rest with { Output = begin + rest.Output };
+    }
+
+    /// <summary>Interrupts it as Ctrl-C does.</summary>
+    /// <returns>The exit code that it should have.</returns>
+    public static int Interrupt(Process process)
+    {
+        (string signal, int code) = IgnoresInterrupts ? ("-TERM", 143) : ("-INT", 130);
+        Signal(process, signal);
+        return code;
     }
 
     /// <summary>Sends it a signal.</summary>

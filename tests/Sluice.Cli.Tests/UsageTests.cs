@@ -8,7 +8,7 @@ public class UsageTests
     [InlineData("'--nonsense'", "run", "--nonsense")]
     [InlineData("'--temprature'", "run", "--temprature", "text")]
     [InlineData("'two'", "run", "one", "two")]
-    [InlineData("--threads takes a whole number from 1; '0' is not", "run", "-t", "0", "text")]
+    [InlineData("--threads takes a whole number from 1 to 1024; '0' is not", "run", "-t", "0", "text")]
     [InlineData("--threads takes", "run", "--threads", "many", "text")]
     [InlineData("'-t'", "run", "text", "-t")]
     [InlineData("--context takes", "run", "--context", "-5", "text")]
@@ -35,12 +35,25 @@ public class UsageTests
     [InlineData("--lora", "run", "--lora", "a.gguf", "--lora", "b.gguf", "text")]
     [InlineData("TEXT is empty", "embed", "")]
     [InlineData("--pooling takes one of", "embed", "--pooling", "max", "text")]
+    [InlineData("'100000' is not", "run", "--threads", "100000", "text")]
+    [InlineData("--regex: The pattern", "run", "--regex", "(a", "text")]
+    [InlineData("--port takes a whole number from 0 to 65535", "serve", "--port", "70000")]
+    [InlineData("'nowhere' is not an IP address", "serve", "--host", "nowhere")]
+    [InlineData("model's name is empty", "serve", "--model-name", "")]
+    [InlineData("'example.org' is not a web origin", "serve", "--cors-origin", "example.org")]
+    [InlineData("--request-timeout takes", "serve", "--request-timeout", "3000000")]
+    [InlineData("--plot takes", "compare", "a.gguf", "--text", "a.txt", "--plot", "nowhere/a.svg")]
+    [InlineData("--bits takes a whole number from 2 to 8", "quantize", "a.gguf", "b.gguf", "--type", "F16", "--bits", "9")]
     [InlineData("--shape", "bench", "--shape", "llama-9", "--type", "Q8_0")]
     [InlineData("--type", "bench", "--shape", "llama-3.2-1b", "--type", "Q99")]
     [InlineData("--type", "bench", "--type", "Q8_0")]
     [InlineData("either", "bench", "--model", "a.gguf", "--shape", "llama-3.2-1b")]
     [InlineData("nothing to measure", "bench", "-p", "0", "-n", "0")]
     public void Wrong_usage_is_exit_code_2(string said, params string[] args) => SluiceProcess.Run(args).Failed(2, said);
+
+    [Fact]
+    public void The_command_that_was_meant_is_named() =>
+        Assert.Contains("'sluice bench serve --help' says how", SluiceProcess.Run("bench", "serve", "--rate", "0").Error);
 
     [Theory]
     [InlineData("--threads", "run")]

@@ -33,9 +33,10 @@ internal sealed class RunningServer : IAsyncDisposable
         ServerOptions? options = null, EngineOptions? engineOptions = null, Action<WebApplicationBuilder>? configure = null)
     {
         string path = Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf");
+        options ??= new ServerOptions { LogLevel = LogLevel.Warning };
         Engine engine = Engine.Load(path, engineOptions ?? new EngineOptions { Threads = 1, Sequences = 4, CheckIntegrity = true });
         WebApplication app = SluiceServer.Create(
-            engine, (options ?? new ServerOptions { LogLevel = LogLevel.Warning }) with { Port = 0, ModelName = Model }, configure);
+            engine, options with { Port = 0, ModelName = options.ModelName ?? Model }, configure);
         await app.StartAsync();
         return new RunningServer(engine, app);
     }

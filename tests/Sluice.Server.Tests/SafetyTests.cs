@@ -64,6 +64,41 @@ public class SafetyTests
             Assert.Equal(400, (await server.PostAsync("/v1/completions", json)).Status);
     }
 
+    /// <summary>JSON can name halves of surrogate pairs, of which no text is made: as texts, as names, deep within.</summary>
+    [Theory]
+    [InlineData("/tokenize", """{"prompt":"\ud83d"}""", "prompt")]
+    [InlineData("/tokenize", """{"prompt":"a","\uD83D":1}""", null)]
+    [InlineData("/v1/completions", """{"prompt":["a","\udc00b"]}""", "prompt[1]")]
+    [InlineData("/v1/completions", """{"prompt":"a","logit_bias":{"\ud83d":1}}""", null)]
+    [InlineData("/v1/completions", """{"prompt":"a","json_schema":{"const":"\ud83d"}}""", "json_schema.const")]
+    [InlineData("/v1/completions", """{"prompt":"a","json_schema":{"properties":{"\ud83d":{}}}}""", null)]
+    [InlineData("/v1/chat/completions", """{"messages":[{"role":"user","content":"a"}],"chat_template_kwargs":{"\ud83d":1}}""", null)]
+    [InlineData("/v1/responses", """{"input":"a","metadata":{"b":"\ud83d"}}""", "metadata.b")]
+    public async Task HalvesOfSurrogatePairsAreRefused(string path, string json, string? param)
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        (int status, JsonElement body) = await server.PostAsync(path, json);
+        JsonElement error = body.GetProperty("error");
+        Assert.Equal((400, param), (status, error.GetProperty("param").GetString()));
+        Assert.Contains("Unicode", error.GetProperty("message").GetString());
+        Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"\ud83d\ude00"}""")).Status);
+    }
+
+    [Fact]
+    public async Task OptionsThatMakeNoSenseAreRefused()
+    {
+        await using RunningServer server = await RunningServer.StartAsync();
+        foreach ((string name, ServerOptions options) in (ReadOnlySpan<(string, ServerOptions)>)
+        [
+            ("Host", new() { Host = "nowhere" }), ("Port", new() { Port = 70_000 }), ("ModelName", new() { ModelName = "" }),
+            ("MaxQueue", new() { MaxQueue = 0 }), ("RequestTimeout", new() { RequestTimeout = TimeSpan.FromDays(100) }),
+            ("ShutdownTimeout", new() { ShutdownTimeout = TimeSpan.FromSeconds(-1) }), ("CorsOrigins", new() { CorsOrigins = ["example.org/"] }),
+        ])
+        {
+            Assert.Equal(name, Assert.ThrowsAny<ArgumentException>(() => SluiceServer.Create(server.Engine, options)).ParamName);
+        }
+    }
+
     [Fact]
     public async Task StreamsThatTakeTooLongEndWithAnError()
     {

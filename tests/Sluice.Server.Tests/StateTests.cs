@@ -46,6 +46,16 @@ public class StateTests
             page.Split('\n').Single(line => line.StartsWith(name + "{", StringComparison.Ordinal)).Split(' ')[^1], CultureInfo.InvariantCulture);
     }
 
+    [Theory]
+    [InlineData("/v1/models/makers/model")]
+    [InlineData("/v1/models/makers%2Fmodel")]
+    public async Task NamesOfModelsMayHaveSlashes(string path)
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ModelName = "makers/model" });
+        Assert.Equal("makers/model", (await server.GetAsync(path)).GetProperty("id").GetString());
+        Assert.Equal("model_not_found", (await server.GetAsync(path + "s")).GetProperty("error").GetProperty("code").GetString());
+    }
+
     [Fact]
     public async Task ModelsAndPagesAreThere()
     {

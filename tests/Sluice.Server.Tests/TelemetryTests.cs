@@ -56,20 +56,22 @@ public class TelemetryTests
         Assert.Single(spans, span => span.OperationName == "text_completion " + RunningServer.Model);
     }
 
-    [Fact]
-    public async Task WhatFailsSaysSo()
+    [Theory]
+    [InlineData("/v1/completions", """{"prompt":"Once","max_tokens":400,"ignore_eos":true}""", "text_completion")]
+    [InlineData("/v1/embeddings", """{"input":"Once"}""", "embeddings")]
+    public async Task WhatFailsSaysSo(string path, string json, string operation)
     {
         List<Activity> spans = [];
         List<Metric> metrics = [];
         await using (RunningServer server = await RunningServer.StartAsync(
-            new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(1), LogLevel = LogLevel.None }, configure: Export(spans, metrics)))
+            new ServerOptions { RequestTimeout = TimeSpan.FromTicks(1), LogLevel = LogLevel.None }, configure: Export(spans, metrics)))
         {
-            Assert.Equal(408, (await server.PostAsync("/v1/completions", """{"prompt":"Once","max_tokens":400,"ignore_eos":true}""")).Status);
+            Assert.Equal(408, (await server.PostAsync(path, json)).Status);
             await server.ComesToRestAsync();
             server.App.Services.GetRequiredService<TracerProvider>().ForceFlush();
             server.App.Services.GetRequiredService<MeterProvider>().ForceFlush();
         }
-        Activity span = Assert.Single(spans, span => span.OperationName.StartsWith("text_completion", StringComparison.Ordinal));
+        Activity span = Assert.Single(spans, span => span.OperationName.StartsWith(operation, StringComparison.Ordinal));
         Assert.Equal((ActivityStatusCode.Error, "cancelled"), (span.Status, span.GetTagItem("error.type")));
         Assert.Equal("cancelled", Points(metrics, "gen_ai.server.request.duration").Single().Tags["error.type"]);
     }

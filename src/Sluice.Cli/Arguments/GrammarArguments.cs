@@ -32,7 +32,20 @@ internal sealed class GrammarArguments
             return null;
         if (given.Length > 1)
             throw new UsageException($"{given[0].Option.Name} and {given[1].Option.Name} both say what the text must look like: give one.");
-        return given[0].Make(parsed.GetValue(given[0].Option)!);
+        (Option<string?> option, Func<string, Grammar> make) = given[0];
+        string value = parsed.GetValue(option)!;
+        try
+        {
+            return make(value);
+        }
+        catch (GrammarException error) when (!File.Exists(value))
+        {
+            throw new UsageException($"{option.Name}: {error.Message}");
+        }
+        catch (GrammarException error)
+        {
+            throw new InvalidDataException($"{value}: {error.Message}");
+        }
     }
 
     private static Option<string?> Text(string name, string description, string helpName) => new(name) { Description = description, HelpName = helpName };

@@ -12,7 +12,7 @@ internal sealed class ModelArguments(string? kvType = null)
 {
     private static readonly EngineOptions Defaults = new();
 
-    private readonly Option<int> _threads = Parsing.Integer("--threads", "Threads that compute; one a physical core if not given.", 1, null, "-t");
+    private readonly Option<int> _threads = Parsing.Integer("--threads", "Threads that compute; one a physical core if not given.", 1, EngineOptions.MostThreads, null, "-t");
     private readonly Option<bool> _pin = new("--pin-threads")
     {
         Description = "Keep each thread on a processor of its own: steadier where nothing else runs, slower where something does.",

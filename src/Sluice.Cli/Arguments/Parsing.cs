@@ -7,10 +7,13 @@ namespace Sluice.Cli.Arguments;
 internal static class Parsing
 {
     public static Option<int> Integer(string name, string description, int min, int? fallback = null, params string[] aliases) =>
+        Integer(name, description, min, int.MaxValue, fallback, aliases);
+
+    public static Option<int> Integer(string name, string description, int min, int max, int? fallback, params string[] aliases) =>
         Make(name, aliases, description, "N", fallback ?? 0, fallback is not null, text =>
-            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= min
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= min && value <= max
                 ? value
-                : throw new FormatException($"a whole number from {min}"));
+                : throw new FormatException(max == int.MaxValue ? $"a whole number from {min}" : $"a whole number from {min} to {max}"));
 
     public static Option<float> Number(string name, string description, float min, float max, float fallback) =>
         Make(name, [], description, "X", fallback, true, text =>
@@ -57,7 +60,7 @@ internal static class Parsing
     }
 
     public static Option<Uri?> Url(string name, string description) => Make<Uri?>(name, [], description, "URL", null, false, text =>
-        Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && url.Scheme is ("http" or "https") ? url : throw new FormatException("an http or https URL"));
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && url.Scheme is ("http" or "https") ? url : throw new FormatException("an address such as http://127.0.0.1:8080"));
 
     internal static bool TryBytes(string text, out long bytes)
     {

@@ -144,7 +144,7 @@ internal static class BenchCommand
         double mean = samples.Average();
         double deviation = samples.Length == 1 ? 0 : Math.Sqrt(samples.Sum(x => (x - mean) * (x - mean)) / (samples.Length - 1));
         return new BenchRow(
-            name, runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), runner.File.Tensors.Values.Sum(tensor => tensor.Count),
+            name, runner.File.TensorBytes, runner.File.Parameters,
             runner.Options.Threads > 0 ? runner.Options.Threads : Processor.PhysicalCores, test.Name, mean, deviation,
             test.IsPrompt || test.Sequences > 1 ? null : mean * BytesPerToken(runner, (2 * test.Depth) + test.Tokens) / 1e9, samples,
             limits is null ? null : Roofline.Of(profile!, limits, samples.Sum(speed => total / speed), repetitions));

@@ -13,8 +13,7 @@ internal static class BenchServeCommand
 {
     public static Command Create()
     {
-        Option<Uri?> url = Parsing.Make<Uri?>("--url", [], "The server to ask; without it one is started for a --model or --shape.", "URL", null, false, text =>
-            Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" ? uri : throw new FormatException("an address such as http://127.0.0.1:8080"));
+        Option<Uri?> url = Parsing.Url("--url", "The server to ask; without it one is started for a --model or --shape.");
         Option<string?> key = new("--api-key") { Description = "The key for it.", HelpName = "KEY" };
         Option<string?> model = new("--model", "-m") { Description = "A GGUF file or a Hugging Face folder to serve.", HelpName = "PATH" };
         Option<string?> shape = Parsing.Choice("--shape", "Serve made-up weights in the shape of a model.", Shape.All.Select(s => s.Name));
@@ -99,12 +98,12 @@ internal static class BenchServeCommand
                 index => client.SendAsync(name, prompts, index, requests[index], cancellation),
                 requests, parsed.GetValue(clients) is > 0 and int loop ? loop : null, progress, cancellation).GetAwaiter().GetResult());
             LoadReport report = LoadReport.Of(client.Address, name, records, parsed.GetValue(goodput));
-            if (parsed.GetValue(plot) is { } file)
-                Draw(file, report, records);
             if (parsed.GetValue(json))
                 Json.Write(report);
             else
                 Show(report);
+            if (parsed.GetValue(plot) is { } file)
+                Draw(file, report, records); // last, so that a full disk takes nothing else away
             return report.Requests > 0 ? CommandLine.Done : CommandLine.Failed;
         });
         return command;

@@ -18,7 +18,7 @@ internal static class ChatCommand
         Option<string?> format = Parsing.Choice(
             "--format", "How turns are written; as the model's own template says if not given, or by what its vocabulary looks like.", ChatFormat.All.Select(f => f.Name));
         SluiceCommand command = new(
-            "chat", "Talk with a model. /clear begins anew, /exit or Ctrl-D ends.",
+            "chat", "Talk with a model. Ctrl-C stops an answer, /clear begins anew, /exit or Ctrl-D ends.",
             "sluice chat --model qwen2.5-0.5b-instruct.gguf",
             """sluice chat --model llama.gguf --system "You answer in verse." --temperature 0.5""");
         model.AddTo(command, isRequired: false);
@@ -83,24 +83,37 @@ internal static class ChatCommand
             AnswerReader reader = chat.Reader();
             ChatAnswer answer = new();
             bool isThinking = false;
-            await foreach (GeneratedToken token in engine.Generate(chat.Request, cancellation))
+            await using (StopKeys keys = new(cancellation))
             {
-                speed.Count(token);
-                foreach (ChatDelta delta in reader.Read(token))
+                try
                 {
-                    answer.Add(delta);
-                    if (delta is ReasoningDelta thought)
-                        Console.Error.Write(thought.Text);
-                    if (isThinking && delta is not ReasoningDelta)
-                        Console.Error.WriteLine("\n");
-                    isThinking = delta is ReasoningDelta;
-                    if (delta is ContentDelta content)
-                        Console.Out.Write(content.Text);
+                    await foreach (GeneratedToken token in engine.Generate(chat.Request, keys.Token))
+                    {
+                        speed.Count(token);
+                        foreach (ChatDelta delta in reader.Read(token))
+                            Show(delta);
+                    }
+                }
+                catch (OperationCanceledException) when (keys.ArePressed)
+                {
+                    // What there is of the answer stays in the conversation.
                 }
             }
             _messages.Add(answer.Message);
             Console.Out.WriteLine();
             Terminal.Note(speed.ToString());
+
+            void Show(ChatDelta delta)
+            {
+                answer.Add(delta);
+                if (delta is ReasoningDelta thought)
+                    Console.Error.Write(thought.Text);
+                if (isThinking && delta is not ReasoningDelta)
+                    Console.Error.WriteLine("\n");
+                isThinking = delta is ReasoningDelta;
+                if (delta is ContentDelta content)
+                    Console.Out.Write(content.Text);
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Spectre.Console;
@@ -43,7 +42,7 @@ internal static class CompareCommand
         });
         command.SetAction((parsed, cancellation) =>
         {
-            string? input = parsed.GetValue(text) is { } path ? File.ReadAllText(path, new UTF8Encoding(false)) : null;
+            string? input = parsed.GetValue(text) is { } path ? File.ReadAllText(path) : null;
             int length = parsed.GetValue(context);
             BenchTest[] tests = [new(true, parsed.GetValue(prompt), 0, 1), new(false, parsed.GetValue(generate), 0, 1)];
             int room = Math.Max(length, tests.Max(test => test.Tokens));
@@ -53,17 +52,17 @@ internal static class CompareCommand
             {
                 using Runner runner = KnownTokens.Load(file, model.Options(parsed), room);
                 double[] speeds = [.. tests.Select(test => BenchCommand.Measure(runner, [null], file, test, parsed.GetValue(repetitions), null, cancellation).TokensPerSecond)];
-                long bytes = runner.File.Tensors.Values.Sum(tensor => tensor.Bytes), weights = runner.File.Tensors.Values.Sum(tensor => tensor.Count);
+                long bytes = runner.File.TensorBytes;
                 rows.Add(new CompareRow(
-                    Path.GetFileName(Path.TrimEndingDirectorySeparator(file)), bytes, 8.0 * bytes / weights, speeds[0], speeds[1],
+                    Path.GetFileName(Path.TrimEndingDirectorySeparator(file)), bytes, 8.0 * bytes / runner.File.Parameters, speeds[0], speeds[1],
                     input is null ? null : PerplexityCommand.Measure(runner, null, right, input, length, parsed.GetValue(chunks), cancellation)));
             }
-            if (parsed.GetValue(plot) is { } drawing)
-                Draw(drawing, rows);
             if (parsed.GetValue(json))
                 Json.Write<IReadOnlyList<CompareRow>>(rows);
             else
                 Show(rows, [.. tests.Select(test => test.Name + "/s")]);
+            if (parsed.GetValue(plot) is { } drawing)
+                Draw(drawing, rows); // last, so that a full disk takes nothing else away
             return Task.FromResult(CommandLine.Done);
         });
         return command;

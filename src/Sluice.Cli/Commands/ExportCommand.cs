@@ -49,7 +49,7 @@ internal static class ExportCommand
             }
             catch (ArgumentException error)
             {
-                throw new UsageException(error.Message.Split(" (Parameter")[0]);
+                throw new UsageException(CommandLine.Describe(error));
             }
             int kept = 0, rounded = 0;
             Terminal.Progress($"Writing {target}", progress =>

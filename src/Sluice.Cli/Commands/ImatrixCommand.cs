@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Compression;
@@ -37,13 +36,24 @@ internal static class ImatrixCommand
             (string? path, string? textPath) = (model.Path(parsed), parsed.GetValue(text));
             if (path is null != textPath is null || (path is null && merged.Length == 0))
                 throw new UsageException("Give a --model with a --text to run it on, or files to merge (--in-file).");
+            OutputFile.Check(target);
             long start = Stopwatch.GetTimestamp();
             ImportanceMatrix matrix = parsed.GetValue(resume) && File.Exists(target) ? ImportanceFile.Read(target) : new(parsed.GetValue(context));
             if (path is not null)
             {
                 if (matrix.ChunkSize != parsed.GetValue(context))
                     throw new InvalidDataException($"{target} was made of chunks of {matrix.ChunkSize} tokens: --resume needs --context {matrix.ChunkSize}.");
-                Collect(matrix, path, textPath!, model.Options(parsed), target, parsed.GetValue(chunks), parsed.GetValue(every), cancellation);
+                bool mayWrite = parsed.GetValue(resume) || !File.Exists(target); // before it is complete
+                try
+                {
+                    Collect(matrix, path, textPath!, model.Options(parsed), target, parsed.GetValue(chunks), parsed.GetValue(every), cancellation);
+                }
+                catch (OperationCanceledException) when (mayWrite && matrix.Chunks > 0)
+                {
+                    ImportanceFile.Write(matrix, target);
+                    Terminal.Note($"{target} has the {matrix.Chunks} chunks so far; --resume goes on.");
+                    throw;
+                }
             }
             foreach (string file in merged)
                 matrix.Merge(ImportanceFile.Read(file));
@@ -63,7 +73,7 @@ internal static class ImatrixCommand
         ImportanceMatrix matrix, string path, string textPath, EngineOptions options, string target, int most, int every,
         CancellationToken cancellation)
     {
-        string input = File.ReadAllText(textPath, new UTF8Encoding(false));
+        string input = File.ReadAllText(textPath);
         string dataset = Path.GetFileName(textPath);
         if (matrix.Chunks > 0 && !matrix.Datasets.SequenceEqual([dataset]))
             throw new InvalidDataException($"{target} was made of {string.Join(", ", matrix.Datasets)}: --resume needs the same text.");
@@ -76,7 +86,7 @@ internal static class ImatrixCommand
         int count = Math.Min(tokens.Length / matrix.ChunkSize, most > 0 ? most : int.MaxValue);
         Terminal.Progress("Measuring", progress =>
         {
-            collector.Run(runner, tokens, tokenizer.AddsBos ? tokenizer.BosId : null, count, done =>
+            collector.Run(runner, tokens, tokenizer.StartId, count, done =>
             {
                 progress.Report((float)done / count);
                 if (every > 0 && done % every == 0)

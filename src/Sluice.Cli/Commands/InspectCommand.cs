@@ -64,7 +64,7 @@ internal static class InspectCommand
             unsupported = error.Message; // a file that Sluice cannot run can still be looked at
         }
         return new InspectResult(
-            file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Tensors.Values.Sum(tensor => tensor.Count), types.Sum(type => type.Bytes),
+            file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Parameters, file.TensorBytes,
             unsupported, types, memory, new OrderedDictionary<string, MetadataValue>(file.Metadata),
             [.. file.Tensors.Values.Select(tensor => new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor)))]);
     }
@@ -83,7 +83,7 @@ internal static class InspectCommand
         // The scalar operations leave weights where they are, so that this loads nothing.
         using ScalarOps ops = new();
         Model model = Model.Load(file, ops);
-        long available = SystemMemory.Available(), weights = file.Tensors.Values.Sum(tensor => tensor.Bytes), left = available - weights;
+        long available = SystemMemory.Available(), weights = file.TensorBytes, left = available - weights;
         int trained = model.Config.ContextLength;
         List<ContextFit> contexts = [];
         for (int context = 2048; context < trained; context = checked(context * 4))

@@ -32,6 +32,7 @@ internal static class LogitsCommand
         {
             int[] ids = parsed.GetValue(tokens)!;
             string path = parsed.GetValue(output)!;
+            OutputFile.Check(path);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), contextIfNotGiven: ids.Length);
             string part = path + ".part"; // a file of that name is always whole
             try

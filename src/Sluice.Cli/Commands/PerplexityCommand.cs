@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Text;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Evaluation;
@@ -39,7 +38,7 @@ internal static class PerplexityCommand
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
-            string input = File.ReadAllText(parsed.GetValue(text)!, new UTF8Encoding(false));
+            string input = File.ReadAllText(parsed.GetValue(text)!);
             int length = parsed.GetValue(context);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
             string? other = parsed.GetValue(reference);
@@ -62,7 +61,7 @@ internal static class PerplexityCommand
         int[] tokens = tokenizer.Encode(text);
         if (reference is not null && !tokens.AsSpan().SequenceEqual(Tokenizer.FromModel(reference.File).Encode(text)))
             throw new ArgumentException("The reference divides the text into other tokens: it has another vocabulary.");
-        int? bos = tokenizer.AddsBos ? tokenizer.BosId : null;
+        int? bos = tokenizer.StartId;
         int chunks = Math.Min(Perplexity.CountChunks(tokens.Length, context), mostChunks > 0 ? mostChunks : int.MaxValue);
         long start = Stopwatch.GetTimestamp();
         (Perplexity measured, Divergence? divergence) = Terminal.Progress<(Perplexity, Divergence?)>("Scoring", progress =>

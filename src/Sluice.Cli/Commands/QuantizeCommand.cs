@@ -33,7 +33,7 @@ internal static class QuantizeCommand
         Option<bool> requantize = new("--requantize") { Description = "Allow tensors that are quantized already, whose errors add up." };
         Option<bool> keepSplit = new("--keep-split") { Description = "Write as many files as a split model has." };
         Option<bool> dryRun = new("--dry-run") { Description = "Show what would become of each tensor, and write nothing." };
-        Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a processor if not given.", 1, null, "-t");
+        Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a processor if not given.", 1, EngineOptions.MostThreads, null, "-t");
         Option<bool> json = new("--json") { Description = "Write JSON." };
         MethodArguments method = new();
         SluiceCommand command = new(
@@ -86,9 +86,8 @@ internal static class QuantizeCommand
     {
         if (Resolve(input) == Resolve(output))
             throw new UsageException($"{output} is the input itself; write to another file.");
+        OutputFile.Check(output);
         string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"There is no folder {folder} to write to.");
         long room = new DriveInfo(folder).AvailableFreeSpace;
         if (plan.Bytes > room)
             throw new IOException($"The result has {Numbers.Bytes(plan.Bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");

@@ -14,6 +14,7 @@ namespace Sluice.Cli.Commands;
 internal static class ServeCommand
 {
     private const string KeysVariable = "SLUICE_API_KEYS";
+    private const int MostSeconds = int.MaxValue / 1000; // timers count milliseconds
 
     private static readonly Dictionary<string, LogLevel> LogLevels =
         Enum.GetValues<LogLevel>().ToDictionary(level => level.ToString().ToLowerInvariant());
@@ -29,7 +30,7 @@ internal static class ServeCommand
             HelpName = "ADDRESS",
             DefaultValueFactory = _ => defaults.Host,
         };
-        Option<int> port = Parsing.Integer("--port", "The port; 0 for any that is free.", 0, defaults.Port, "-p");
+        Option<int> port = Parsing.Integer("--port", "The port; 0 for any that is free.", 0, ushort.MaxValue, defaults.Port, "-p");
         Option<string?> name = new("--model-name") { Description = "What clients call the model; its file's name if not given.", HelpName = "NAME" };
         Option<string?> toolStyle = Parsing.Choice(
             "--tool-style", "How the model writes the calls of tools; as its chat template looks if not given.", ToolStyle.All.Select(style => style.Name));
@@ -48,7 +49,7 @@ internal static class ServeCommand
         Option<int> target = Parsing.Integer(
             "--itl-target", "The time between a request's tokens to aim for, in milliseconds: steps read less of prompts at once; 0: none.", 0, 0);
         Option<bool> disaggregate = new("--disaggregate") { Description = "Read prompts on threads of their own, beside those that write." };
-        Option<int> prefillWorkers = Parsing.Integer("--prefill-workers", "The threads that --disaggregate adds; one a physical core if not given.", 1);
+        Option<int> prefillWorkers = Parsing.Integer("--prefill-workers", "The threads that --disaggregate adds; one a physical core if not given.", 1, EngineOptions.MostThreads, null);
         Option<bool> noPrefixes = new("--no-prefix-cache") { Description = "Forget what was computed for a prompt once it is served." };
         Option<KeyValuePair<string, string>[]> lora = new("--lora")
         {
@@ -66,9 +67,9 @@ internal static class ServeCommand
         Option<long> size = Parsing.Size("--max-request-size", "The most bytes of a request; 16M if not given.");
         Option<long> responses = Parsing.Size("--response-memory", "The bytes that responses kept for /v1/responses may take; 64M if not given.");
         Option<int> timeout = Parsing.Integer(
-            "--request-timeout", "The longest that a request may take, in seconds.", 1, (int)defaults.RequestTimeout.TotalSeconds);
+            "--request-timeout", "The longest that a request may take, in seconds.", 1, MostSeconds, (int)defaults.RequestTimeout.TotalSeconds);
         Option<int> shutdown = Parsing.Integer(
-            "--shutdown-timeout", "How long open requests may go on when the server stops, in seconds.", 0, (int)defaults.ShutdownTimeout.TotalSeconds);
+            "--shutdown-timeout", "How long open requests may go on when the server stops, in seconds.", 0, MostSeconds, (int)defaults.ShutdownTimeout.TotalSeconds);
         Option<string[]> cors = new("--cors-origin")
         {
             Description = "A web origin whose pages may call the server; may be given several times; * for all.",
@@ -129,6 +130,14 @@ internal static class ServeCommand
                 LogPrompts = parsed.GetValue(logPrompts),
                 OtlpEndpoint = parsed.GetValue(otlp),
             };
+            try
+            {
+                server.Validate(); // before the model, which takes longer
+            }
+            catch (ArgumentException error)
+            {
+                throw new UsageException(CommandLine.Describe(error));
+            }
             string path = model.Path(parsed) ?? DefaultModel.Path;
             EngineOptions engineOptions = model.Options(parsed) with
             {

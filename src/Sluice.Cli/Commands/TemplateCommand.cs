@@ -10,8 +10,6 @@ namespace Sluice.Cli.Commands;
 /// <summary>The prompt that a chat template makes of a context.</summary>
 internal static class TemplateCommand
 {
-    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
-
     public static Command Create()
     {
         Option<string?> model = new("--model", "-m")
@@ -66,7 +64,7 @@ internal static class TemplateCommand
             string prompt = Load(parsed.GetValue(model), parsed.GetValue(name), parsed.GetValue(template))
                 .Render(values.RootElement, options, cancellation);
             using Stream output = Console.OpenStandardOutput();
-            output.Write(Utf8.GetBytes(prompt));
+            output.Write(Encoding.UTF8.GetBytes(prompt));
             return Task.FromResult(CommandLine.Done);
         });
         return command;
@@ -75,7 +73,7 @@ internal static class TemplateCommand
     private static ChatTemplate Load(string? model, string? name, string? template)
     {
         if (template is not null)
-            return ChatTemplate.Parse(File.ReadAllText(template, Utf8));
+            return ChatTemplate.Parse(File.ReadAllText(template));
         using ModelFile file = ModelFile.Open(model!);
         return ChatTemplate.FromModel(file, name: name);
     }
@@ -84,7 +82,7 @@ internal static class TemplateCommand
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllText(path, Utf8), new JsonDocumentOptions { MaxDepth = 256 });
+            return JsonDocument.Parse(File.ReadAllText(path), new JsonDocumentOptions { MaxDepth = 256 });
         }
         catch (JsonException error)
         {

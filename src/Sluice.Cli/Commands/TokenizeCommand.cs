@@ -35,7 +35,7 @@ internal static class TokenizeCommand
         {
             using ModelFile opened = ModelFile.Open(parsed.GetValue(model) ?? DefaultModel.Path);
             Tokenizer tokenizer = Tokenizer.FromModel(opened);
-            string input = parsed.GetValue(text) ?? File.ReadAllText(parsed.GetValue(file)!, new UTF8Encoding(false));
+            string input = parsed.GetValue(text) ?? File.ReadAllText(parsed.GetValue(file)!);
             int[] tokens = tokenizer.Encode(input, addSpecial: !parsed.GetValue(noBos), parseSpecial: parsed.GetValue(special));
             Write(tokenizer, tokens, parsed.GetValue(pieces), parsed.GetValue(json));
             return CommandLine.Done;

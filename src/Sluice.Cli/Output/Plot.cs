@@ -20,10 +20,11 @@ internal static class Plot
 {
     private const double Width = 900, Height = 500;
 
-    /// <summary>Refuses a path that is not for SVG.</summary>
-    /// <exception cref="FormatException">It ends otherwise.</exception>
-    public static string CheckPath(string path) => Path.GetExtension(path).Equals(".svg", StringComparison.OrdinalIgnoreCase)
-        ? path : throw new FormatException("a path that ends in .svg");
+    /// <summary>Refuses a path that is not for SVG or leads nowhere: before what is to be drawn was measured for hours.</summary>
+    /// <exception cref="FormatException">It is such a path.</exception>
+    public static string CheckPath(string path) =>
+        Path.GetExtension(path).Equals(".svg", StringComparison.OrdinalIgnoreCase) && Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))
+            ? path : throw new FormatException("a path that ends in .svg, in a folder that there is");
 
     /// <summary>Writes a plot.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>

@@ -45,6 +45,7 @@ internal sealed class SyntheticModel : IDisposable
         long total = tensors.Sum(tensor => Bytes(tensor.Type, tensor.Shape));
         string path = System.IO.Path.GetFullPath(
             keepAt ?? System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"sluice-bench-{Environment.ProcessId}.gguf"));
+        OutputFile.Check(path);
         string folder = System.IO.Path.GetDirectoryName(path)!;
         SyntheticModel model = new(path, keepAt is not null);
         long room = new DriveInfo(folder).AvailableFreeSpace;

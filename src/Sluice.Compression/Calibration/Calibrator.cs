@@ -53,7 +53,7 @@ public sealed class Calibrator : IDisposable
         try
         {
             Tokenizer tokenizer = Tokenizer.FromModel(_runner.File);
-            (_tokens, _bos) = (tokenizer.Encode(text), tokenizer.AddsBos ? tokenizer.BosId : null);
+            (_tokens, _bos) = (tokenizer.Encode(text), tokenizer.StartId);
             if (_tokens.Length < _options.ChunkLength)
                 throw new ArgumentException($"The calibration text has {_tokens.Length} tokens, less than a chunk of {_options.ChunkLength}.", nameof(text));
             Run(0, 2, outputs: 1, (in LinearInputs inputs) =>

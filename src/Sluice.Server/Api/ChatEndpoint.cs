@@ -123,7 +123,6 @@ internal sealed class ChatEndpoint(ApiContext api)
 
     private ChatTokenLogProb Entry(SampledToken token) => Entry(token.Id, token.LogProbability);
 
-    // JSON has no infinity: OpenAI writes -9999 for what cannot come.
     private ChatTokenLogProb Entry(int id, float logProbability) => new(
-        api.Tokenizer.PieceText(id), Math.Max(logProbability, -9999), [.. api.Tokenizer.Piece(id).ToArray().Select(b => (int)b)], null);
+        api.Tokenizer.PieceText(id), SamplingFields.Finite(logProbability), [.. api.Tokenizer.Piece(id).ToArray().Select(b => (int)b)], null);
 }

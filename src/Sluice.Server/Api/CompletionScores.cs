@@ -8,7 +8,6 @@ namespace Sluice.Server.Api;
 /// <param name="withPrompt">Whether the text begins with the prompt.</param>
 internal sealed class CompletionScores(Tokenizer tokenizer, int top, bool withPrompt)
 {
-    private const float Impossible = -9999; // JSON has no infinity
     private readonly StreamingDetokenizer _text = new(tokenizer, isContinuation: !withPrompt);
     private int _offset;
 
@@ -32,12 +31,12 @@ internal sealed class CompletionScores(Tokenizer tokenizer, int top, bool withPr
         }
         return new CompletionLogProbs(
             [.. tokens.Select(token => tokenizer.PieceText(token.Id))],
-            [.. tokens.Select(token => float.IsNaN(token.LogProbability) ? (float?)null : Math.Max(token.LogProbability, Impossible))],
+            [.. tokens.Select(token => float.IsNaN(token.LogProbability) ? (float?)null : SamplingFields.Finite(token.LogProbability))],
             top == 0 ? null : [.. tokens.Select(Likeliest)],
             offsets);
     }
 
     private Dictionary<string, float>? Likeliest(ScoredToken token) => float.IsNaN(token.LogProbability) ? null : token.Top
         .GroupBy(likely => tokenizer.PieceText(likely.Id)) // bytes of different characters look the same
-        .ToDictionary(same => same.Key, same => Math.Max(same.Max(likely => likely.LogProbability), Impossible));
+        .ToDictionary(same => same.Key, same => SamplingFields.Finite(same.Max(likely => likely.LogProbability)));
 }

@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json;
 using Sluice.Server.Http;
 using Sluice.Tokenizers.Templates;
 
@@ -21,7 +19,7 @@ internal static class Messages
         string role = fields.Required(fields.Text("role"), "role");
         if (role is not ("system" or "developer" or "user" or "assistant" or "tool"))
             throw fields.Wrong("role", "system, developer, user, assistant or tool");
-        ChatMessage message = new(role == "developer" ? "system" : role, Content(fields))
+        ChatMessage message = new(role == "developer" ? "system" : role, TextParts.Read(fields, "content", "text"))
         {
             Name = fields.Text("name"),
             ToolCallId = fields.Text("tool_call_id"),
@@ -34,24 +32,6 @@ internal static class Messages
             throw fields.Missing("content");
         fields.CheckAllRead();
         return message;
-    }
-
-    /// <summary>A text, or parts that are texts.</summary>
-    private static string? Content(RequestFields fields)
-    {
-        if (fields.Any("content") is not { ValueKind: JsonValueKind.Array } parts)
-            return fields.Text("content");
-        StringBuilder text = new();
-        int i = 0;
-        foreach (JsonElement item in parts.EnumerateArray())
-        {
-            RequestFields part = new(item, fields.Path($"content[{i++}]"));
-            if (part.Text("type") is not "text")
-                throw ApiException.Unsupported(part.Path("type"), $"{part.Path("type")} must be text: this model takes nothing else.");
-            text.Append(part.Required(part.Text("text"), "text"));
-            part.CheckAllRead();
-        }
-        return text.ToString();
     }
 
     private static ChatToolCall ReadCall(RequestFields fields)

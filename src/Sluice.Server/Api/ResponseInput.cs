@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Sluice.Chat;
 using Sluice.Server.Http;
@@ -26,10 +25,9 @@ internal sealed class ResponseInput
         }
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() == 0)
             throw fields.Wrong("input", "a string or an array with at least one item");
-        int i = 0;
-        foreach (JsonElement item in value.EnumerateArray())
+        foreach ((int i, JsonElement item) in value.EnumerateArray().Index())
         {
-            RequestFields one = new(item, fields.Path($"input[{i++}]"));
+            RequestFields one = new(item, fields.Path($"input[{i}]"));
             input.Add(one);
             one.CheckAllRead();
         }
@@ -84,26 +82,6 @@ internal sealed class ResponseInput
             _messages.Add(add(new ChatMessage(ChatFormat.Assistant, null)));
     }
 
-    /// <summary>A text, or parts that are texts.</summary>
-    private static string Text(RequestFields fields, string name)
-    {
-        if (fields.Any(name) is not { ValueKind: JsonValueKind.Array } parts)
-            return fields.Required(fields.Text(name), name);
-        StringBuilder text = new();
-        int i = 0;
-        foreach (JsonElement item in parts.EnumerateArray())
-        {
-            RequestFields part = new(item, fields.Path($"{name}[{i++}]"));
-            if (part.Text("type") is not ("input_text" or "output_text" or "text" or "reasoning_text" or "summary_text"))
-                throw ApiException.Unsupported(part.Path("type"), $"{part.Path("type")} must be a text's: this model takes nothing else.");
-            text.Append(part.Required(part.Text("text"), "text"));
-            foreach (string mark in (string[])["annotations", "logprobs"]) // of our own answers, which come back; they have none
-            {
-                if (part.Array(mark)?.GetArrayLength() > 0)
-                    throw ApiException.Unsupported(part.Path(mark), $"{part.Path(mark)} is not supported.");
-            }
-            part.CheckAllRead();
-        }
-        return text.ToString();
-    }
+    private static string Text(RequestFields fields, string name) =>
+        fields.Required(TextParts.Read(fields, name, "input_text", "output_text", "text", "reasoning_text", "summary_text"), name);
 }

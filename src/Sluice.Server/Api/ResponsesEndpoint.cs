@@ -22,7 +22,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
         string? adapter = api.CheckModel(fields);
         IReadOnlyList<ChatMessage> messages = ResponseInput.Read(fields, Previous(fields));
         string? instructions = fields.Text("instructions");
-        ChatRequest chat = ToolFields.Read(fields, new ChatRequest { Messages = Instruct(messages, instructions) }, isFlat: true);
+        ChatRequest chat = ToolFields.Read(fields, new ChatRequest { Messages = ChatInstructions.Add(messages, instructions) }, isFlat: true);
         if (fields.Object("reasoning") is { } reasoning)
         {
             chat = ChatFields.AddEffort(api, reasoning, "effort", chat);
@@ -77,11 +77,7 @@ internal sealed class ResponsesEndpoint(ApiContext api)
         }
     }
 
-    public Task GetAsync(HttpContext context)
-    {
-        context.Response.ContentType = "application/json";
-        return context.Response.Body.WriteAsync(Find(context).Json, context.RequestAborted).AsTask();
-    }
+    public Task GetAsync(HttpContext context) => Reply.BytesAsync(context, Find(context).Json, "application/json");
 
     public Task DeleteAsync(HttpContext context)
     {
@@ -143,12 +139,6 @@ internal sealed class ResponsesEndpoint(ApiContext api)
     private IReadOnlyList<ChatMessage> Previous(RequestFields fields) => fields.Text("previous_response_id") is not { } id ? []
         : _store.Find(id)?.Messages
             ?? throw new ApiException(400, $"There is no response '{id}' (any more).", "previous_response_id", "previous_response_not_found");
-
-    /// <summary>Instructions come first; many templates have room for one system message only.</summary>
-    private static IReadOnlyList<ChatMessage> Instruct(IReadOnlyList<ChatMessage> messages, string? instructions) =>
-        instructions is null ? messages
-        : messages[0].Role == ChatFormat.System ? [messages[0] with { Content = $"{instructions}\n\n{messages[0].Content}" }, .. messages.Skip(1)]
-        : [new ChatMessage(ChatFormat.System, instructions), .. messages];
 
     /// <summary>Fields that have one value here.</summary>
     private static void CheckConstant(RequestFields fields)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Sluice.Grammars;
 using Sluice.Sampling;
+using Sluice.Server.Generation;
 using Sluice.Server.Http;
 
 namespace Sluice.Server.Api;
@@ -52,12 +53,10 @@ internal static class SamplingFields
             ? request with { Sampling = request.Sampling with { Seed = unchecked(seed + (ulong)i) } }
             : request);
 
-    public static string? Name(FinishReason? reason) => reason switch
-    {
-        null => null,
-        FinishReason.EndOfText or FinishReason.StopString or FinishReason.Complete => "stop",
-        _ => "length",
-    };
+    public static string? Name(FinishReason? reason) => reason is { } known ? FinishReasons.Name(known) : null;
+
+    /// <summary>A log-probability as JSON can have it, which has no infinity: OpenAI writes -9999 for what cannot come.</summary>
+    public static float Finite(float logProbability) => Math.Max(logProbability, -9999);
 
     private static Dictionary<int, float>? ReadBias(RequestFields fields, int vocabulary)
     {

@@ -15,7 +15,8 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
 
     public Task ModelAsync(HttpContext context)
     {
-        string? adapter = api.CheckModel(context.Request.RouteValues["id"] as string);
+        // Routing leaves slashes that were escaped as they are.
+        string? adapter = api.CheckModel(((string?)context.Request.RouteValues["id"])?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase));
         return Reply.JsonAsync(context, Entry(adapter), ApiJson.Default.ModelEntry);
     }
 
@@ -33,8 +34,9 @@ internal sealed class StateEndpoints(ApiContext api, IHostApplicationLifetime li
     public Task LoadAsync(HttpContext context)
     {
         ServerMetrics metrics = api.Metrics;
+        EngineStatistics engine = metrics.Engine;
         LoadReply load = new(
-            metrics.Running, metrics.Waiting, metrics.KvUsage, metrics.KvBlocks, metrics.KvBlocksFree, metrics.PromptTokens,
+            metrics.Running, metrics.Waiting, engine.CacheUse, engine.Blocks, engine.FreeBlocks, metrics.PromptTokens,
             metrics.GeneratedTokens, Enum.GetValues<FinishReason>().Sum(metrics.Finished), metrics.FirstToken.Mean, metrics.InterToken.Mean,
             metrics.EndToEnd.Mean, Stopwatch.GetElapsedTime(metrics.Start).TotalSeconds, api.Model);
         return Reply.JsonAsync(context, load, ApiJson.Default.LoadReply);

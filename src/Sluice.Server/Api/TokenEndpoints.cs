@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Sluice.Chat;
 using Sluice.Server.Http;
 
 namespace Sluice.Server.Api;
@@ -12,8 +13,13 @@ internal sealed class TokenEndpoints(ApiContext api)
         RequestFields fields = await RequestFields.ReadAsync(context);
         api.CheckModel(fields);
         bool withTexts = fields.Flag("return_token_strs") ?? false;
-        int[] tokens = fields.Any("messages") is not null
-            ? [.. ChatFields.Prepare(api, ChatFields.Read(fields), context.RequestAborted).Request.Prompt]
+        ChatRequest? chat = fields.Any("messages") is null ? null : ChatFields.Read(fields);
+        if (chat is null)
+            fields.Exclude("where there are no messages", "chat_template_kwargs", "tools", "tool_choice", "parallel_tool_calls");
+        else
+            fields.Exclude("beside messages", "prompt", "add_special_tokens");
+        int[] tokens = chat is not null
+            ? [.. ChatFields.Prepare(api, chat, context.RequestAborted).Request.Prompt]
             : api.Tokenizer.Encode(fields.Required(fields.Text("prompt"), "prompt"), fields.Flag("add_special_tokens") ?? true);
         fields.CheckAllRead();
         string[]? texts = withTexts ? [.. tokens.Select(api.Tokenizer.TokenText)] : null;

@@ -24,24 +24,29 @@ internal sealed class EmbeddingService(Engine engine, ServerOptions options, Ser
             activity?.SetTag(tag.Key, tag.Value);
         activity?.SetTag("gen_ai.usage.input_tokens", record.PromptTokens);
         long start = Stopwatch.GetTimestamp();
-        Embedding[]? results = null;
+        Embedding[] results = [];
+        string? failure = null;
         try
         {
             using CancellationTokenSource cancellation = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
             cancellation.CancelAfter(options.RequestTimeout);
             ParallelOptions atOnce = new() { MaxDegreeOfParallelism = engine.Runner.Options.Running, CancellationToken = cancellation.Token };
-            Embedding[] gathered = new Embedding[requests.Count];
-            await Parallel.ForAsync(0, requests.Count, atOnce, async (i, stop) => gathered[i] = await engine.Embed(requests[i], stop));
-            return results = gathered;
+            results = new Embedding[requests.Count];
+            await Parallel.ForAsync(0, requests.Count, atOnce, async (i, stop) => results[i] = await engine.Embed(requests[i], stop));
+            return results;
         }
-        catch (ArgumentException error) // as an adapter that has just gone
+        catch (Exception error)
         {
-            throw ApiException.Bad(null, error.Message);
+            failure = ServerMetrics.TypeOf(error);
+            activity?.SetTag("error.type", failure).SetStatus(ActivityStatusCode.Error);
+            if (error is ArgumentException) // as an adapter that has just gone
+                throw ApiException.Bad(null, error.Message);
+            throw;
         }
         finally
         {
             metrics.Leave(1);
-            metrics.CountEmbeddings(results, Stopwatch.GetElapsedTime(start));
+            metrics.CountEmbeddings(results, failure, Stopwatch.GetElapsedTime(start));
         }
     }
 }

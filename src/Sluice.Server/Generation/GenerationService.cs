@@ -81,7 +81,7 @@ internal sealed partial class GenerationService(Engine engine, ServerOptions opt
         }
         catch (Exception error)
         {
-            string type = error is OperationCanceledException ? "cancelled" : error.GetType().FullName!;
+            string type = ServerMetrics.TypeOf(error);
             clock.Fail(type);
             all.Trace.Fail(type);
             // What cannot be sampled (its bias rules out every token) is wrong with this request, not with the server.

@@ -45,7 +45,7 @@ internal sealed class GenerationTrace : IDisposable
         _record.GeneratedTokens++;
         _record.FirstToken ??= Stopwatch.GetElapsedTime(_start);
         if (token.Finish is { } reason)
-            _record.Finish.Add(reason is FinishReason.EndOfText or FinishReason.StopString or FinishReason.Complete ? "stop" : "length");
+            _record.Finish.Add(FinishReasons.Name(reason));
     }
 
     public void Fail(string type) => _span?.SetTag("error.type", type).SetStatus(ActivityStatusCode.Error);

@@ -11,6 +11,8 @@ internal sealed class ServerMetrics : IDisposable
 {
     public const string SourceName = "Sluice.Server";
 
+    private const string Cancelled = "cancelled";
+
     private readonly Meter _meter = new(SourceName);
     private readonly Histogram<double> _duration, _firstToken, _perToken;
     private readonly Histogram<long> _tokenUsage;
@@ -35,7 +37,7 @@ internal sealed class ServerMetrics : IDisposable
         });
         _meter.CreateObservableGauge("sluice.requests.waiting", () => Waiting, "{request}", "Requests without a token yet.");
         _meter.CreateObservableGauge("sluice.requests.running", () => Running, "{request}", "Requests that generate.");
-        _meter.CreateObservableGauge("sluice.kv.usage", () => KvUsage, "1", "The share of KV blocks in use.");
+        _meter.CreateObservableGauge("sluice.kv.usage", () => Engine.CacheUse, "1", "The share of KV blocks in use.");
     }
 
     public string Model { get; }
@@ -69,15 +71,6 @@ internal sealed class ServerMetrics : IDisposable
     /// <summary>What the engine counts itself.</summary>
     public EngineStatistics Engine => _engine.Statistics;
 
-    /// <summary>All blocks of the KV cache.</summary>
-    public int KvBlocks => Engine.Groups.Sum(group => group.Total);
-
-    /// <summary>Blocks that requests can have: empty ones, and those kept for prompts that begin alike.</summary>
-    public int KvBlocksFree => Engine.Groups.Sum(group => group.Free + group.Cached);
-
-    /// <summary>The share of the blocks that requests hold, 0 to 1.</summary>
-    public double KvUsage => Engine.CacheUse;
-
     public long Finished(FinishReason reason) => Interlocked.Read(ref _finished[(int)reason]);
 
     public void Dispose()
@@ -98,18 +91,23 @@ internal sealed class ServerMetrics : IDisposable
     /// <summary>Takes back what <see cref="TryEnter"/> counted, for generations that never began.</summary>
     public void Leave(int count) => Interlocked.Add(ref _waiting, -count);
 
-    /// <summary>Counts an API request for embeddings; null for one that failed or whose client left.</summary>
-    public void CountEmbeddings(IReadOnlyCollection<Embedding>? made, TimeSpan time)
+    /// <summary>Counts an API request for embeddings.</summary>
+    /// <param name="made">What it got.</param>
+    /// <param name="failure">What ended it instead (<see cref="TypeOf"/>).</param>
+    /// <param name="time">What it took.</param>
+    public void CountEmbeddings(IReadOnlyCollection<Embedding> made, string? failure, TimeSpan time)
     {
-        if (made is null)
+        TagList tags = Tags(Operation.Embedding);
+        if (failure is not null)
         {
+            tags.Add("error.type", failure);
+            _duration.Record(time.TotalSeconds, tags);
             Interlocked.Increment(ref _failed);
             return;
         }
         long tokens = made.Sum(embedding => (long)embedding.PromptTokens);
         Interlocked.Add(ref _embeddings, made.Count);
         Interlocked.Add(ref _promptTokens, tokens);
-        TagList tags = Tags(Operation.Embedding);
         _duration.Record(time.TotalSeconds, tags);
         tags.Add("gen_ai.token.type", "input");
         _tokenUsage.Record(tokens, tags);
@@ -117,6 +115,9 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <summary>Follows one generation that was counted as waiting.</summary>
     public GenerationClock Begin(Operation operation, int promptTokens) => new(this, operation, promptTokens);
+
+    /// <summary>What the semantic conventions call an error.</summary>
+    public static string TypeOf(Exception error) => error is OperationCanceledException ? Cancelled : error.GetType().FullName!;
 
     /// <summary>What the semantic conventions want said of every operation.</summary>
     public TagList Tags(Operation operation) => new(
@@ -169,7 +170,7 @@ internal sealed class ServerMetrics : IDisposable
             double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
             TagList tags = _tags;
             if (_finish is null)
-                tags.Add("error.type", _error ?? "cancelled");
+                tags.Add("error.type", _error ?? Cancelled);
             metrics._duration.Record(seconds, tags);
             if (_finish is { } reason)
             {

@@ -2,15 +2,13 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.Http;
+using Sluice.Server.Reference;
 
 namespace Sluice.Server.Http;
 
 /// <summary>Who may ask, and how much: API keys, and limits for each of them.</summary>
 internal sealed class Access : IDisposable
 {
-    /// <summary>What everybody may see: pages without data, and what load balancers ask.</summary>
-    private static readonly HashSet<string> Open = ["/", "/dashboard", "/health", "/ready", "/version", "/openapi.json", "/docs"];
-
     private const int NameBytes = 6;
     private readonly byte[][] _keys; // SHA-256 of each: equal lengths, so that comparing tells nothing by its time
     private readonly PartitionedRateLimiter<string> _rate;
@@ -32,12 +30,9 @@ internal sealed class Access : IDisposable
             : RateLimitPartition.GetConcurrencyLimiter(who, _ => new ConcurrencyLimiterOptions { PermitLimit = options.ConcurrencyPerKey }));
     }
 
-    /// <summary>Whether a path needs no key.</summary>
-    public static bool IsOpen(string path) => Open.Contains(path);
-
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (IsOpen(context.Request.Path.Value ?? "") || HttpMethods.IsOptions(context.Request.Method))
+        if (context.GetEndpoint()?.Metadata.GetMetadata<Description>() is { IsOpen: true } || HttpMethods.IsOptions(context.Request.Method))
         {
             await next(context);
             return;

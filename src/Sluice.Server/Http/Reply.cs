@@ -11,8 +11,7 @@ internal static class Reply
     public static Task JsonAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK)
     {
         context.Response.StatusCode = status;
-        context.Response.ContentType = "application/json";
-        return context.Response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(value, type), context.RequestAborted).AsTask();
+        return BytesAsync(context, JsonSerializer.SerializeToUtf8Bytes(value, type), "application/json");
     }
 
     public static Task TextAsync(HttpContext context, string text, string contentType)

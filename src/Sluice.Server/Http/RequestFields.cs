@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
@@ -33,7 +34,14 @@ internal sealed class RequestFields
         {
             throw ApiException.Bad(null, "The body is not valid JSON: " + error.Message);
         }
+        catch (InvalidOperationException)
+        {
+            throw ApiException.Bad(null, "The body is not valid Unicode: a field's name has half a surrogate pair.");
+        }
         context.Response.RegisterForDispose(document);
+        ReadOnlySpan<byte> raw = JsonMarshal.GetRawUtf8Value(document.RootElement);
+        if (raw.IndexOf("\\ud"u8) >= 0 || raw.IndexOf("\\uD"u8) >= 0)
+            CheckUnicode(document.RootElement, "");
         return new RequestFields(document.RootElement);
     }
 
@@ -46,7 +54,7 @@ internal sealed class RequestFields
     }
 
     public string? Text(string name) => Any(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.String ? String(value, Path(name)) : throw Wrong(name, "a string");
+        : value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(name, "a string");
 
     public bool? Flag(string name) => Any(name) is not { } value ? null
         : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(name, "true or false");
@@ -73,16 +81,26 @@ internal sealed class RequestFields
         if (Any(name) is not { } value)
             return [];
         if (value.ValueKind == JsonValueKind.String)
-            return [String(value, Path(name))];
+            return [value.GetString()!];
         if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.String))
             throw Wrong(name, "a string or an array of strings");
-        return [.. value.EnumerateArray().Select(item => String(item, Path(name)))];
+        return [.. value.EnumerateArray().Select(item => item.GetString()!)];
     }
 
     public T Required<T>(T? value, string name) where T : class => value ?? throw Missing(name);
 
     public ApiException Missing(string name) =>
         new(StatusCodes.Status400BadRequest, $"{Path(name)} is missing.", Path(name), "missing_required_parameter");
+
+    /// <summary>Refuses fields that are known, but say nothing as things are.</summary>
+    public void Exclude(string where, params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            if (Any(name) is not null)
+                throw ApiException.Bad(Path(name), $"{Path(name)} says nothing {where}.");
+        }
+    }
 
     /// <summary>Complains of fields that nobody asked for.</summary>
     public void CheckAllRead()
@@ -100,15 +118,28 @@ internal sealed class RequestFields
     public ApiException Wrong(string name, string expected) => ApiException.Bad(Path(name), $"{Path(name)} must be {expected}.");
 
     // JSON may name halves of surrogate pairs alone, which no .NET string is made of.
-    private static string String(JsonElement value, string path)
+    private static void CheckUnicode(JsonElement value, string path)
     {
-        try
+        switch (value.ValueKind)
         {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            throw ApiException.Bad(path, $"{path} is not valid Unicode.");
+            case JsonValueKind.String:
+                try
+                {
+                    _ = value.GetString();
+                }
+                catch (InvalidOperationException)
+                {
+                    throw ApiException.Bad(path, $"{path} is not valid Unicode: it has half a surrogate pair.");
+                }
+                break;
+            case JsonValueKind.Array:
+                foreach ((int i, JsonElement item) in value.EnumerateArray().Index())
+                    CheckUnicode(item, $"{path}[{i}]");
+                break;
+            case JsonValueKind.Object:
+                foreach (JsonProperty field in value.EnumerateObject())
+                    CheckUnicode(field.Value, path.Length == 0 ? field.Name : $"{path}.{field.Name}");
+                break;
         }
     }
 }

@@ -44,6 +44,13 @@ internal static class CommonFields
             Object("function", "The call.", Text("name", "The function.").Required(), Text("arguments", "Its arguments, as JSON.")).Required()),
             "The calls that the assistant made.")), "The conversation so far, at least one message.");
 
+    /// <summary>What makes a conversation's prompt, besides its messages.</summary>
+    public static Field[] Prompt =>
+    [
+        Map("chat_template_kwargs", [], "Variables for the model's chat template."),
+        .. Tools(isFlat: false),
+    ];
+
     /// <summary>The form of an answer.</summary>
     /// <param name="name">The field's name.</param>
     /// <param name="isFlat">Whether a schema's fields stand beside its type, as in the Responses API.</param>

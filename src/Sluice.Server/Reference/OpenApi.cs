@@ -53,7 +53,7 @@ internal static class OpenApi
         JsonObject responses = new() { ["200"] = new JsonObject { ["description"] = "Done.", ["content"] = content } };
         if (about.IsProbe)
             responses["503"] = new JsonObject { ["description"] = "It is not.", ["content"] = new JsonObject { [about.MediaType] = Media(about.Reply, schemas) } };
-        if (!route.IsOpen)
+        if (!about.IsOpen)
         {
             responses["default"] = new JsonObject
             {
@@ -67,7 +67,7 @@ internal static class OpenApi
             ["tags"] = new JsonArray((JsonNode)about.Tag),
             ["summary"] = about.Summary,
             // No key is needed where the server has none.
-            ["security"] = route.IsOpen ? [] : new JsonArray(new JsonObject(), new JsonObject { ["key"] = new JsonArray() }),
+            ["security"] = about.IsOpen ? [] : new JsonArray(new JsonObject(), new JsonObject { ["key"] = new JsonArray() }),
             ["responses"] = responses,
         };
         if (about.Parameters.Count > 0)

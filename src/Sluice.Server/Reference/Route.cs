@@ -5,9 +5,8 @@ namespace Sluice.Server.Reference;
 /// <summary>A route, as the OpenAPI document tells of it.</summary>
 /// <param name="Method">In lower case.</param>
 /// <param name="Path">With its parameters in braces.</param>
-/// <param name="IsOpen">Whether it needs no API key.</param>
 /// <param name="Description">What it does.</param>
-internal sealed record Route(string Method, string Path, bool IsOpen, Description Description);
+internal sealed record Route(string Method, string Path, Description Description);
 
 /// <summary>What an endpoint does, takes and answers.</summary>
 /// <param name="Tag">The group that it belongs to.</param>
@@ -28,6 +27,9 @@ internal sealed record Description(string Tag, string Summary)
 
     /// <summary>The JSON of each server-sent event, where <c>stream</c> is true.</summary>
     public JsonTypeInfo? Event { get; init; }
+
+    /// <summary>Whether it needs no API key: pages without data, and what load balancers ask.</summary>
+    public bool IsOpen { get; init; }
 
     /// <summary>Whether 503 is one of its answers, of the same form.</summary>
     public bool IsProbe { get; init; }

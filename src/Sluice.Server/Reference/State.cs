@@ -15,17 +15,17 @@ internal static class State
         Parameters = new() { ["id"] = "The model's name." },
     };
 
-    public static Description Health => new(Tag, "Whether the engine lives.") { Reply = ApiJson.Default.StateReply, IsProbe = true };
+    public static Description Health => new(Tag, "Whether the engine lives.") { Reply = ApiJson.Default.StateReply, IsProbe = true, IsOpen = true };
 
-    public static Description Ready => new(Tag, "Whether requests are welcome: not while the server stops.") { Reply = ApiJson.Default.StateReply, IsProbe = true };
+    public static Description Ready => new(Tag, "Whether requests are welcome: not while the server stops.") { Reply = ApiJson.Default.StateReply, IsProbe = true, IsOpen = true };
 
-    public static Description Version => new(Tag, "The server's version.") { Reply = ApiJson.Default.VersionReply };
+    public static Description Version => new(Tag, "The server's version.") { Reply = ApiJson.Default.VersionReply, IsOpen = true };
 
     public static Description Load => new(Tag, "What the server does right now, in numbers.") { Reply = ApiJson.Default.LoadReply };
 
     public static Description Metrics => new(Tag, "Metrics for Prometheus, under vLLM's names and Sluice's own.") { MediaType = "text/plain" };
 
-    public static Description Document => new(PageTag, "This document.");
+    public static Description Document => new(PageTag, "This document.") { IsOpen = true };
 
-    public static Description Page(string summary) => new(PageTag, summary) { MediaType = "text/html" };
+    public static Description Page(string summary) => new(PageTag, summary) { MediaType = "text/html", IsOpen = true };
 }

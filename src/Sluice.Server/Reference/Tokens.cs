@@ -13,9 +13,10 @@ internal static class Tokens
         Body =
         [
             CommonFields.Model,
-            Text("prompt", "The text; or messages."),
+            Text("prompt", "The text, where there are no messages."),
             CommonFields.Messages,
-            Flag("add_special_tokens", true, "Whether to add the tokens that the model wants around a text."),
+            .. CommonFields.Prompt.Select(one => one with { About = "With messages. " + one.About }),
+            Flag("add_special_tokens", true, "With a prompt. Whether to add the tokens that the model wants around a text."),
             Flag("return_token_strs", false, "Whether to tell the tokens as the vocabulary writes them, too."),
         ],
         Reply = ApiJson.Default.TokenizeReply,
@@ -35,8 +36,7 @@ internal static class Tokens
         [
             CommonFields.Model,
             CommonFields.Messages.Required(),
-            Map("chat_template_kwargs", [], "Variables for the model's chat template."),
-            .. CommonFields.Tools(isFlat: false),
+            .. CommonFields.Prompt,
         ],
         Reply = ApiJson.Default.ApplyTemplateReply,
         Example = """{"messages": [{"role": "user", "content": "Hello"}]}""",

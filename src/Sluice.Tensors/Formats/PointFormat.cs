@@ -15,7 +15,7 @@ internal abstract class PointFormat(
     /// <summary>Weights of a block that share a byte of signs.</summary>
     public const int SignedWeights = 8;
 
-    private byte[]? codes;
+    private byte[]? _codes;
 
     /// <summary>The code book.</summary>
     public abstract CodeBook Points { get; }
@@ -42,7 +42,7 @@ internal abstract class PointFormat(
     public int GroupCount => Weights / GroupSize;
 
     /// <summary>The code book as unsigned bytes, every weight less <see cref="IntegerFormat.Lowest"/>. The array does not move.</summary>
-    public byte[] Codes => codes ??= MakeCodes();
+    public byte[] Codes => _codes ??= MakeCodes();
 
     /// <summary>Takes a block apart.</summary>
     /// <param name="block">A block.</param>

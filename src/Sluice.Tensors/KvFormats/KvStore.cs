@@ -8,9 +8,9 @@ namespace Sluice.Tensors.KvFormats;
 /// </summary>
 public sealed unsafe class KvStore : IDisposable
 {
-    private readonly NativeBuffer buffer;
-    private readonly long layerBytes;
-    private readonly int keyTileBytes, valueTileBytes;
+    private readonly NativeBuffer _buffer;
+    private readonly long _layerBytes;
+    private readonly int _keyTileBytes, _valueTileBytes;
 
     /// <summary>Allocates the blocks.</summary>
     /// <param name="format">How rows are packed.</param>
@@ -20,10 +20,10 @@ public sealed unsafe class KvStore : IDisposable
     public KvStore(KvFormat format, int group, KvShape shape, int blocks)
     {
         (Format, Group, Shape, Blocks) = (format, group, shape, blocks);
-        keyTileBytes = format.TileBytes(shape.KeyDimension);
-        valueTileBytes = format.TileBytes(shape.ValueDimension);
-        layerBytes = (long)shape.Heads * (keyTileBytes + valueTileBytes);
-        buffer = new NativeBuffer(checked(BlockBytes(format, shape) * blocks));
+        _keyTileBytes = format.TileBytes(shape.KeyDimension);
+        _valueTileBytes = format.TileBytes(shape.ValueDimension);
+        _layerBytes = (long)shape.Heads * (_keyTileBytes + _valueTileBytes);
+        _buffer = new NativeBuffer(checked(BlockBytes(format, shape) * blocks));
     }
 
     /// <summary>How rows are packed.</summary>
@@ -45,12 +45,12 @@ public sealed unsafe class KvStore : IDisposable
     /// <summary>Copies a block (of all layers), for copy on write.</summary>
     public void CopyBlock(int from, int to)
     {
-        long bytes = layerBytes * Shape.Layers;
+        long bytes = _layerBytes * Shape.Layers;
         Buffer.MemoryCopy(Tile(from, 0), Tile(to, 0), bytes, bytes);
     }
 
     /// <summary>The bytes of a block (of all layers).</summary>
-    public Span<byte> Block(int block) => new(Tile(block, 0), checked((int)(layerBytes * Shape.Layers)));
+    public Span<byte> Block(int block) => new(Tile(block, 0), checked((int)(_layerBytes * Shape.Layers)));
 
     /// <summary>One of the group's layers.</summary>
     public KvLayer Layer(int index) => (uint)index < (uint)Shape.Layers
@@ -58,15 +58,15 @@ public sealed unsafe class KvStore : IDisposable
         : throw new ArgumentOutOfRangeException(nameof(index), index, $"The group has {Shape.Layers} layers.");
 
     /// <summary>Frees the memory.</summary>
-    public void Dispose() => buffer.Dispose();
+    public void Dispose() => _buffer.Dispose();
 
-    internal byte* KeyTile(int block, int layer, int head) => Tile(block, layer) + (long)head * keyTileBytes;
+    internal byte* KeyTile(int block, int layer, int head) => Tile(block, layer) + (long)head * _keyTileBytes;
 
     internal byte* ValueTile(int block, int layer, int head) =>
-        Tile(block, layer) + (long)Shape.Heads * keyTileBytes + (long)head * valueTileBytes;
+        Tile(block, layer) + (long)Shape.Heads * _keyTileBytes + (long)head * _valueTileBytes;
 
     private byte* Tile(int block, int layer) => (uint)block < (uint)Blocks
-        ? buffer.Pointer + ((long)block * Shape.Layers + layer) * layerBytes
+        ? _buffer.Pointer + ((long)block * Shape.Layers + layer) * _layerBytes
         : throw new ArgumentOutOfRangeException(nameof(block), block, $"The store has {Blocks} blocks.");
 }
 

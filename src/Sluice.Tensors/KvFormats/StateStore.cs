@@ -7,14 +7,14 @@ namespace Sluice.Tensors.KvFormats;
 /// </summary>
 public sealed unsafe class StateStore : IDisposable
 {
-    private readonly NativeBuffer buffer;
-    private readonly int layers, floats;
+    private readonly NativeBuffer _buffer;
+    private readonly int _layers, _floats;
 
     /// <summary>Allocates the states of <paramref name="slots"/> sequences.</summary>
     public StateStore(int slots, int layers, int floatsPerLayer)
     {
-        (Slots, this.layers, floats) = (slots, layers, floatsPerLayer);
-        buffer = new NativeBuffer(checked((long)slots * layers * floatsPerLayer * sizeof(float)));
+        (Slots, _layers, _floats) = (slots, layers, floatsPerLayer);
+        _buffer = new NativeBuffer(checked((long)slots * layers * floatsPerLayer * sizeof(float)));
     }
 
     /// <summary>The sequences it has room for.</summary>
@@ -23,16 +23,16 @@ public sealed unsafe class StateStore : IDisposable
     /// <summary>The state of one kind (as the convolution's or the scan's) in a layer: <paramref name="count"/> floats from <paramref name="start"/>.</summary>
     public StateLayer Layer(int index, int start, int count)
     {
-        if ((uint)index >= (uint)layers || start < 0 || count < 0 || start > floats - count)
-            throw new ArgumentOutOfRangeException(nameof(index), index, $"{count} floats from {start} of {floats}, in {layers} layers.");
+        if ((uint)index >= (uint)_layers || start < 0 || count < 0 || start > _floats - count)
+            throw new ArgumentOutOfRangeException(nameof(index), index, $"{count} floats from {start} of {_floats}, in {_layers} layers.");
         return new StateLayer(this, index, start, count);
     }
 
     /// <summary>Frees the memory.</summary>
-    public void Dispose() => buffer.Dispose();
+    public void Dispose() => _buffer.Dispose();
 
     internal float* State(StateLayer layer, int slot) => (uint)slot < (uint)Slots
-        ? (float*)buffer.Pointer + ((long)slot * layers + layer.Index) * floats + layer.Start
+        ? (float*)_buffer.Pointer + ((long)slot * _layers + layer.Index) * _floats + layer.Start
         : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"The store has {Slots} slots.");
 }
 

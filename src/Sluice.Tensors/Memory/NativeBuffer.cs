@@ -9,8 +9,8 @@ public sealed unsafe class NativeBuffer : IDisposable
     /// <summary>Every buffer starts at a multiple of this many bytes.</summary>
     public const int Alignment = 64;
 
-    private static long liveBytes;
-    private byte* pointer;
+    private static long _liveBytes;
+    private byte* _pointer;
 
     /// <summary>Allocates <paramref name="length"/> zeroed bytes.</summary>
     /// <exception cref="OutOfMemoryException">The system has no such memory.</exception>
@@ -18,21 +18,21 @@ public sealed unsafe class NativeBuffer : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         Length = length;
-        pointer = Pages.Allocate(length);
-        Interlocked.Add(ref liveBytes, length);
+        _pointer = Pages.Allocate(length);
+        Interlocked.Add(ref _liveBytes, length);
     }
 
     /// <summary>A buffer that was forgotten is freed when collected.</summary>
     ~NativeBuffer() => Dispose();
 
     /// <summary>The bytes of all buffers that are allocated and not disposed.</summary>
-    public static long LiveBytes => Interlocked.Read(ref liveBytes);
+    public static long LiveBytes => Interlocked.Read(ref _liveBytes);
 
     /// <summary>Bytes.</summary>
     public long Length { get; }
 
     internal byte* Pointer =>
-        pointer is not null || Length == 0 ? pointer : throw new ObjectDisposedException(nameof(NativeBuffer));
+        _pointer is not null || Length == 0 ? _pointer : throw new ObjectDisposedException(nameof(NativeBuffer));
 
     /// <summary>A part of the buffer.</summary>
     public Span<byte> Span(long offset, int length)
@@ -45,11 +45,11 @@ public sealed unsafe class NativeBuffer : IDisposable
     /// <summary>Frees the memory.</summary>
     public void Dispose()
     {
-        if (pointer is null)
+        if (_pointer is null)
             return;
-        Pages.Free(pointer, Length);
-        pointer = null;
-        Interlocked.Add(ref liveBytes, -Length);
+        Pages.Free(_pointer, Length);
+        _pointer = null;
+        Interlocked.Add(ref _liveBytes, -Length);
         GC.SuppressFinalize(this);
     }
 }

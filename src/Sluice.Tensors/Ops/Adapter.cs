@@ -13,7 +13,7 @@ namespace Sluice.Tensors;
 /// <param name="name">What it is called.</param>
 public sealed class Adapter(string name) : IDisposable
 {
-    private readonly Dictionary<Weight, Part[]> parts = [];
+    private readonly Dictionary<Weight, Part[]> _parts = [];
 
     /// <summary>What it is called.</summary>
     public string Name => name;
@@ -28,7 +28,7 @@ public sealed class Adapter(string name) : IDisposable
     /// <exception cref="ArgumentException">Shapes do not fit the weight, or it has updates already.</exception>
     public void Add(Weight weight, params ReadOnlySpan<LowRank> updates)
     {
-        if (parts.ContainsKey(weight))
+        if (_parts.ContainsKey(weight))
             throw new ArgumentException($"{weight.Name} has updates already.", nameof(weight));
         foreach (LowRank update in updates)
         {
@@ -36,7 +36,7 @@ public sealed class Adapter(string name) : IDisposable
                 throw new ArgumentException($"{update.A.Name} and {update.B.Name} do not fit {weight.Name}.", nameof(updates));
         }
         Part[] added = new Part[updates.Length];
-        parts.Add(weight, added);
+        _parts.Add(weight, added);
         for (int i = 0; i < added.Length; i++)
         {
             added[i] = new Part(new Matrix(updates[i].A), new Matrix(updates[i].B), updates[i].FirstRow, updates[i].Factor);
@@ -48,16 +48,16 @@ public sealed class Adapter(string name) : IDisposable
     /// <summary>Frees the weights.</summary>
     public void Dispose()
     {
-        foreach (Part? part in parts.Values.SelectMany(all => all))
+        foreach (Part? part in _parts.Values.SelectMany(all => all))
         {
             part?.A.Dispose();
             part?.B.Dispose();
         }
-        parts.Clear();
+        _parts.Clear();
     }
 
     /// <summary>What it adds to parts of a weight's outputs; null for nothing.</summary>
-    internal Part[]? Of(Weight weight) => parts.GetValueOrDefault(weight);
+    internal Part[]? Of(Weight weight) => _parts.GetValueOrDefault(weight);
 
     /// <summary>Adds Factor * B (A x) to the outputs from a row on.</summary>
     internal sealed record Part(Matrix A, Matrix B, int FirstRow, float Factor);
@@ -66,13 +66,13 @@ public sealed class Adapter(string name) : IDisposable
     internal sealed unsafe class Matrix : IDisposable
     {
         public const int Height = 16;
-        private readonly NativeBuffer buffer;
+        private readonly NativeBuffer _buffer;
 
         public Matrix(WeightData data)
         {
             (Rows, Columns, Panels) = (data.Rows, data.Columns, (data.Rows + Height - 1) / Height);
             Bytes = checked((long)Panels * Columns * Height * sizeof(float));
-            buffer = new NativeBuffer(Bytes);
+            _buffer = new NativeBuffer(Bytes);
             float[] row = new float[Columns];
             for (int r = 0; r < Rows; r++)
             {
@@ -92,9 +92,9 @@ public sealed class Adapter(string name) : IDisposable
 
         public float this[int row, int column] => Panel(row / Height)[(column * Height) + (row % Height)];
 
-        public float* Panel(int panel) => (float*)buffer.Pointer + ((long)panel * Columns * Height);
+        public float* Panel(int panel) => (float*)_buffer.Pointer + ((long)panel * Columns * Height);
 
-        public void Dispose() => buffer.Dispose();
+        public void Dispose() => _buffer.Dispose();
     }
 }
 

@@ -3,26 +3,26 @@ namespace Sluice.Tensors;
 /// <summary>Which rows have which adapter, as linear maps see them; reused from step to step without allocating.</summary>
 internal sealed class AdapterRows
 {
-    private readonly List<(Adapter Adapter, int Start, int Count)> groups = [];
-    private int[] rows = new int[64];
+    private readonly List<(Adapter Adapter, int Start, int Count)> _groups = [];
+    private int[] _rows = new int[64];
 
     /// <summary>All rows, with an adapter or without.</summary>
     public int Total { get; private set; }
 
     /// <summary>The adapters; none costs nothing.</summary>
-    public int Groups => groups.Count;
+    public int Groups => _groups.Count;
 
     /// <summary>An adapter and its rows, ascending.</summary>
     public Adapter At(int group, out ReadOnlySpan<int> its)
     {
-        (Adapter adapter, int start, int count) = groups[group];
-        its = rows.AsSpan(start, count);
+        (Adapter adapter, int start, int count) = _groups[group];
+        its = _rows.AsSpan(start, count);
         return adapter;
     }
 
     public void Clear()
     {
-        groups.Clear();
+        _groups.Clear();
         Total = 0;
     }
 
@@ -35,8 +35,8 @@ internal sealed class AdapterRows
     {
         Clear();
         Total = total;
-        if (rows.Length < total)
-            rows = new int[Math.Max(total, 2 * rows.Length)];
+        if (_rows.Length < total)
+            _rows = new int[Math.Max(total, 2 * _rows.Length)];
         int end = 0;
         for (int s = 0; s < sequences.Length; s++)
         {
@@ -49,20 +49,20 @@ internal sealed class AdapterRows
                     continue;
                 (int first, int last) = (sequences[other].Start, sequences[other].Start + sequences[other].Count);
                 for (int row = first; !isChosen && row < last; row++)
-                    rows[end++] = row;
+                    _rows[end++] = row;
                 while (next < chosen.Length && chosen[next] < first)
                     next++;
                 for (; next < chosen.Length && chosen[next] < last; next++)
-                    rows[end++] = next;
+                    _rows[end++] = next;
             }
             if (end > start)
-                groups.Add((adapter, start, end - start));
+                _groups.Add((adapter, start, end - start));
         }
     }
 
     private bool IsKnown(Adapter adapter)
     {
-        foreach ((Adapter known, _, _) in groups)
+        foreach ((Adapter known, _, _) in _groups)
         {
             if (known == adapter)
                 return true;

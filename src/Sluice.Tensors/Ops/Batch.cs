@@ -11,36 +11,36 @@ namespace Sluice.Tensors;
 /// </remarks>
 public sealed class Batch
 {
-    private int[] tokens = new int[64], positions = new int[64], parents = new int[64], outputs = new int[64], hidden = new int[64];
-    private BatchSequence[] sequences = new BatchSequence[8];
-    private int sequenceCount, outputCount, hiddenCount;
+    private int[] _tokens = new int[64], _positions = new int[64], _parents = new int[64], _outputs = new int[64], _hidden = new int[64];
+    private BatchSequence[] _sequences = new BatchSequence[8];
+    private int _sequenceCount, _outputCount, _hiddenCount;
 
     /// <summary>The number of tokens.</summary>
     public int Count { get; private set; }
 
     /// <summary>Token ids [Count].</summary>
-    public ReadOnlySpan<int> Tokens => tokens.AsSpan(0, Count);
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, Count);
 
     /// <summary>Positions in their sequences [Count].</summary>
-    public ReadOnlySpan<int> Positions => positions.AsSpan(0, Count);
+    public ReadOnlySpan<int> Positions => _positions.AsSpan(0, Count);
 
     /// <summary>The batch row of the token before each one, or -1 where that is the last cached one [Count].</summary>
-    public ReadOnlySpan<int> Parents => parents.AsSpan(0, Count);
+    public ReadOnlySpan<int> Parents => _parents.AsSpan(0, Count);
 
     /// <summary>The rows whose logits are wanted, ascending.</summary>
-    public ReadOnlySpan<int> Outputs => outputs.AsSpan(0, outputCount);
+    public ReadOnlySpan<int> Outputs => _outputs.AsSpan(0, _outputCount);
 
     /// <summary>The rows that are wanted as they are after the last norm, as for embeddings, ascending.</summary>
-    public ReadOnlySpan<int> Hidden => hidden.AsSpan(0, hiddenCount);
+    public ReadOnlySpan<int> Hidden => _hidden.AsSpan(0, _hiddenCount);
 
     /// <summary>The sequences, in the order of their rows.</summary>
-    public ReadOnlySpan<BatchSequence> Sequences => sequences.AsSpan(0, sequenceCount);
+    public ReadOnlySpan<BatchSequence> Sequences => _sequences.AsSpan(0, _sequenceCount);
 
     /// <summary>Empties the batch for another step.</summary>
     public void Clear()
     {
-        Array.Clear(sequences, 0, sequenceCount); // let go of the block tables
-        (Count, sequenceCount, outputCount, hiddenCount) = (0, 0, 0, 0);
+        Array.Clear(_sequences, 0, _sequenceCount); // let go of the block tables
+        (Count, _sequenceCount, _outputCount, _hiddenCount) = (0, 0, 0, 0);
     }
 
     /// <summary>Starts the rows of another sequence.</summary>
@@ -51,9 +51,9 @@ public sealed class Batch
     public void BeginSequence(int past, int[][] blockTables, int stateSlot = 0, Adapter? adapter = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(past);
-        if (sequenceCount == sequences.Length)
-            Array.Resize(ref sequences, sequenceCount * 2);
-        sequences[sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot, adapter);
+        if (_sequenceCount == _sequences.Length)
+            Array.Resize(ref _sequences, _sequenceCount * 2);
+        _sequences[_sequenceCount++] = new BatchSequence(Count, past, blockTables, stateSlot, adapter);
     }
 
     /// <summary>Adds the token that follows the one added last (or the cached ones).</summary>
@@ -72,22 +72,22 @@ public sealed class Batch
         ref BatchSequence sequence = ref Last;
         if (parent != -1 && (parent < sequence.Start || parent >= Count))
             throw new ArgumentOutOfRangeException(nameof(parent), parent, "A parent is an earlier row of the same sequence, or -1.");
-        if (Count == tokens.Length)
+        if (Count == _tokens.Length)
         {
-            Array.Resize(ref tokens, Count * 2);
-            Array.Resize(ref positions, Count * 2);
-            Array.Resize(ref parents, Count * 2);
-            Array.Resize(ref outputs, Count * 2);
-            Array.Resize(ref hidden, Count * 2);
+            Array.Resize(ref _tokens, Count * 2);
+            Array.Resize(ref _positions, Count * 2);
+            Array.Resize(ref _parents, Count * 2);
+            Array.Resize(ref _outputs, Count * 2);
+            Array.Resize(ref _hidden, Count * 2);
         }
-        tokens[Count] = token;
-        parents[Count] = parent;
-        positions[Count] = parent == -1 ? sequence.Past : positions[parent] + 1;
+        _tokens[Count] = token;
+        _parents[Count] = parent;
+        _positions[Count] = parent == -1 ? sequence.Past : _positions[parent] + 1;
         sequence.Append(isChain: parent == (sequence.Count == 0 ? -1 : Count - 1));
         if (wantOutput)
-            outputs[outputCount++] = Count;
+            _outputs[_outputCount++] = Count;
         if (wantHidden)
-            hidden[hiddenCount++] = Count;
+            _hidden[_hiddenCount++] = Count;
         return Count++;
     }
 
@@ -95,9 +95,9 @@ public sealed class Batch
     {
         get
         {
-            if (sequenceCount == 0)
+            if (_sequenceCount == 0)
                 throw new InvalidOperationException("BeginSequence comes first.");
-            return ref sequences[sequenceCount - 1];
+            return ref _sequences[_sequenceCount - 1];
         }
     }
 }

@@ -6,7 +6,7 @@ namespace Sluice.Tensors;
 /// <param name="name">The operation and, for a linear map, the weight.</param>
 public sealed class OperationProfile(string name)
 {
-    private long ticks;
+    private long _ticks;
 
     /// <summary>The operation; of a linear map with the weight, without the layer: <c>Linear ffn_down</c>.</summary>
     public string Name { get; } = name;
@@ -15,7 +15,7 @@ public sealed class OperationProfile(string name)
     public long Calls { get; private set; }
 
     /// <summary>The time from call to return.</summary>
-    public TimeSpan Time => Stopwatch.GetElapsedTime(0, ticks);
+    public TimeSpan Time => Stopwatch.GetElapsedTime(0, _ticks);
 
     /// <summary>
     /// What must be read or written at least once: weights, cache rows, inputs and results. The smaller of these may be in a
@@ -34,7 +34,7 @@ public sealed class OperationProfile(string name)
 
     internal void Add(long start, long bytes, long integerProducts = 0, long floatProducts = 0, long bfloat16Products = 0)
     {
-        ticks += Stopwatch.GetTimestamp() - start;
+        _ticks += Stopwatch.GetTimestamp() - start;
         Calls++;
         Bytes += bytes;
         IntegerProducts += integerProducts;
@@ -42,5 +42,5 @@ public sealed class OperationProfile(string name)
         BFloat16Products += bfloat16Products;
     }
 
-    internal void Reset() => (ticks, Calls, Bytes, IntegerProducts, FloatProducts, BFloat16Products) = (0, 0, 0, 0, 0, 0);
+    internal void Reset() => (_ticks, Calls, Bytes, IntegerProducts, FloatProducts, BFloat16Products) = (0, 0, 0, 0, 0, 0);
 }

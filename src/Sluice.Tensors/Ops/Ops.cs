@@ -13,15 +13,15 @@ namespace Sluice.Tensors;
 /// </remarks>
 public abstract unsafe class Ops : IDisposable
 {
-    private readonly Workspace workspace;
-    private readonly List<NativeBuffer> loaded = [];
-    private readonly AdapterRows adapted = new();
+    private readonly Workspace _workspace;
+    private readonly List<NativeBuffer> _loaded = [];
+    private readonly AdapterRows _adapted = new();
 
     /// <summary>With scratch memory of its own.</summary>
-    protected Ops() => workspace = new Workspace();
+    protected Ops() => _workspace = new Workspace();
 
     /// <summary>Around others: with their scratch memory, so that scopes of either hold the results of both.</summary>
-    private protected Ops(Ops inner) => workspace = inner.workspace;
+    private protected Ops(Ops inner) => _workspace = inner._workspace;
 
     // Weights and memory
 
@@ -33,7 +33,7 @@ public abstract unsafe class Ops : IDisposable
     public Tensor LoadTensor(WeightData data)
     {
         NativeBuffer buffer = new(checked((long)data.Rows * data.Experts * data.Columns * sizeof(float)));
-        loaded.Add(buffer);
+        _loaded.Add(buffer);
         Tensor tensor = new((float*)buffer.Pointer, data.Rows * data.Experts, data.Columns, data.Columns);
         for (int row = 0; row < tensor.Rows; row++)
             data.Format.Dequantize(data.Row(row % data.Rows, row / data.Rows), tensor[row]);
@@ -44,21 +44,21 @@ public abstract unsafe class Ops : IDisposable
     public Tensor LoadVector(ReadOnlySpan<float> values)
     {
         NativeBuffer buffer = new((long)values.Length * sizeof(float));
-        loaded.Add(buffer);
+        _loaded.Add(buffer);
         Tensor tensor = new((float*)buffer.Pointer, 1, values.Length, values.Length);
         values.CopyTo(tensor[0]);
         return tensor;
     }
 
     /// <summary>Starts a scope: the scratch tensors made in it are given back when it is disposed.</summary>
-    public ScratchScope Scratch() => new(workspace);
+    public ScratchScope Scratch() => new(_workspace);
 
     /// <summary>Uninitialised scratch of the present scope [rows, columns].</summary>
     public Tensor Allocate(int rows, int columns) =>
-        new((float*)workspace.Allocate(checked((long)rows * columns * sizeof(float))), rows, columns, columns);
+        new((float*)_workspace.Allocate(checked((long)rows * columns * sizeof(float))), rows, columns, columns);
 
     /// <summary>The scratch memory held, in bytes.</summary>
-    public long ScratchBytes => workspace.Length;
+    public long ScratchBytes => _workspace.Length;
 
     // Rows
 
@@ -110,24 +110,24 @@ public abstract unsafe class Ops : IDisposable
     /// them. Rows beside each other may have different ones; what each gets depends on its own alone.
     /// </summary>
     /// <remarks>It is not passed with every map so that no architecture needs to know of adapters.</remarks>
-    public void Adapt(Batch batch, ReadOnlySpan<int> chosen) => adapted.Find(batch.Sequences, chosen.Length, isChosen: true, chosen);
+    public void Adapt(Batch batch, ReadOnlySpan<int> chosen) => _adapted.Find(batch.Sequences, chosen.Length, isChosen: true, chosen);
 
     /// <summary>As the other, of all of a batch's rows.</summary>
-    public void Adapt(Batch batch) => adapted.Find(batch.Sequences, batch.Count);
+    public void Adapt(Batch batch) => _adapted.Find(batch.Sequences, batch.Count);
 
     /// <summary>Ends <see cref="Adapt(Batch)"/>: rows have no adapters.</summary>
-    public void EndAdapt() => adapted.Clear();
+    public void EndAdapt() => _adapted.Clear();
 
     /// <summary>x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows].</summary>
     public Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
     {
         Tensor result = Multiply(x, weight, bias);
-        for (int group = 0; group < adapted.Groups; group++)
+        for (int group = 0; group < _adapted.Groups; group++)
         {
-            if (adapted.At(group, out ReadOnlySpan<int> rows).Of(weight) is not { } parts)
+            if (_adapted.At(group, out ReadOnlySpan<int> rows).Of(weight) is not { } parts)
                 continue;
-            if (x.Rows != adapted.Total)
-                throw new InvalidOperationException($"{weight.Name} is given {x.Rows} rows; {adapted.Total} are known to have adapters or none.");
+            if (x.Rows != _adapted.Total)
+                throw new InvalidOperationException($"{weight.Name} is given {x.Rows} rows; {_adapted.Total} are known to have adapters or none.");
             foreach (Adapter.Part part in parts)
                 AddLowRank(x, part, rows, result);
         }
@@ -140,9 +140,9 @@ public abstract unsafe class Ops : IDisposable
     /// </summary>
     public Tensor GatedLinear(Activation activation, Tensor x, Weight weight)
     {
-        for (int group = 0; group < adapted.Groups; group++)
+        for (int group = 0; group < _adapted.Groups; group++)
         {
-            if (adapted.At(group, out _).Of(weight) is not null)
+            if (_adapted.At(group, out _).Of(weight) is not null)
                 return GateOf(activation, Linear(x, weight));
         }
         return MultiplyGated(activation, x, weight);
@@ -248,10 +248,10 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>Frees what a derived class owns, then the scratch memory.</summary>
     protected virtual void Dispose(bool disposing)
     {
-        foreach (NativeBuffer buffer in loaded)
+        foreach (NativeBuffer buffer in _loaded)
             buffer.Dispose();
-        loaded.Clear();
-        workspace.Dispose();
+        _loaded.Clear();
+        _workspace.Dispose();
     }
 
     /// <summary>The input width that joined parts have in common.</summary>
@@ -267,17 +267,17 @@ public abstract unsafe class Ops : IDisposable
     }
 
     /// <summary>Uninitialised scratch bytes of the present scope.</summary>
-    private protected byte* AllocateBytes(long bytes) => workspace.Allocate(bytes);
+    private protected byte* AllocateBytes(long bytes) => _workspace.Allocate(bytes);
 }
 
 /// <summary>A scope of scratch memory; see <see cref="Ops.Scratch"/>.</summary>
 public readonly struct ScratchScope : IDisposable
 {
-    private readonly Workspace workspace;
-    private readonly (int Chunk, long Used) mark;
+    private readonly Workspace _workspace;
+    private readonly (int Chunk, long Used) _mark;
 
-    internal ScratchScope(Workspace workspace) => (this.workspace, mark) = (workspace, workspace.Mark);
+    internal ScratchScope(Workspace workspace) => (_workspace, _mark) = (workspace, workspace.Mark);
 
     /// <summary>Gives back the scratch tensors made since.</summary>
-    public void Dispose() => workspace.Release(mark);
+    public void Dispose() => _workspace.Release(_mark);
 }

@@ -10,51 +10,51 @@ namespace Sluice.Tensors;
 /// </summary>
 public sealed class ProfilingOps : Ops
 {
-    private readonly Ops inner;
-    private readonly List<OperationProfile> operations = [];
-    private readonly Dictionary<Weight, LoadedWeight> weights = [];
-    private readonly OperationProfile embed, gather, rmsNorm, layerNorm, add, scale, softCap, activate, gate, route, combine,
-        ropeAngles, rope, attend, causalConv, selectiveScan, lowRank;
-    private bool[] isUsed = []; // by expert, of one call
+    private readonly Ops _inner;
+    private readonly List<OperationProfile> _operations = [];
+    private readonly Dictionary<Weight, LoadedWeight> _weights = [];
+    private readonly OperationProfile _embed, _gather, _rmsNorm, _layerNorm, _add, _scale, _softCap, _activate, _gate, _route, _combine,
+        _ropeAngles, _rope, _attend, _causalConv, _selectiveScan, _lowRank;
+    private bool[] _isUsed = []; // by expert, of one call
 
     /// <summary>Around other operations, which it owns from now on.</summary>
     public ProfilingOps(Ops inner)
         : base(inner)
     {
-        this.inner = inner;
-        embed = New(nameof(Embed));
-        gather = New(nameof(Gather));
-        rmsNorm = New(nameof(RmsNorm));
-        layerNorm = New(nameof(LayerNorm));
-        add = New(nameof(Add));
-        scale = New(nameof(Scale));
-        softCap = New(nameof(SoftCap));
-        activate = New(nameof(Activate));
-        gate = New(nameof(Gate));
-        route = New(nameof(Route));
-        combine = New(nameof(Combine));
-        ropeAngles = New(nameof(RopeAngles));
-        rope = New(nameof(Rope));
-        attend = New(nameof(Attention));
-        causalConv = New(nameof(CausalConv));
-        selectiveScan = New(nameof(SelectiveScan));
-        lowRank = New("Adapters");
+        _inner = inner;
+        _embed = New(nameof(Embed));
+        _gather = New(nameof(Gather));
+        _rmsNorm = New(nameof(RmsNorm));
+        _layerNorm = New(nameof(LayerNorm));
+        _add = New(nameof(Add));
+        _scale = New(nameof(Scale));
+        _softCap = New(nameof(SoftCap));
+        _activate = New(nameof(Activate));
+        _gate = New(nameof(Gate));
+        _route = New(nameof(Route));
+        _combine = New(nameof(Combine));
+        _ropeAngles = New(nameof(RopeAngles));
+        _rope = New(nameof(Rope));
+        _attend = New(nameof(Attention));
+        _causalConv = New(nameof(CausalConv));
+        _selectiveScan = New(nameof(SelectiveScan));
+        _lowRank = New("Adapters");
     }
 
     /// <summary>The operations that were called since the last <see cref="Reset"/>.</summary>
-    public IEnumerable<OperationProfile> Operations => operations.Where(operation => operation.Calls > 0);
+    public IEnumerable<OperationProfile> Operations => _operations.Where(operation => operation.Calls > 0);
 
     /// <summary>Counts from zero again.</summary>
     public void Reset()
     {
-        foreach (OperationProfile operation in operations)
+        foreach (OperationProfile operation in _operations)
             operation.Reset();
     }
 
     /// <inheritdoc/>
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts)
     {
-        Weight weight = inner.LoadWeight(parts);
+        Weight weight = _inner.LoadWeight(parts);
         int integerRows = 0, bfloat16Rows = 0;
         foreach (WeightData part in parts)
         {
@@ -62,9 +62,9 @@ public sealed class ProfilingOps : Ops
             bfloat16Rows += part.Format.Type == TensorType.BF16 ? part.Rows : 0;
         }
         string name = (parts[0].Experts > 1 ? "ExpertLinear " : "Linear ") + ShortName(parts);
-        weights[weight] = new LoadedWeight(operations.Find(operation => operation.Name == name) ?? New(name), integerRows, bfloat16Rows);
-        if (isUsed.Length < weight.Experts)
-            isUsed = new bool[weight.Experts];
+        _weights[weight] = new LoadedWeight(_operations.Find(operation => operation.Name == name) ?? New(name), integerRows, bfloat16Rows);
+        if (_isUsed.Length < weight.Experts)
+            _isUsed = new bool[weight.Experts];
         return weight;
     }
 
@@ -72,8 +72,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.Embed(table, ids);
-        embed.Add(start, ids.Length * table.RowBytes + Bytes(result));
+        Tensor result = _inner.Embed(table, ids);
+        _embed.Add(start, ids.Length * table.RowBytes + Bytes(result));
         return result;
     }
 
@@ -81,8 +81,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor Gather(Tensor x, ReadOnlySpan<int> rows)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.Gather(x, rows);
-        gather.Add(start, 2 * Bytes(result));
+        Tensor result = _inner.Gather(x, rows);
+        _gather.Add(start, 2 * Bytes(result));
         return result;
     }
 
@@ -90,8 +90,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor RmsNorm(Tensor x, Tensor weight, float epsilon)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.RmsNorm(x, weight, epsilon);
-        rmsNorm.Add(start, Bytes(x) + Bytes(weight) + Bytes(result));
+        Tensor result = _inner.RmsNorm(x, weight, epsilon);
+        _rmsNorm.Add(start, Bytes(x) + Bytes(weight) + Bytes(result));
         return result;
     }
 
@@ -99,8 +99,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor LayerNorm(Tensor x, Tensor weight, Tensor bias, float epsilon)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.LayerNorm(x, weight, bias, epsilon);
-        layerNorm.Add(start, Bytes(x) + Bytes(weight) + Bytes(bias) + Bytes(result));
+        Tensor result = _inner.LayerNorm(x, weight, bias, epsilon);
+        _layerNorm.Add(start, Bytes(x) + Bytes(weight) + Bytes(bias) + Bytes(result));
         return result;
     }
 
@@ -108,40 +108,40 @@ public sealed class ProfilingOps : Ops
     public override void Add(Tensor x, Tensor y)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.Add(x, y);
-        add.Add(start, 2 * Bytes(x) + Bytes(y));
+        _inner.Add(x, y);
+        _add.Add(start, 2 * Bytes(x) + Bytes(y));
     }
 
     /// <inheritdoc/>
     public override void Scale(Tensor x, float factor)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.Scale(x, factor);
-        scale.Add(start, 2 * Bytes(x));
+        _inner.Scale(x, factor);
+        _scale.Add(start, 2 * Bytes(x));
     }
 
     /// <inheritdoc/>
     public override void SoftCap(Tensor x, float cap)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.SoftCap(x, cap);
-        softCap.Add(start, 2 * Bytes(x));
+        _inner.SoftCap(x, cap);
+        _softCap.Add(start, 2 * Bytes(x));
     }
 
     /// <inheritdoc/>
     public override void Activate(Activation activation, Tensor x)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.Activate(activation, x);
-        activate.Add(start, 2 * Bytes(x));
+        _inner.Activate(activation, x);
+        _activate.Add(start, 2 * Bytes(x));
     }
 
     /// <inheritdoc/>
     public override Tensor Gate(Activation activation, Tensor gate, Tensor up)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.Gate(activation, gate, up);
-        this.gate.Add(start, Bytes(gate) + Bytes(up) + Bytes(result));
+        Tensor result = _inner.Gate(activation, gate, up);
+        _gate.Add(start, Bytes(gate) + Bytes(up) + Bytes(result));
         return result;
     }
 
@@ -149,7 +149,7 @@ public sealed class ProfilingOps : Ops
     protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.Linear(x, weight, bias);
+        Tensor result = _inner.Linear(x, weight, bias);
         long bytes = x.Rows == 0 ? 0 : weight.Bytes + Bytes(bias) + Bytes(x) + Bytes(result);
         AddProducts(weight, start, bytes, x.Rows);
         return result;
@@ -159,7 +159,7 @@ public sealed class ProfilingOps : Ops
     protected override Tensor MultiplyGated(Activation activation, Tensor x, Weight weight)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.GatedLinear(activation, x, weight);
+        Tensor result = _inner.GatedLinear(activation, x, weight);
         AddProducts(weight, start, x.Rows == 0 ? 0 : weight.Bytes + Bytes(x) + Bytes(result), x.Rows);
         return result;
     }
@@ -168,17 +168,17 @@ public sealed class ProfilingOps : Ops
     internal override void AddLowRank(Tensor x, Adapter.Part part, ReadOnlySpan<int> rows, Tensor result)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.AddLowRank(x, part, rows, result);
+        _inner.AddLowRank(x, part, rows, result);
         long values = (long)rows.Length * (x.Columns + (2 * part.B.Rows)); // read, and read and written
         long weights = (long)part.A.Rows * (part.A.Columns + part.B.Rows);
-        lowRank.Add(start, sizeof(float) * (values + weights), floatProducts: rows.Length * weights);
+        _lowRank.Add(start, sizeof(float) * (values + weights), floatProducts: rows.Length * weights);
     }
 
     /// <inheritdoc/>
     public override Tensor ExpertLinear(Tensor x, Weight weight, in Routing routing, Tensor bias = default)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.ExpertLinear(x, weight, routing, bias);
+        Tensor result = _inner.ExpertLinear(x, weight, routing, bias);
         long weightBytes = (weight.Bytes + Bytes(bias)) / weight.Experts * CountUsed(routing);
         AddProducts(weight, start, weightBytes + Bytes(x) + Bytes(result), result.Rows);
         return result;
@@ -188,8 +188,8 @@ public sealed class ProfilingOps : Ops
     public override Routing Route(Tensor logits, in Router router)
     {
         long start = Stopwatch.GetTimestamp();
-        Routing routing = inner.Route(logits, router);
-        route.Add(start, Bytes(logits) + 2 * Bytes(routing.Weights));
+        Routing routing = _inner.Route(logits, router);
+        _route.Add(start, Bytes(logits) + 2 * Bytes(routing.Weights));
         return routing;
     }
 
@@ -197,8 +197,8 @@ public sealed class ProfilingOps : Ops
     public override Routing RouteToAll(int rows, int experts)
     {
         long start = Stopwatch.GetTimestamp();
-        Routing routing = inner.RouteToAll(rows, experts);
-        route.Add(start, 2 * Bytes(routing.Weights));
+        Routing routing = _inner.RouteToAll(rows, experts);
+        _route.Add(start, 2 * Bytes(routing.Weights));
         return routing;
     }
 
@@ -206,8 +206,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor Combine(Tensor y, in Routing routing)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.Combine(y, routing);
-        combine.Add(start, Bytes(y) + Bytes(result));
+        Tensor result = _inner.Combine(y, routing);
+        _combine.Add(start, Bytes(y) + Bytes(result));
         return result;
     }
 
@@ -215,8 +215,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor RopeAngles(ReadOnlySpan<int> positions, Tensor frequencies, float magnitude)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.RopeAngles(positions, frequencies, magnitude);
-        ropeAngles.Add(start, Bytes(frequencies) + Bytes(result));
+        Tensor result = _inner.RopeAngles(positions, frequencies, magnitude);
+        _ropeAngles.Add(start, Bytes(frequencies) + Bytes(result));
         return result;
     }
 
@@ -224,15 +224,15 @@ public sealed class ProfilingOps : Ops
     public override void Rope(Tensor x, Tensor angles, int headDimension, RopePairing pairing, int start = 0)
     {
         long begin = Stopwatch.GetTimestamp();
-        inner.Rope(x, angles, headDimension, pairing, start);
-        rope.Add(begin, 2 * Bytes(x) / headDimension * angles.Columns + Bytes(angles));
+        _inner.Rope(x, angles, headDimension, pairing, start);
+        _rope.Add(begin, 2 * Bytes(x) / headDimension * angles.Columns + Bytes(angles));
     }
 
     /// <inheritdoc/>
     public override Tensor Attention(Tensor q, Tensor k, Tensor v, in AttentionSpec attention, KvLayer layer, Batch batch)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.Attention(q, k, v, attention, layer, batch);
+        Tensor result = _inner.Attention(q, k, v, attention, layer, batch);
         KvShape shape = layer.Store.Shape;
         long slots = 0, pairs = 0;
         foreach (ref readonly BatchSequence sequence in batch.Sequences)
@@ -240,7 +240,7 @@ public sealed class ProfilingOps : Ops
         foreach (int position in batch.Positions)
             pairs += Seen(position, attention);
         long slotBytes = KvStore.BlockBytes(layer.Store.Format, shape) / (shape.Layers * KvFormat.BlockSize);
-        attend.Add(
+        _attend.Add(
             start, (slots * slotBytes) + Bytes(q) + Bytes(k) + Bytes(v) + Bytes(result),
             floatProducts: pairs * attention.Heads * (shape.KeyDimension + shape.ValueDimension));
         return result;
@@ -250,8 +250,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor CausalConv(Tensor x, Tensor weight, Tensor bias, StateLayer state, Batch batch)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.CausalConv(x, weight, bias, state, batch);
-        causalConv.Add(
+        Tensor result = _inner.CausalConv(x, weight, bias, state, batch);
+        _causalConv.Add(
             start, Bytes(x) + Bytes(weight) + Bytes(bias) + Bytes(state, batch) + Bytes(result),
             floatProducts: (long)x.Rows * weight.Rows * weight.Columns);
         return result;
@@ -261,8 +261,8 @@ public sealed class ProfilingOps : Ops
     public override Tensor SelectiveScan(Tensor x, Tensor dt, Tensor a, Tensor b, Tensor c, Tensor d, StateLayer state, Batch batch)
     {
         long start = Stopwatch.GetTimestamp();
-        Tensor result = inner.SelectiveScan(x, dt, a, b, c, d, state, batch);
-        selectiveScan.Add(
+        Tensor result = _inner.SelectiveScan(x, dt, a, b, c, d, state, batch);
+        _selectiveScan.Add(
             start,
             Bytes(x) + Bytes(dt) + Bytes(a) + Bytes(b) + Bytes(c) + Bytes(d) + Bytes(state, batch) + Bytes(result),
             floatProducts: 3L * x.Rows * a.Rows * a.Columns); // dt * a, the new state, the output
@@ -273,7 +273,7 @@ public sealed class ProfilingOps : Ops
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
-        inner.Dispose();
+        _inner.Dispose();
     }
 
     private static long Bytes(Tensor x) => (long)x.Rows * x.Columns * sizeof(float);
@@ -289,13 +289,13 @@ public sealed class ProfilingOps : Ops
     private OperationProfile New(string name)
     {
         OperationProfile operation = new(name);
-        operations.Add(operation);
+        _operations.Add(operation);
         return operation;
     }
 
     private void AddProducts(Weight weight, long start, long bytes, int rows)
     {
-        LoadedWeight loaded = weights[weight];
+        LoadedWeight loaded = _weights[weight];
         long each = (long)rows * weight.Columns;
         loaded.Operation.Add(
             start, bytes, each * loaded.IntegerRows, each * (weight.Rows - loaded.IntegerRows - loaded.BFloat16Rows), each * loaded.BFloat16Rows);
@@ -309,11 +309,11 @@ public sealed class ProfilingOps : Ops
         {
             foreach (int expert in routing[row])
             {
-                used += isUsed[expert] ? 0 : 1;
-                isUsed[expert] = true;
+                used += _isUsed[expert] ? 0 : 1;
+                _isUsed[expert] = true;
             }
         }
-        Array.Clear(isUsed);
+        Array.Clear(_isUsed);
         return used;
     }
 

@@ -10,7 +10,7 @@ namespace Sluice.Tensors;
 public readonly unsafe struct WeightData
 {
     internal readonly byte* Data;
-    private readonly object owner; // keeps the bytes alive and in place
+    private readonly object _owner; // keeps the bytes alive and in place
 
     /// <summary>Over native bytes that <paramref name="owner"/> keeps alive and in place.</summary>
     /// <exception cref="InvalidDataException">The length is not what the shape needs.</exception>
@@ -22,7 +22,7 @@ public readonly unsafe struct WeightData
         if (length != needed)
             throw new InvalidDataException($"{name}: [{columns}, {rows}, {experts}] of {format.Name} needs {needed:N0} bytes, not {length:N0}.");
         Data = data;
-        (Name, Format, Columns, Rows, Experts, this.owner) = (name, format, columns, rows, experts, owner);
+        (Name, Format, Columns, Rows, Experts, _owner) = (name, format, columns, rows, experts, owner);
     }
 
     /// <summary>The tensor's name, for messages.</summary>

@@ -7,17 +7,11 @@ public sealed class AnswerReader
 {
     private readonly Answer _answer;
     private readonly AnswerParser _parser;
-    private IReadOnlyList<ChatDelta> _begun; // by the prompt
     private int _tokens, _reasoningTokens;
 
     /// <param name="answer">What becomes of it.</param>
     /// <param name="needs">The style's parser.</param>
-    /// <param name="begun">What of the answer the prompt has already.</param>
-    internal AnswerReader(Answer answer, IEnumerable<Need> needs, string begun = "")
-    {
-        (_answer, _parser) = (answer, new AnswerParser(answer, needs));
-        _begun = _parser.Append(begun);
-    }
+    internal AnswerReader(Answer answer, IEnumerable<Need> needs) => (_answer, _parser) = (answer, new AnswerParser(answer, needs));
 
     /// <summary>Whether the answer has ended: with its last token, or because all calls were made that may be.</summary>
     public bool HasEnded { get; private set; }
@@ -29,8 +23,7 @@ public sealed class AnswerReader
         if (HasEnded)
             return [];
         _tokens++;
-        IReadOnlyList<ChatDelta> deltas = [.. _begun, .. _parser.Append(token.Text)];
-        _begun = [];
+        IReadOnlyList<ChatDelta> deltas = _parser.Append(token.Text);
         if (_answer.IsReasoning)
             _reasoningTokens++;
         HasEnded = token.Finish is not null || _answer.IsDone;

@@ -35,6 +35,11 @@ public sealed record ChatFormat(string Name, string Marker, Func<string, string>
         new("plain", "", _ => "", _ => ""),
     ];
 
+    /// <summary>A format by its name.</summary>
+    /// <exception cref="ArgumentException">There is none of this name.</exception>
+    public static ChatFormat Get(string name) => All.FirstOrDefault(format => format.Name == name)
+        ?? throw new ArgumentException($"There is no chat format '{name}'; there are {string.Join(", ", All.Select(format => format.Name))}.", nameof(name));
+
     /// <summary>The format of a vocabulary.</summary>
     public static ChatFormat Of(Tokenizer tokenizer) =>
         All.First(format => format.Marker.Length == 0 || (tokenizer.TryGetId(format.Marker, out int id) && tokenizer.IsSpecial(id)));
@@ -43,7 +48,7 @@ public sealed record ChatFormat(string Name, string Marker, Func<string, string>
     public int[] Prompt(Tokenizer tokenizer, IReadOnlyList<ChatMessage> messages)
     {
         List<int> tokens = [];
-        if (tokenizer is { AddsBos: true, BosId: int start })
+        if (tokenizer.StartId is { } start)
             tokens.Add(start);
         foreach (ChatMessage message in messages)
         {

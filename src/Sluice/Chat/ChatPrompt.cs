@@ -30,11 +30,12 @@ public sealed class ChatPrompt
     /// <param name="format">
     /// The name of the format to use whatever the model says; null for the model's template, or what its vocabulary looks like.
     /// </param>
+    /// <exception cref="ArgumentException">There is no format of this name.</exception>
     /// <exception cref="TemplateException">The model's template is not valid.</exception>
     public static ChatPrompt FromModel(ModelFile file, Tokenizer tokenizer, string? format = null)
     {
         ChatTemplate? template = format is null && ChatTemplate.Has(file) ? ChatTemplate.FromModel(file, tokenizer) : null;
-        return new(tokenizer, template, format is null ? ChatFormat.Of(tokenizer) : ChatFormat.All.First(known => known.Name == format));
+        return new(tokenizer, template, format is null ? ChatFormat.Of(tokenizer) : ChatFormat.Get(format));
     }
 
     /// <summary>The tokens of a conversation, up to where the model answers.</summary>
@@ -57,7 +58,7 @@ public sealed class ChatPrompt
     {
         int[] tokens = _tokenizer.Encode(prompt, addSpecial: false, parseSpecial: true);
         // Most templates write the token that begins a text, some leave it to the tokenizer.
-        return _tokenizer is { AddsBos: true, BosId: int bos } && (tokens.Length == 0 || tokens[0] != bos) ? [bos, .. tokens] : tokens;
+        return _tokenizer.StartId is { } bos && (tokens.Length == 0 || tokens[0] != bos) ? [bos, .. tokens] : tokens;
     }
 
     /// <summary>The text of a conversation's prompt; parameters as above.</summary>

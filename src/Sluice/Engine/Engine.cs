@@ -37,10 +37,9 @@ public sealed class Engine : IDisposable
         EngineOptions options = runner.Options;
         _budget = new StepBudget(options.StepTokens, options.Running, options.InterTokenTarget);
         _scheduler = new Scheduler(runner.Cache, _budget, SchedulingPolicies.Get(options.Policy), options.StepTokens);
-        _statistics = new StatisticsBook(runner.Cache, _scheduler.Counts);
+        _statistics = new StatisticsBook(runner.Cache, _scheduler, _budget);
         _adapters = new AdapterBook(runner);
         _workers = runner.Workers();
-        UpdateStatistics();
         _threads = isStepped ? [] : [.. _workers.Select(worker => new Thread(() => Loop(worker)) { IsBackground = true, Name = $"Sluice engine ({worker.Role})" })];
         _working = _threads.Length;
         foreach (Thread thread in _threads)
@@ -63,7 +62,14 @@ public sealed class Engine : IDisposable
     public MemoryPlan Memory => Runner.Memory;
 
     /// <summary>What it is doing and has done; from any thread, at any time.</summary>
-    public EngineStatistics Statistics => _statistics.Read();
+    public EngineStatistics Statistics
+    {
+        get
+        {
+            lock (_books)
+                return _statistics.Read();
+        }
+    }
 
     /// <summary>The adapters that requests may ask for.</summary>
     public IReadOnlyList<AdapterInfo> Adapters
@@ -249,7 +255,6 @@ public sealed class Engine : IDisposable
                 throw new ObjectDisposedException(nameof(Engine), _failure);
             sequence.Adapter = _adapters.Use(adapter);
             _scheduler.Add(sequence);
-            UpdateStatistics();
             Monitor.PulseAll(_books);
         }
         return sequence;
@@ -282,7 +287,6 @@ public sealed class Engine : IDisposable
         {
             if (_scheduler.Schedule(worker))
                 Monitor.PulseAll(_books); // another worker may have something to do now
-            UpdateStatistics();
             if (Runner.Options.CheckIntegrity)
                 Runner.Cache.CheckIntegrity();
             return worker.Batch.Count > 0;
@@ -304,14 +308,11 @@ public sealed class Engine : IDisposable
             TimeSpan time = Stopwatch.GetElapsedTime(start);
             _budget.Observe(decoding, worker.Batch.Count - decoding, time.TotalSeconds);
             _statistics.AddStep(worker.Batch.Count - decoding, generated, worker.Batch.Count, time);
-            UpdateStatistics();
             if (Runner.Options.CheckIntegrity)
                 Runner.Cache.CheckIntegrity();
             Monitor.PulseAll(_books); // another worker may go on with these
         }
     }
-
-    private void UpdateStatistics() => _statistics.Update(_scheduler.Running.Count, _scheduler.Waiting, _budget.RunningLimit);
 
     /// <summary>Whether a file has a vocabulary: llama.cpp writes <c>no_vocab</c> for models of token ids alone.</summary>
     private static bool HasVocabulary(ModelFile file) =>
@@ -402,6 +403,5 @@ public sealed class Engine : IDisposable
     {
         _hasEnded = true;
         _scheduler.EndAll(_failure ?? new ObjectDisposedException(nameof(Engine)));
-        UpdateStatistics();
     }
 }

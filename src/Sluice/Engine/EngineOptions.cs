@@ -6,6 +6,9 @@ namespace Sluice;
 /// <summary>How an engine runs a model.</summary>
 public sealed record EngineOptions
 {
+    /// <summary>The most threads that there may be: more than any machine has processors, and not so many that the system has none left.</summary>
+    public const int MostThreads = 1024;
+
     /// <summary>Threads that compute; 0 for one a physical core.</summary>
     public int Threads { get; init; }
 
@@ -80,7 +83,9 @@ public sealed record EngineOptions
     public void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfNegative(Threads);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Threads, MostThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(PrefillThreads);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(PrefillThreads, MostThreads);
         ArgumentOutOfRangeException.ThrowIfNegative(Context);
         ArgumentOutOfRangeException.ThrowIfNegative(KvMemory);
         ArgumentOutOfRangeException.ThrowIfNegative(KvDisk);

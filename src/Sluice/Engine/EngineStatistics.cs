@@ -15,6 +15,12 @@ public sealed record EngineStatistics
     /// <summary>The share of the cache that requests hold, 0 to 1: of the fullest group.</summary>
     public double CacheUse => Groups.Count == 0 ? 0 : Groups.Max(group => group.Total == 0 ? 0 : (double)group.Used / group.Total);
 
+    /// <summary>All blocks of the cache.</summary>
+    public int Blocks => Groups.Sum(group => group.Total);
+
+    /// <summary>Blocks that requests can have: empty ones, and those kept for prompts that begin alike.</summary>
+    public int FreeBlocks => Groups.Sum(group => group.Free + group.Cached);
+
     /// <summary>Tokens of prompts that were admitted.</summary>
     public long PrefixQueriedTokens { get; init; }
 

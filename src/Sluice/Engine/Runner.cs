@@ -136,8 +136,11 @@ public sealed class Runner : IDisposable
     public void Dispose()
     {
         Cache.Dispose();
-        foreach (Adapter adapter in _adapters)
-            adapter.Dispose();
+        lock (_adapters) // one may be loading, which then finds the engine gone
+        {
+            foreach (Adapter adapter in _adapters)
+                adapter.Dispose();
+        }
         _second?.Ops.Dispose();
         Ops.Dispose();
         File.Dispose();

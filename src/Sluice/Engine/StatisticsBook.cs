@@ -2,74 +2,47 @@ using Sluice.Cache;
 
 namespace Sluice;
 
-/// <summary>Where the engine's thread notes what it does, for other threads to read. Noting allocates nothing.</summary>
-internal sealed class StatisticsBook(KvCache cache, SchedulerCounts counts)
+/// <summary>What an engine's steps did, and how things stand.</summary>
+/// <remarks>Used under the lock of the engine's books. Noting a step allocates nothing.</remarks>
+internal sealed class StatisticsBook(KvCache cache, Scheduler scheduler, StepBudget budget)
 {
-    private readonly Lock _lock = new();
-    private readonly BlockCounts[] _groups = new BlockCounts[cache.Groups.Count];
-    private int _running, _waiting, _runningLimit, _lastTokens;
-    private long _queried, _hits, _evictions, _diskWrites, _diskReads, _preemptions, _completed, _cancelled, _failed, _prompt, _generated, _steps;
-    private TimeSpan _stepTime, _lastStepTime;
+    private long _promptTokens, _generatedTokens, _steps;
+    private int _lastTokens;
+    private TimeSpan _time, _lastTime;
 
     /// <summary>Notes a step with tokens.</summary>
     public void AddStep(int promptTokens, int generated, int tokens, TimeSpan time)
     {
-        lock (_lock)
-        {
-            _steps++;
-            _prompt += promptTokens;
-            _generated += generated;
-            _stepTime += time;
-            (_lastTokens, _lastStepTime) = (tokens, time);
-        }
+        _steps++;
+        _promptTokens += promptTokens;
+        _generatedTokens += generated;
+        _time += time;
+        (_lastTokens, _lastTime) = (tokens, time);
     }
 
-    /// <summary>Notes how things stand.</summary>
-    public void Update(int running, int waiting, int runningLimit)
+    /// <summary>All of it, at this moment.</summary>
+    public EngineStatistics Read() => new()
     {
-        lock (_lock)
-        {
-            (_running, _waiting, _runningLimit) = (running, waiting, runningLimit);
-            (_queried, _hits, _preemptions) = (counts.PrefixQueriedTokens, counts.PrefixHitTokens, counts.Preemptions);
-            (_completed, _cancelled, _failed) = (counts.Completed, counts.Cancelled, counts.Failed);
-            _evictions = cache.Evictions;
-            (_diskWrites, _diskReads) = (cache.Disk?.Writes ?? 0, cache.Disk?.Reads ?? 0);
-            for (int g = 0; g < _groups.Length; g++)
-            {
-                BlockPool pool = cache.Groups[g].Pool;
-                int cached = cache.Cached(g);
-                _groups[g] = new BlockCounts(pool.Count, pool.Count - pool.Free - cached, cached, pool.Free);
-            }
-        }
-    }
+        Running = scheduler.Running.Count,
+        Waiting = scheduler.Waiting,
+        RunningLimit = budget.RunningLimit,
+        Groups = [.. cache.Groups.Select((group, index) => Count(group.Pool, cache.Cached(index)))],
+        PrefixQueriedTokens = scheduler.Counts.PrefixQueriedTokens,
+        PrefixHitTokens = scheduler.Counts.PrefixHitTokens,
+        Evictions = cache.Evictions,
+        DiskWrites = cache.Disk?.Writes ?? 0,
+        DiskReads = cache.Disk?.Reads ?? 0,
+        Preemptions = scheduler.Counts.Preemptions,
+        Completed = scheduler.Counts.Completed,
+        Cancelled = scheduler.Counts.Cancelled,
+        Failed = scheduler.Counts.Failed,
+        PromptTokens = _promptTokens,
+        GeneratedTokens = _generatedTokens,
+        Steps = _steps,
+        StepTime = _time,
+        LastStepTime = _lastTime,
+        LastStepTokens = _lastTokens,
+    };
 
-    /// <summary>What was noted last.</summary>
-    public EngineStatistics Read()
-    {
-        lock (_lock)
-        {
-            return new EngineStatistics
-            {
-                Running = _running,
-                Waiting = _waiting,
-                RunningLimit = _runningLimit,
-                Groups = [.. _groups],
-                PrefixQueriedTokens = _queried,
-                PrefixHitTokens = _hits,
-                Evictions = _evictions,
-                DiskWrites = _diskWrites,
-                DiskReads = _diskReads,
-                Preemptions = _preemptions,
-                Completed = _completed,
-                Cancelled = _cancelled,
-                Failed = _failed,
-                PromptTokens = _prompt,
-                GeneratedTokens = _generated,
-                Steps = _steps,
-                StepTime = _stepTime,
-                LastStepTime = _lastStepTime,
-                LastStepTokens = _lastTokens,
-            };
-        }
-    }
+    private static BlockCounts Count(BlockPool pool, int cached) => new(pool.Count, pool.Count - pool.Free - cached, cached, pool.Free);
 }

@@ -13,9 +13,9 @@ internal sealed class AdapterFile : IDisposable
 
     /// <param name="path">The file, for messages.</param>
     /// <param name="tensors">Named as in GGUF: the model's tensor, and <c>.lora_a</c> or <c>.lora_b</c>.</param>
-    /// <param name="factor">What an update of a rank is multiplied by.</param>
+    /// <param name="factor">What the update of a tensor is multiplied by, given its name in the model and its rank.</param>
     /// <param name="file">Closed with this.</param>
-    internal AdapterFile(string path, IReadOnlyDictionary<string, TensorInfo> tensors, Func<int, float> factor, IDisposable file)
+    internal AdapterFile(string path, IReadOnlyDictionary<string, TensorInfo> tensors, Func<string, int, float> factor, IDisposable file)
     {
         (Path, _file) = (path, file);
         Updates = [.. tensors.Keys.Where(name => IsDown(path, name)).Select(name => Pair(tensors, name, factor))];
@@ -61,7 +61,7 @@ internal sealed class AdapterFile : IDisposable
             : throw new NotSupportedException($"{path}: tensor '{name}' is neither NAME{DownSuffix} nor NAME{UpSuffix}, which is all that Sluice reads of an adapter.");
     }
 
-    private AdapterUpdate Pair(IReadOnlyDictionary<string, TensorInfo> tensors, string name, Func<int, float> factor)
+    private AdapterUpdate Pair(IReadOnlyDictionary<string, TensorInfo> tensors, string name, Func<string, int, float> factor)
     {
         TensorInfo down = tensors[name];
         TensorInfo up = tensors.GetValueOrDefault(Other(name, UpSuffix)) ?? throw Missing(Other(name, UpSuffix), name);
@@ -69,7 +69,7 @@ internal sealed class AdapterFile : IDisposable
         (int upRank, int outputs) = Matrix(up);
         if (rank != upRank)
             throw new InvalidDataException($"{Path}: tensor '{down.Name}' is of rank {rank}, but '{up.Name}' of rank {upRank}.");
-        return new AdapterUpdate(name[..^DownSuffix.Length], down, up, inputs, outputs, rank, factor(rank));
+        return new AdapterUpdate(name[..^DownSuffix.Length], down, up, inputs, outputs, rank, factor(name[..^DownSuffix.Length], rank));
     }
 
     private (int Columns, int Rows) Matrix(TensorInfo tensor)

@@ -22,7 +22,7 @@ internal static class GgufAdapter
             if (metadata.UnreadKeys.FirstOrDefault(key => key.StartsWith(Prefix, StringComparison.Ordinal)) is { } unknown)
                 throw new NotSupportedException($"{path}: metadata key '{unknown}' is not implemented for adapters.");
             // As llama.cpp has it, an alpha of 0 means that there is none.
-            return new AdapterFile(path, file.Tensors, rank => alpha == 0 ? 1 : alpha / rank, file);
+            return new AdapterFile(path, file.Tensors, (_, rank) => alpha == 0 ? 1 : alpha / rank, file);
         }
         catch
         {

@@ -29,6 +29,11 @@ public sealed class ModelFile : IDisposable
     /// <summary>What was opened.</summary>
     public string Path { get; }
 
+    /// <summary>What people call it: the file's name without its extension, or the folder's, in which a dot is part of a version.</summary>
+    public string Name => Folder is null
+        ? System.IO.Path.GetFileNameWithoutExtension(Path)
+        : System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Folder)));
+
     /// <summary>The Hugging Face folder, where <c>tokenizer.json</c> lies; null for GGUF, whose vocabulary is inside.</summary>
     public string? Folder { get; }
 
@@ -41,6 +46,12 @@ public sealed class ModelFile : IDisposable
 
     /// <summary>The tensors by name, in the file's order.</summary>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
+
+    /// <summary>The bytes of all tensors.</summary>
+    public long TensorBytes => _tensors.Values.Sum(tensor => tensor.Bytes);
+
+    /// <summary>How many weights there are in all tensors.</summary>
+    public long Parameters => _tensors.Values.Sum(tensor => tensor.Count);
 
     /// <summary>What neither <see cref="Tensor"/> nor <see cref="TryGetTensor"/> was asked for, in the file's order.</summary>
     public IEnumerable<string> UnreadTensors => _tensors.Keys.Where(name => !_read.Contains(name));

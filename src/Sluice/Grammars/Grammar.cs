@@ -56,7 +56,7 @@ public sealed class Grammar
             using JsonDocument document = JsonDocument.Parse(schema, new JsonDocumentOptions { AllowDuplicateProperties = false });
             return FromJsonSchema(document.RootElement);
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException) // of names with half a surrogate pair
         {
             throw new GrammarException("The schema is not valid JSON: " + error.Message);
         }

@@ -52,9 +52,7 @@ public sealed class GrammarPart
     public static GrammarPart Regex(string pattern) => new(RegexParser.Parse(pattern, Utf8Bytes.Of, isSearch: false));
 
     /// <summary>Any text, but none that has this one in it: what is said before a call, say. It may be empty.</summary>
-    public static GrammarPart TextWithout(string text) => new(Machine.Product.Without(
-        Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue),
-        Expression.Then(Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue), Expression.Text(text), Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue))));
+    public static GrammarPart TextWithout(string text) => new(Machine.Product.TextWithout(Expression.Text(text)));
 
     /// <summary>One part after the other.</summary>
     public static GrammarPart Sequence(params IReadOnlyList<GrammarPart> parts) => new(Expression.Then([.. parts.Select(part => part.Expression)]));

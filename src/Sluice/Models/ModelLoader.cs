@@ -21,7 +21,7 @@ public sealed class ModelLoader
     {
         (_file, Ops, Options, _progress) = (file, ops, options, progress);
         Config = new ModelConfig(file);
-        _totalBytes = Math.Max(1, file.Tensors.Values.Sum(tensor => tensor.Bytes));
+        _totalBytes = Math.Max(1, file.TensorBytes);
     }
 
     /// <summary>The numbers of the model.</summary>

@@ -6,40 +6,40 @@ namespace Sluice.Sampling;
 /// </summary>
 internal sealed class Candidates(int capacity)
 {
-    private readonly int[] ids = new int[capacity];
-    private readonly float[] logits = new float[capacity], weights = new float[capacity];
-    private float[] keys = [];
-    private ulong[] best = [];
-    private int count;
-    private float max;
+    private readonly int[] _ids = new int[capacity];
+    private readonly float[] _logits = new float[capacity], _weights = new float[capacity];
+    private float[] _keys = [];
+    private ulong[] _best = [];
+    private int _count;
+    private float _max;
 
     /// <summary>Token ids.</summary>
-    public ReadOnlySpan<int> Ids => ids.AsSpan(0, count);
+    public ReadOnlySpan<int> Ids => _ids.AsSpan(0, _count);
 
     /// <summary>Their logits.</summary>
-    public ReadOnlySpan<float> Logits => logits.AsSpan(0, count);
+    public ReadOnlySpan<float> Logits => _logits.AsSpan(0, _count);
 
     /// <summary>What <see cref="Weigh"/> computed; 1 for the largest logit.</summary>
-    public ReadOnlySpan<float> Weights => weights.AsSpan(0, count);
+    public ReadOnlySpan<float> Weights => _weights.AsSpan(0, _count);
 
     /// <summary>Room for one key a candidate.</summary>
     public Span<float> Keys
     {
         get
         {
-            if (keys.Length == 0)
-                keys = new float[capacity];
-            return keys.AsSpan(0, count);
+            if (_keys.Length == 0)
+                _keys = new float[capacity];
+            return _keys.AsSpan(0, _count);
         }
     }
 
     /// <summary>Starts with every token; the largest logit is known.</summary>
     public void FillAll(ReadOnlySpan<float> all, float largest)
     {
-        all.CopyTo(logits);
+        all.CopyTo(_logits);
         for (int id = 0; id < all.Length; id++)
-            ids[id] = id;
-        (count, max) = (all.Length, largest);
+            _ids[id] = id;
+        (_count, _max) = (all.Length, largest);
     }
 
     /// <summary>Starts with the k best tokens, the best first.</summary>
@@ -48,46 +48,46 @@ internal sealed class Candidates(int capacity)
         Selection.Best(all, Best(k));
         for (int i = 0; i < k; i++)
         {
-            ids[i] = Selection.Index(best[i]);
-            logits[i] = all[ids[i]];
+            _ids[i] = Selection.Index(_best[i]);
+            _logits[i] = all[_ids[i]];
         }
-        (count, max) = (k, logits[0]);
+        (_count, _max) = (k, _logits[0]);
     }
 
     /// <summary>Computes the probabilities at a temperature, but for a common factor.</summary>
     /// <returns>The sum of the weights.</returns>
-    public double Weigh(float temperature = 1) => VectorMath.Exponentials(Logits, max, temperature, weights);
+    public double Weigh(float temperature = 1) => VectorMath.Exponentials(Logits, _max, temperature, _weights);
 
     /// <summary>Keeps the fewest candidates of the largest keys whose weights reach a sum; one at least.</summary>
     public void KeepBest(ReadOnlySpan<float> candidateKeys, double sum)
     {
         // A few usually suffice, and those are cheap to find.
-        Span<ulong> few = Best(Math.Min(64, count));
+        Span<ulong> few = Best(Math.Min(64, _count));
         Selection.Best(candidateKeys, few);
         double reached = 0;
         foreach (ulong entry in few)
         {
-            reached += weights[Selection.Index(entry)];
+            reached += _weights[Selection.Index(entry)];
             if (reached >= sum)
             {
                 Keep(candidateKeys, entry);
                 return;
             }
         }
-        if (few.Length < count)
-            Keep(candidateKeys, Selection.LastOfBest(candidateKeys, Weights, sum, Best(count)));
+        if (few.Length < _count)
+            Keep(candidateKeys, Selection.LastOfBest(candidateKeys, Weights, sum, Best(_count)));
     }
 
     /// <summary>Keeps the candidates of at least this weight.</summary>
     public void KeepFrom(float weight)
     {
         int kept = 0;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < _count; i++)
         {
-            if (weights[i] >= weight)
-                (ids[kept], logits[kept++]) = (ids[i], logits[i]);
+            if (_weights[i] >= weight)
+                (_ids[kept], _logits[kept++]) = (_ids[i], _logits[i]);
         }
-        count = kept;
+        _count = kept;
     }
 
     /// <summary>Keeps the candidates no worse than this one.</summary>
@@ -95,21 +95,21 @@ internal sealed class Candidates(int capacity)
     {
         float key = candidateKeys[Selection.Index(last)];
         int kept = 0;
-        max = float.NegativeInfinity;
+        _max = float.NegativeInfinity;
         for (int i = 0; i < candidateKeys.Length; i++)
         {
             if (candidateKeys[i] < key || (candidateKeys[i] == key && i > Selection.Index(last)))
                 continue;
-            max = Math.Max(max, logits[i]);
-            (ids[kept], logits[kept++]) = (ids[i], logits[i]); // the keys may be the logits: written no further than read
+            _max = Math.Max(_max, _logits[i]);
+            (_ids[kept], _logits[kept++]) = (_ids[i], _logits[i]); // the keys may be the logits: written no further than read
         }
-        count = kept;
+        _count = kept;
     }
 
     private Span<ulong> Best(int length)
     {
-        if (best.Length < length)
-            best = new ulong[length];
-        return best.AsSpan(0, length);
+        if (_best.Length < length)
+            _best = new ulong[length];
+        return _best.AsSpan(0, length);
     }
 }

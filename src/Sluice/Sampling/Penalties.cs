@@ -8,16 +8,16 @@ internal sealed class Penalties
 {
     private const int UsualWindow = 1024; // a longer one takes its memory when it fills
 
-    private readonly SamplingOptions options;
-    private readonly Queue<int> window; // a prompt's token as its complement
-    private readonly Dictionary<int, Count> counts;
+    private readonly SamplingOptions _options;
+    private readonly Queue<int> _window; // a prompt's token as its complement
+    private readonly Dictionary<int, Count> _counts;
 
     public Penalties(SamplingOptions options)
     {
-        this.options = options;
+        _options = options;
         int capacity = Math.Clamp(options.PenaltyWindow, 0, UsualWindow) + 1;
-        window = new Queue<int>(capacity);
-        counts = new Dictionary<int, Count>(capacity);
+        _window = new Queue<int>(capacity);
+        _counts = new Dictionary<int, Count>(capacity);
     }
 
     /// <summary>Whether these options ask for any.</summary>
@@ -29,36 +29,36 @@ internal sealed class Penalties
     public void Accept(int token, bool isPrompt)
     {
         Add(token, isPrompt, 1);
-        if (options.PenaltyWindow < 0)
+        if (_options.PenaltyWindow < 0)
             return;
-        window.Enqueue(isPrompt ? ~token : token);
-        if (window.Count <= options.PenaltyWindow)
+        _window.Enqueue(isPrompt ? ~token : token);
+        if (_window.Count <= _options.PenaltyWindow)
             return;
-        int oldest = window.Dequeue();
+        int oldest = _window.Dequeue();
         Add(oldest < 0 ? ~oldest : oldest, isPrompt: oldest < 0, -1);
     }
 
     /// <summary>Lowers the logits of the tokens in the window.</summary>
     public void Apply(Span<float> logits)
     {
-        foreach ((int token, Count count) in counts)
+        foreach ((int token, Count count) in _counts)
         {
             ref float logit = ref logits[token];
-            logit = logit > 0 ? logit / options.RepetitionPenalty : logit * options.RepetitionPenalty;
-            int counted = options.PenalizePrompt ? count.All : count.Generated;
+            logit = logit > 0 ? logit / _options.RepetitionPenalty : logit * _options.RepetitionPenalty;
+            int counted = _options.PenalizePrompt ? count.All : count.Generated;
             if (counted > 0)
-                logit -= options.PresencePenalty + (counted * options.FrequencyPenalty);
+                logit -= _options.PresencePenalty + (counted * _options.FrequencyPenalty);
         }
     }
 
     private void Add(int token, bool isPrompt, int change)
     {
-        Count count = counts.GetValueOrDefault(token);
+        Count count = _counts.GetValueOrDefault(token);
         count = new Count(count.All + change, count.Generated + (isPrompt ? 0 : change));
         if (count.All == 0)
-            counts.Remove(token);
+            _counts.Remove(token);
         else
-            counts[token] = count;
+            _counts[token] = count;
     }
 
     private readonly record struct Count(int All, int Generated);

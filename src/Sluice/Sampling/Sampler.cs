@@ -17,13 +17,13 @@ namespace Sluice.Sampling;
 /// </remarks>
 public sealed class Sampler
 {
-    private readonly SamplingOptions options;
-    private readonly int vocabulary;
-    private readonly KeyValuePair<int, float>[] bias;
-    private readonly Penalties? penalties;
-    private readonly LogProbabilities? logProbabilities;
-    private Candidates? candidates;
-    private Xoshiro256 random;
+    private readonly SamplingOptions _options;
+    private readonly int _vocabulary;
+    private readonly KeyValuePair<int, float>[] _bias;
+    private readonly Penalties? _penalties;
+    private readonly LogProbabilities? _logProbabilities;
+    private Candidates? _candidates;
+    private Xoshiro256 _random;
 
     /// <summary>A sampler at the start of a text.</summary>
     /// <param name="options">How to choose.</param>
@@ -33,20 +33,20 @@ public sealed class Sampler
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(vocabulary);
         options.Validate();
-        this.options = options;
-        this.vocabulary = vocabulary;
-        bias = options.LogitBias?.ToArray() ?? [];
-        foreach ((int token, _) in bias)
+        _options = options;
+        _vocabulary = vocabulary;
+        _bias = options.LogitBias?.ToArray() ?? [];
+        foreach ((int token, _) in _bias)
         {
             if (token >= vocabulary)
                 throw new ArgumentException($"LogitBias names token {token}; the vocabulary has {vocabulary}.", nameof(options));
         }
         if (Penalties.AreWanted(options))
-            penalties = new Penalties(options);
+            _penalties = new Penalties(options);
         if (options.LogProbs is int count)
-            logProbabilities = new LogProbabilities(vocabulary, count);
+            _logProbabilities = new LogProbabilities(vocabulary, count);
         Seed = options.Seed ?? (ulong)Random.Shared.NextInt64(long.MinValue, long.MaxValue);
-        random = new Xoshiro256(Seed);
+        _random = new Xoshiro256(Seed);
     }
 
     /// <summary>Where the random numbers started: the option, or the seed that was drawn for this request.</summary>
@@ -56,7 +56,7 @@ public sealed class Sampler
     /// The most likely tokens at the last choice, the likeliest first, as many as <see cref="SamplingOptions.LogProbs"/> asked
     /// for; valid until the next one.
     /// </summary>
-    public ReadOnlySpan<SampledToken> TopLogProbabilities => logProbabilities is null ? [] : logProbabilities.Top;
+    public ReadOnlySpan<SampledToken> TopLogProbabilities => _logProbabilities is null ? [] : _logProbabilities.Top;
 
     /// <summary>
     /// Adds a token to the text that the penalties look at: each of the prompt's, then each that was chosen.
@@ -67,8 +67,8 @@ public sealed class Sampler
     public void Accept(int token, bool isPrompt = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(token);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(token, vocabulary);
-        penalties?.Accept(token, isPrompt);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(token, _vocabulary);
+        _penalties?.Accept(token, isPrompt);
     }
 
     /// <summary>Chooses the next token. The caller tells <see cref="Accept"/> whether it becomes part of the text.</summary>
@@ -78,40 +78,40 @@ public sealed class Sampler
     /// <exception cref="InvalidOperationException">No token can be chosen: all logits are NaN or negative infinity.</exception>
     public SampledToken Sample(Span<float> logits, ReadOnlySpan<ulong> allowed = default)
     {
-        if (logits.Length != vocabulary)
-            throw new ArgumentException($"{logits.Length} logits for a vocabulary of {vocabulary}.", nameof(logits));
+        if (logits.Length != _vocabulary)
+            throw new ArgumentException($"{logits.Length} logits for a vocabulary of {_vocabulary}.", nameof(logits));
         float max = RequireAny(VectorMath.Sanitize(logits), "The model gave no token a chance");
-        logProbabilities?.Measure(logits, max);
+        _logProbabilities?.Measure(logits, max);
         if (allowed.Length > 0)
             max = RequireAny(VectorMath.Mask(logits, allowed), "The model gave no token a chance that the grammar allows");
-        if (bias.Length > 0 || penalties is not null)
+        if (_bias.Length > 0 || _penalties is not null)
         {
-            foreach ((int biased, float value) in bias)
+            foreach ((int biased, float value) in _bias)
                 logits[biased] += value;
-            penalties?.Apply(logits);
+            _penalties?.Apply(logits);
             max = RequireAny(VectorMath.Sanitize(logits), "Bias and penalties left no token a chance");
         }
-        int token = options.Temperature == 0 ? VectorMath.IndexOf(logits, max) : Draw(logits, max);
-        return new SampledToken(token, logProbabilities?[token] ?? float.NaN);
+        int token = _options.Temperature == 0 ? VectorMath.IndexOf(logits, max) : Draw(logits, max);
+        return new SampledToken(token, _logProbabilities?[token] ?? float.NaN);
     }
 
     private int Draw(ReadOnlySpan<float> logits, float max)
     {
-        bool isCut = options.TopK > 0 && options.TopK < vocabulary;
-        candidates ??= new Candidates(isCut ? options.TopK : vocabulary);
+        bool isCut = _options.TopK > 0 && _options.TopK < _vocabulary;
+        _candidates ??= new Candidates(isCut ? _options.TopK : _vocabulary);
         if (isCut)
-            candidates.FillBest(logits, options.TopK);
+            _candidates.FillBest(logits, _options.TopK);
         else
-            candidates.FillAll(logits, max);
-        if (options.Typical < 1)
-            Typical.Apply(candidates, options.Typical);
-        if (options.TopP < 1)
-            TopP.Apply(candidates, options.TopP);
-        if (options.MinP > 0)
-            MinP.Apply(candidates, options.MinP);
+            _candidates.FillAll(logits, max);
+        if (_options.Typical < 1)
+            Typical.Apply(_candidates, _options.Typical);
+        if (_options.TopP < 1)
+            TopP.Apply(_candidates, _options.TopP);
+        if (_options.MinP > 0)
+            MinP.Apply(_candidates, _options.MinP);
 
-        double left = random.NextDouble() * candidates.Weigh(options.Temperature);
-        ReadOnlySpan<float> weights = candidates.Weights;
+        double left = _random.NextDouble() * _candidates.Weigh(_options.Temperature);
+        ReadOnlySpan<float> weights = _candidates.Weights;
         int chosen = 0;
         for (int i = 0; i < weights.Length; i++)
         {
@@ -122,7 +122,7 @@ public sealed class Sampler
             if (left < 0)
                 break;
         }
-        return candidates.Ids[chosen];
+        return _candidates.Ids[chosen];
     }
 
     private static float RequireAny(float max, string complaint) => max > float.NegativeInfinity

@@ -11,21 +11,21 @@ namespace Sluice.Sampling;
 /// </remarks>
 public sealed class StopMatcher
 {
-    private readonly string[] stops;
-    private readonly int[][] borders; // [i][n]: the longest proper prefix of stop i that ends its first n characters
-    private readonly int[] matched;
-    private int longest = -1;
+    private readonly string[] _stops;
+    private readonly int[][] _borders; // [i][n]: the longest proper prefix of stop i that ends its first n characters
+    private readonly int[] _matched;
+    private int _longest = -1;
 
     /// <summary>A matcher at the start of a text.</summary>
     /// <param name="stops">Stop strings; none is fine.</param>
     /// <exception cref="ArgumentException">A stop string is empty.</exception>
     public StopMatcher(IEnumerable<string> stops)
     {
-        this.stops = [.. stops];
-        if (this.stops.Any(string.IsNullOrEmpty))
+        _stops = [.. stops];
+        if (_stops.Any(string.IsNullOrEmpty))
             throw new ArgumentException("A stop string is empty.", nameof(stops));
-        borders = Array.ConvertAll(this.stops, Borders);
-        matched = new int[this.stops.Length];
+        _borders = Array.ConvertAll(_stops, Borders);
+        _matched = new int[_stops.Length];
     }
 
     /// <summary>The stop string that ended the text, or null.</summary>
@@ -34,7 +34,7 @@ public sealed class StopMatcher
     /// <summary>Whether the text has ended.</summary>
     public bool IsStopped => Stop is not null;
 
-    private ReadOnlySpan<char> Held => longest < 0 ? [] : stops[longest].AsSpan(0, matched[longest]);
+    private ReadOnlySpan<char> Held => _longest < 0 ? [] : _stops[_longest].AsSpan(0, _matched[_longest]);
 
     /// <summary>Takes in the next piece of text.</summary>
     /// <returns>
@@ -45,19 +45,19 @@ public sealed class StopMatcher
     {
         if (IsStopped)
             return "";
-        if (stops.Length == 0)
+        if (_stops.Length == 0)
             return text;
         ReadOnlySpan<char> before = Held;
         for (int i = 0; i < text.Length; i++)
         {
             Advance(text[i]);
-            if (longest < 0 || matched[longest] < stops[longest].Length)
+            if (_longest < 0 || _matched[_longest] < _stops[_longest].Length)
                 continue;
-            Stop = stops[longest];
-            longest = -1;
+            Stop = _stops[_longest];
+            _longest = -1;
             return Show(before, text.AsSpan(0, i + 1), Stop.Length);
         }
-        return before.IsEmpty && longest < 0 ? text : Show(before, text, Held.Length);
+        return before.IsEmpty && _longest < 0 ? text : Show(before, text, Held.Length);
     }
 
     /// <summary>The text has ended otherwise.</summary>
@@ -65,31 +65,31 @@ public sealed class StopMatcher
     public string Flush()
     {
         string held = Held.ToString();
-        Array.Clear(matched);
-        longest = -1;
+        Array.Clear(_matched);
+        _longest = -1;
         return held;
     }
 
     private void Advance(char c)
     {
         int completed = -1;
-        longest = -1;
-        for (int s = 0; s < stops.Length; s++)
+        _longest = -1;
+        for (int s = 0; s < _stops.Length; s++)
         {
-            string stop = stops[s];
-            int state = matched[s];
+            string stop = _stops[s];
+            int state = _matched[s];
             while (state > 0 && stop[state] != c)
-                state = borders[s][state];
+                state = _borders[s][state];
             if (stop[state] == c)
                 state++;
-            matched[s] = state;
-            if (state > 0 && (longest < 0 || state > matched[longest]))
-                longest = s;
-            if (state == stop.Length && (completed < 0 || state > matched[completed]))
+            _matched[s] = state;
+            if (state > 0 && (_longest < 0 || state > _matched[_longest]))
+                _longest = s;
+            if (state == stop.Length && (completed < 0 || state > _matched[completed]))
                 completed = s;
         }
         if (completed >= 0)
-            longest = completed;
+            _longest = completed;
     }
 
     private static string Show(ReadOnlySpan<char> before, ReadOnlySpan<char> text, int withheld)

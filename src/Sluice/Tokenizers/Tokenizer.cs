@@ -54,6 +54,9 @@ public abstract partial class Tokenizer
     /// <summary>Whether <see cref="Encode(ReadOnlySpan{char}, bool, bool)"/> begins a text with <see cref="BosId"/>.</summary>
     public bool AddsBos => _table.Prefix.Length > 0 && _table.Prefix[0] == _table.Bos;
 
+    /// <summary><see cref="BosId"/> where texts begin with it; else null.</summary>
+    public int? StartId => AddsBos ? BosId : null;
+
     /// <summary>Whether decoding takes a leading space away, which encoding put there.</summary>
     internal bool StripsLeadingSpace => _table.StripsLeadingSpace;
 

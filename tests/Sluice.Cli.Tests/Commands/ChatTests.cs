@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Sluice.Files;
 
 namespace Sluice.Cli.Tests.Commands;
@@ -34,6 +35,34 @@ public class ChatTests
         string rendered = "<s>system: Be kind\nuser: Hello\nassistant:";
         int expected = SluiceProcess.Run("tokenize", "--model", path, "--no-bos", "--special", rendered).Succeeded().Output.Trim().Split(' ').Length;
         Assert.Contains($"prompt {expected} tokens", result.Error);
+    }
+
+    [Fact]
+    public async Task At_a_terminal_Ctrl_C_ends_an_answer_and_not_the_conversation()
+    {
+        const string Script = "/usr/bin/script"; // makes a terminal
+        Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists(Script), $"There is no {Script}.");
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        string command = $"dotnet {Path.Combine(AppContext.BaseDirectory, "sluice.dll")} chat --model {TestModel.Path} --context 200000 --kv-memory 1G --max-tokens 190000 --ignore-end";
+        using Process process = Process.Start(new ProcessStartInfo(Script, ["-qec", command, "/dev/null"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        await WriteAfterAsync(text => text.Contains("> "), "Hello\n");
+        await WriteAfterAsync(text => text.Length > 300, "\u0003");
+        await WriteAfterAsync(text => text.Contains("(interrupted)"), "/exit\n");
+        await process.WaitForExitAsync(cancellation);
+        Assert.Equal(0, process.ExitCode);
+
+        async Task WriteAfterAsync(Func<string, bool> isThere, string keys)
+        {
+            char[] buffer = new char[4096];
+            for (string text = ""; !isThere(text);)
+            {
+                int count = await process.StandardOutput.ReadAsync(buffer, cancellation);
+                Assert.True(count > 0, "It ended: " + text);
+                text += new string(buffer, 0, count);
+            }
+            await process.StandardInput.WriteAsync(keys);
+            await process.StandardInput.FlushAsync(cancellation);
+        }
     }
 
     [Fact]

@@ -26,9 +26,14 @@ public class GrammarTests
     [Fact]
     public void What_is_wrong_is_said()
     {
-        Run("--json-schema", """{"type":"array","uniqueItems":true}""").Failed(1, "#", "uniqueItems");
+        using TemporaryFolder folder = new();
+        Run("--json-schema", """{"type":"array","uniqueItems":true}""").Failed(2, "#", "uniqueItems");
+        Run("--json-schema", """{"const":"\ud800"}""").Failed(2, "#/const", "Unicode");
         Run("--json-schema", "missing.json").Failed(1, "missing.json");
-        Run("--regex", "(a").Failed(1, "no end");
+        Run("--regex", "(a").Failed(2, "--regex", "no end");
+        string grammar = Path.Combine(folder.Path, "grammar.gbnf");
+        File.WriteAllText(grammar, "root := a");
+        Run("--grammar", grammar).Failed(1, "grammar.gbnf", "expected");
         Run("--grammar", "missing.gbnf").Failed(1, "missing.gbnf");
         Run("--regex", "a", "--choice", "a,b").Failed(2, "--regex", "--choice");
     }

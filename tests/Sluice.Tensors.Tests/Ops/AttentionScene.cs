@@ -41,46 +41,46 @@ internal sealed record AttentionScene
 internal sealed unsafe class AttentionRun : IDisposable
 {
     private const int Block = KvFormat.BlockSize;
-    private readonly AttentionScene scene;
-    private readonly Sluice.Tensors.Ops ops;
-    private readonly KvStore store;
-    private readonly GuardedTensors memory = new();
-    private readonly int[][][] tables;
-    private readonly int[] past;
-    private readonly Tensor[] q, k, v;
-    private readonly Tensor sinks;
+    private readonly AttentionScene _scene;
+    private readonly Sluice.Tensors.Ops _ops;
+    private readonly KvStore _store;
+    private readonly GuardedTensors _memory = new();
+    private readonly int[][][] _tables;
+    private readonly int[] _past;
+    private readonly Tensor[] _q, _k, _v;
+    private readonly Tensor _sinks;
 
     public AttentionRun(AttentionScene scene, Sluice.Tensors.Ops ops)
     {
-        (this.scene, this.ops) = (scene, ops);
+        (_scene, _ops) = (scene, ops);
         Random random = new(scene.Seed);
         int[] blocks = [.. scene.Lengths.Select(length => (length + Block - 1) / Block)];
-        store = new KvStore(KvFormats.KvFormats.Get(scene.Format), 0, scene.Shape, blocks.Sum() + 1);
+        _store = new KvStore(KvFormats.KvFormats.Get(scene.Format), 0, scene.Shape, blocks.Sum() + 1);
         // Memory that another request left: not a number.
-        long bytes = KvStore.BlockBytes(store.Format, scene.Shape);
+        long bytes = KvStore.BlockBytes(_store.Format, scene.Shape);
         for (int block = 0; block <= blocks.Sum(); block++)
-            new Span<byte>(store.KeyTile(block, 0, 0), (int)bytes).Fill(0xFF);
+            new Span<byte>(_store.KeyTile(block, 0, 0), (int)bytes).Fill(0xFF);
         int[] order = [.. Enumerable.Range(0, blocks.Sum()).OrderBy(_ => random.Next())];
-        tables = [.. blocks.Select((count, i) => new[] { order.AsSpan(blocks.Take(i).Sum(), count).ToArray() })];
-        past = new int[scene.Lengths.Length];
-        q = [.. scene.Lengths.Select(length => memory.Random(random, length, scene.Heads * scene.KeyDimension, 2))];
-        k = [.. scene.Lengths.Select(length => memory.Random(random, length, scene.KvHeads * scene.KeyDimension, 2))];
-        v = [.. scene.Lengths.Select(length => memory.Random(random, length, scene.KvHeads * scene.ValueDimension))];
-        sinks = scene.SinkScores ? memory.Random(random, 1, scene.Heads) : default;
-        Results = [.. scene.Lengths.Select(length => memory.Create(length, scene.Heads * scene.ValueDimension))];
+        _tables = [.. blocks.Select((count, i) => new[] { order.AsSpan(blocks.Take(i).Sum(), count).ToArray() })];
+        _past = new int[scene.Lengths.Length];
+        _q = [.. scene.Lengths.Select(length => _memory.Random(random, length, scene.Heads * scene.KeyDimension, 2))];
+        _k = [.. scene.Lengths.Select(length => _memory.Random(random, length, scene.KvHeads * scene.KeyDimension, 2))];
+        _v = [.. scene.Lengths.Select(length => _memory.Random(random, length, scene.KvHeads * scene.ValueDimension))];
+        _sinks = scene.SinkScores ? _memory.Random(random, 1, scene.Heads) : default;
+        Results = [.. scene.Lengths.Select(length => _memory.Create(length, scene.Heads * scene.ValueDimension))];
     }
 
     /// <summary>The outputs of each sequence's tokens, where they have been computed.</summary>
     public Tensor[] Results { get; }
 
     /// <summary>The tokens in a sequence's cache.</summary>
-    public int Past(int sequence) => past[sequence];
+    public int Past(int sequence) => _past[sequence];
 
     /// <summary>Computes all, with at most so many tokens of each sequence in a batch.</summary>
     public AttentionRun All(int chunk)
     {
-        while (Enumerable.Range(0, past.Length).Any(i => past[i] < scene.Lengths[i]))
-            Step([.. scene.Lengths.Select((length, i) => (i, Math.Min(chunk, length - past[i]))).Where(next => next.Item2 > 0)]);
+        while (Enumerable.Range(0, _past.Length).Any(i => _past[i] < _scene.Lengths[i]))
+            Step([.. _scene.Lengths.Select((length, i) => (i, Math.Min(chunk, length - _past[i]))).Where(next => next.Item2 > 0)]);
         return this;
     }
 
@@ -91,36 +91,36 @@ internal sealed unsafe class AttentionRun : IDisposable
         foreach ((int sequence, int count) in next)
         {
             int start = batch.Count;
-            if (scene.Window > 0)
+            if (_scene.Window > 0)
             {
-                for (int block = 0; (block + 1) * Block <= past[sequence] - scene.Window + 1; block++)
+                for (int block = 0; (block + 1) * Block <= _past[sequence] - _scene.Window + 1; block++)
                 {
-                    if (block * Block >= scene.SinkTokens)
-                        tables[sequence][0][block] = -1; // out of the window: given back
+                    if (block * Block >= _scene.SinkTokens)
+                        _tables[sequence][0][block] = -1; // out of the window: given back
                 }
             }
-            batch.BeginSequence(past[sequence], tables[sequence]);
+            batch.BeginSequence(_past[sequence], _tables[sequence]);
             for (int i = 0; i < count; i++)
                 batch.AddChild(0, parents is null ? (i == 0 ? -1 : start + i - 1) : parents[i] == -1 ? -1 : start + parents[i], wantOutput: true);
         }
         int total = batch.Count;
         using GuardedTensors inputs = new();
-        Tensor bq = Collect(inputs, q, next, total), bk = Collect(inputs, k, next, total), bv = Collect(inputs, v, next, total);
-        AttentionSpec spec = new(scene.Heads, 1 / MathF.Sqrt(scene.KeyDimension))
+        Tensor bq = Collect(inputs, _q, next, total), bk = Collect(inputs, _k, next, total), bv = Collect(inputs, _v, next, total);
+        AttentionSpec spec = new(_scene.Heads, 1 / MathF.Sqrt(_scene.KeyDimension))
         {
-            Window = scene.Window,
-            SinkTokens = scene.SinkTokens,
-            SinkScores = sinks,
-            SoftCap = scene.SoftCap,
+            Window = _scene.Window,
+            SinkTokens = _scene.SinkTokens,
+            SinkScores = _sinks,
+            SoftCap = _scene.SoftCap,
         };
-        using ScratchScope scope = ops.Scratch();
-        Tensor result = ops.Attention(bq, bk, bv, spec, store.Layer(1), batch);
+        using ScratchScope scope = _ops.Scratch();
+        Tensor result = _ops.Attention(bq, bk, bv, spec, _store.Layer(1), batch);
         int row = 0;
         foreach ((int sequence, int count) in next)
         {
             for (int i = 0; i < count; i++)
-                result[row++].CopyTo(Results[sequence][past[sequence] + i]);
-            past[sequence] += count;
+                result[row++].CopyTo(Results[sequence][_past[sequence] + i]);
+            _past[sequence] += count;
         }
     }
 
@@ -128,9 +128,9 @@ internal sealed unsafe class AttentionRun : IDisposable
     public float Difference(AttentionRun other)
     {
         float largest = 0;
-        for (int sequence = 0; sequence < past.Length; sequence++)
+        for (int sequence = 0; sequence < _past.Length; sequence++)
         {
-            for (int token = 0; token < past[sequence]; token++)
+            for (int token = 0; token < _past[sequence]; token++)
             {
                 Span<float> a = Results[sequence][token], b = other.Results[sequence][token];
                 for (int i = 0; i < a.Length; i++)
@@ -156,8 +156,8 @@ internal sealed unsafe class AttentionRun : IDisposable
 
     public void Dispose()
     {
-        store.Dispose();
-        memory.Dispose();
+        _store.Dispose();
+        _memory.Dispose();
     }
 
     private Tensor Collect(GuardedTensors inputs, Tensor[] from, (int Sequence, int Count)[] next, int total)
@@ -167,7 +167,7 @@ internal sealed unsafe class AttentionRun : IDisposable
         foreach ((int sequence, int count) in next)
         {
             for (int i = 0; i < count; i++)
-                from[sequence][past[sequence] + i].CopyTo(collected[row++]);
+                from[sequence][_past[sequence] + i].CopyTo(collected[row++]);
         }
         return collected;
     }

@@ -7,8 +7,8 @@ namespace Sluice.Tensors;
 [Trait(InstructionSetTests.Trait, "all")]
 public sealed class AttentionTests : IDisposable
 {
-    private readonly ScalarOps scalar = new();
-    private readonly CpuOps one = new(1), two = new(2), four = new(4);
+    private readonly ScalarOps _scalar = new();
+    private readonly CpuOps _one = new(1), _two = new(2), _four = new(4);
 
     private static readonly Gen<AttentionScene> Scenes =
         from kvHeads in Gen.Int[1, 3]
@@ -40,7 +40,7 @@ public sealed class AttentionTests : IDisposable
 
     public void Dispose()
     {
-        foreach (Sluice.Tensors.Ops ops in new Sluice.Tensors.Ops[] { scalar, one, two, four })
+        foreach (Sluice.Tensors.Ops ops in new Sluice.Tensors.Ops[] { _scalar, _one, _two, _four })
             ops.Dispose();
     }
 
@@ -48,8 +48,8 @@ public sealed class AttentionTests : IDisposable
     public void Agrees_with_the_definition() => Gen.Select(Scenes, Gen.Int[1, 80]).Sample(
         (scene, chunk) =>
         {
-            using AttentionRun expected = new AttentionRun(scene, scalar).All(chunk);
-            using AttentionRun actual = new AttentionRun(scene, two).All(chunk);
+            using AttentionRun expected = new AttentionRun(scene, _scalar).All(chunk);
+            using AttentionRun actual = new AttentionRun(scene, _two).All(chunk);
             Assert.True(actual.Difference(expected) < 2e-5f, $"chunks of {chunk}: {scene} differs by {actual.Difference(expected)}");
         },
         iter: 60,
@@ -62,7 +62,7 @@ public sealed class AttentionTests : IDisposable
             scene = scene with { Lengths = [past + size, 3] };
             Random random = new(seed);
             int[] parents = [.. Enumerable.Range(0, size).Select(i => random.Next(3) == 0 ? random.Next(-1, i) : i - 1)];
-            using AttentionRun expected = new(scene, scalar), actual = new(scene, one);
+            using AttentionRun expected = new(scene, _scalar), actual = new(scene, _one);
             foreach (AttentionRun run in new[] { expected, actual })
             {
                 if (past > 0)
@@ -95,10 +95,10 @@ public sealed class AttentionTests : IDisposable
             SoftCap = 30,
             Lengths = [1101, 45, 130, 1],
         };
-        using AttentionRun expected = new AttentionRun(scene, one).All(int.MaxValue);
-        foreach (CpuOps ops in new[] { one, two, four })
+        using AttentionRun expected = new AttentionRun(scene, _one).All(int.MaxValue);
+        foreach (CpuOps ops in new[] { _one, _two, _four })
         {
-            foreach (int chunk in ops == one ? [7, 64, 333] : new[] { 16, 2000 })
+            foreach (int chunk in ops == _one ? [7, 64, 333] : new[] { 16, 2000 })
                 AssertSame(new AttentionRun(scene, ops).All(chunk), $"chunks of {chunk} on {ops.Pool.Threads} threads");
             AttentionRun decode = new(scene, ops);
             decode.Step([(0, 1050)]);
@@ -121,7 +121,7 @@ public sealed class AttentionTests : IDisposable
     public void A_trees_first_branch_is_a_chain()
     {
         AttentionScene scene = new() { KvHeads = 1, Group = 4, KeyDimension = 16, ValueDimension = 16, Lengths = [60], Window = 33 };
-        using AttentionRun chain = new AttentionRun(scene, one), tree = new AttentionRun(scene, one);
+        using AttentionRun chain = new AttentionRun(scene, _one), tree = new AttentionRun(scene, _one);
         chain.Step([(0, 40)]);
         chain.Step([(0, 6)]);
         tree.Step([(0, 40)]);
@@ -144,7 +144,7 @@ public sealed class AttentionTests : IDisposable
             SinkTokens = sinkTokens,
             Lengths = [1100],
         };
-        using AttentionRun expected = new AttentionRun(scene, scalar).All(600), actual = new AttentionRun(scene, four).All(1000);
+        using AttentionRun expected = new AttentionRun(scene, _scalar).All(600), actual = new AttentionRun(scene, _four).All(1000);
         Assert.True(actual.Difference(expected) < 2e-5f, $"differs by {actual.Difference(expected)}");
     }
 
@@ -153,7 +153,7 @@ public sealed class AttentionTests : IDisposable
     public void Heads_of_latent_attention(string format)
     {
         AttentionScene scene = new() { KvHeads = 1, Group = 16, KeyDimension = 576, ValueDimension = 512, Lengths = [40, 3], Format = format };
-        using AttentionRun expected = new AttentionRun(scene, scalar).All(32), actual = new AttentionRun(scene, two).All(50);
+        using AttentionRun expected = new AttentionRun(scene, _scalar).All(32), actual = new AttentionRun(scene, _two).All(50);
         Assert.True(actual.Difference(expected) < 2e-5f, $"differs by {actual.Difference(expected)}");
     }
 
@@ -166,13 +166,13 @@ public sealed class AttentionTests : IDisposable
         batch.BeginSequence(0, [[0]]);
         batch.Add(0, true);
         Tensor q = memory.Create(1, 32), kv = memory.Create(1, 16);
-        Assert.Throws<ArgumentException>(() => one.Attention(q, kv, kv, new AttentionSpec(3, 1), store.Layer(0), batch));
-        Assert.Throws<ArgumentException>(() => one.Attention(q, kv, q, new AttentionSpec(4, 1), store.Layer(0), batch));
-        Assert.Equal(32, one.Attention(q, kv, kv, new AttentionSpec(4, 1), store.Layer(0), batch).Columns);
+        Assert.Throws<ArgumentException>(() => _one.Attention(q, kv, kv, new AttentionSpec(3, 1), store.Layer(0), batch));
+        Assert.Throws<ArgumentException>(() => _one.Attention(q, kv, q, new AttentionSpec(4, 1), store.Layer(0), batch));
+        Assert.Equal(32, _one.Attention(q, kv, kv, new AttentionSpec(4, 1), store.Layer(0), batch).Columns);
         batch.Add(0, true);
-        Assert.Throws<ArgumentException>(() => one.Attention(q, kv, kv, new AttentionSpec(4, 1), store.Layer(0), batch));
+        Assert.Throws<ArgumentException>(() => _one.Attention(q, kv, kv, new AttentionSpec(4, 1), store.Layer(0), batch));
         batch.Clear();
-        Assert.Equal(0, one.Attention(memory.Create(0, 32), memory.Create(0, 16), memory.Create(0, 16), new AttentionSpec(4, 1), store.Layer(0), batch).Rows);
+        Assert.Equal(0, _one.Attention(memory.Create(0, 32), memory.Create(0, 16), memory.Create(0, 16), new AttentionSpec(4, 1), store.Layer(0), batch).Rows);
     }
 
     [Fact]
@@ -187,8 +187,8 @@ public sealed class AttentionTests : IDisposable
         batch.Add(0, true);
         void Step()
         {
-            using ScratchScope scope = four.Scratch();
-            four.Attention(q, kv, kv, new AttentionSpec(8, 0.1f), store.Layer(0), batch);
+            using ScratchScope scope = _four.Scratch();
+            _four.Attention(q, kv, kv, new AttentionSpec(8, 0.1f), store.Layer(0), batch);
         }
         Step();
         long before = GC.GetAllocatedBytesForCurrentThread();

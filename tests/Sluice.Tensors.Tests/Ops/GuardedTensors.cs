@@ -8,7 +8,7 @@ namespace Sluice.Tensors;
 /// </summary>
 internal sealed unsafe partial class GuardedTensors : IDisposable
 {
-    private readonly List<(nint Start, nint Bytes)> regions = [];
+    private readonly List<(nint Start, nint Bytes)> _regions = [];
 
     /// <summary>Values of a normal distribution, times <paramref name="scale"/>.</summary>
     public Tensor Random(Random random, int rows, int columns, float scale = 1)
@@ -42,26 +42,26 @@ internal sealed unsafe partial class GuardedTensors : IDisposable
         if (OperatingSystem.IsWindows())
         {
             nint plain = (nint)NativeMemory.AllocZeroed((nuint)length);
-            regions.Add((plain, length));
+            _regions.Add((plain, length));
             return (byte*)(plain + length - bytes);
         }
         nint start = MemoryMap(0, length, 3, OperatingSystem.IsMacOS() ? 0x1002 : 0x22, -1, 0);
         Assert.NotEqual(-1, start);
         Assert.Equal(0, MemoryProtect(start + length - page, page, 0));
-        regions.Add((start, length));
+        _regions.Add((start, length));
         return (byte*)(start + length - page - bytes);
     }
 
     public void Dispose()
     {
-        foreach ((nint start, nint bytes) in regions)
+        foreach ((nint start, nint bytes) in _regions)
         {
             if (OperatingSystem.IsWindows())
                 NativeMemory.Free((void*)start);
             else
                 MemoryUnmap(start, bytes);
         }
-        regions.Clear();
+        _regions.Clear();
     }
 
     [LibraryImport("libc", EntryPoint = "mmap")]

@@ -6,10 +6,10 @@ namespace Sluice.Tensors;
 [Trait(InstructionSetTests.Trait, "all")]
 public sealed class RowOpsTests : IDisposable
 {
-    private readonly GuardedTensors tensors = new();
-    private readonly ScalarOps scalar = new();
-    private readonly CpuOps one = new(1), two = new(2), four = new(4);
-    private readonly Random random = new(7);
+    private readonly GuardedTensors _tensors = new();
+    private readonly ScalarOps _scalar = new();
+    private readonly CpuOps _one = new(1), _two = new(2), _four = new(4);
+    private readonly Random _random = new(7);
 
     public static TheoryData<int> Lengths => [.. Enumerable.Range(1, 70), 127, 128, 130, 511, 1031];
 
@@ -17,8 +17,8 @@ public sealed class RowOpsTests : IDisposable
 
     public void Dispose()
     {
-        tensors.Dispose();
-        foreach (Sluice.Tensors.Ops ops in new Sluice.Tensors.Ops[] { scalar, one, two, four })
+        _tensors.Dispose();
+        foreach (Sluice.Tensors.Ops ops in new Sluice.Tensors.Ops[] { _scalar, _one, _two, _four })
             ops.Dispose();
     }
 
@@ -28,10 +28,10 @@ public sealed class RowOpsTests : IDisposable
     {
         foreach (Case function in Cases)
         {
-            Tensor x = tensors.Random(random, 3, length, 3), y = tensors.Random(random, 3, length, 3);
-            Tensor weight = tensors.Random(random, 1, length), bias = tensors.Random(random, 1, length);
-            Tensor expected = function.Run(scalar, tensors.Copy(x), y, weight, bias);
-            Tensor actual = function.Run(one, tensors.Copy(x), y, weight, bias);
+            Tensor x = _tensors.Random(_random, 3, length, 3), y = _tensors.Random(_random, 3, length, 3);
+            Tensor weight = _tensors.Random(_random, 1, length), bias = _tensors.Random(_random, 1, length);
+            Tensor expected = function.Run(_scalar, _tensors.Copy(x), y, weight, bias);
+            Tensor actual = function.Run(_one, _tensors.Copy(x), y, weight, bias);
             for (int row = 0; row < x.Rows; row++)
                 AssertClose(expected[row], actual[row], $"{function.Name}, {length} columns, row {row}");
         }
@@ -46,23 +46,23 @@ public sealed class RowOpsTests : IDisposable
     {
         foreach (Case function in Cases)
         {
-            Tensor x = tensors.Random(random, rows, length, 3), y = tensors.Random(random, rows, length, 3);
-            Tensor weight = tensors.Random(random, 1, length), bias = tensors.Random(random, 1, length);
-            Tensor expected = function.Run(one, tensors.Copy(x), y, weight, bias);
-            foreach (CpuOps ops in new[] { two, four })
-                AssertSame(expected, function.Run(ops, tensors.Copy(x), y, weight, bias), function.Name);
+            Tensor x = _tensors.Random(_random, rows, length, 3), y = _tensors.Random(_random, rows, length, 3);
+            Tensor weight = _tensors.Random(_random, 1, length), bias = _tensors.Random(_random, 1, length);
+            Tensor expected = function.Run(_one, _tensors.Copy(x), y, weight, bias);
+            foreach (CpuOps ops in new[] { _two, _four })
+                AssertSame(expected, function.Run(ops, _tensors.Copy(x), y, weight, bias), function.Name);
             for (int row = 0; row < rows; row += 5)
             {
-                Tensor alone = function.Run(one, tensors.Copy(Row(x, row)), Row(y, row), weight, bias);
+                Tensor alone = function.Run(_one, _tensors.Copy(Row(x, row)), Row(y, row), weight, bias);
                 AssertSame(Row(expected, row), alone, function.Name);
             }
             if (function.IsElementwise)
             {
-                Tensor shifted = function.Run(one, tensors.Copy(x.ColumnRange(5, length - 5)), y.ColumnRange(5, length - 5), weight, bias);
+                Tensor shifted = function.Run(_one, _tensors.Copy(x.ColumnRange(5, length - 5)), y.ColumnRange(5, length - 5), weight, bias);
                 AssertSame(expected.ColumnRange(5, length - 5), shifted, function.Name);
             }
         }
-        tensors.Dispose();
+        _tensors.Dispose();
     }
 
     [Theory]
@@ -75,23 +75,23 @@ public sealed class RowOpsTests : IDisposable
             .. Enumerable.Range(0, 4000).Select(i => i * 0.025f),
         ];
         values = [.. values, .. values.Select(v => -v), float.PositiveInfinity];
-        Tensor x = tensors.Create(1, values.Length), y = tensors.Create(1, values.Length);
+        Tensor x = _tensors.Create(1, values.Length), y = _tensors.Create(1, values.Length);
         values.CopyTo(x[0]);
         y[0].Fill(1.5f);
-        AssertClose(scalar.Gate(activation, x, y)[0], one.Gate(activation, x, y)[0], $"{activation}");
+        AssertClose(_scalar.Gate(activation, x, y)[0], _one.Gate(activation, x, y)[0], $"{activation}");
         if (activation == Activation.OaiSwiGlu)
-            Assert.Throws<ArgumentOutOfRangeException>(() => one.Activate(activation, x));
+            Assert.Throws<ArgumentOutOfRangeException>(() => _one.Activate(activation, x));
     }
 
     [Fact]
     public void What_is_not_a_number_stays_visible()
     {
-        Tensor y = tensors.Random(random, 1, 37);
+        Tensor y = _tensors.Random(_random, 1, 37);
         foreach (Case function in Cases)
         {
-            Tensor x = tensors.Random(random, 1, 37);
+            Tensor x = _tensors.Random(_random, 1, 37);
             x[0].Fill(float.NaN);
-            foreach (float value in function.Run(one, x, y, y, y)[0])
+            foreach (float value in function.Run(_one, x, y, y, y)[0])
                 Assert.True(float.IsNaN(value), function.Name);
         }
     }
@@ -102,20 +102,20 @@ public sealed class RowOpsTests : IDisposable
     [InlineData(8)]
     public void Norms_of_each_head(int heads)
     {
-        Tensor x = tensors.Random(random, 4, heads * 20), weight = tensors.Random(random, 1, 20);
-        Tensor expected = scalar.RmsNorm(x, weight, 1e-6f), actual = one.RmsNorm(x, weight, 1e-6f);
+        Tensor x = _tensors.Random(_random, 4, heads * 20), weight = _tensors.Random(_random, 1, 20);
+        Tensor expected = _scalar.RmsNorm(x, weight, 1e-6f), actual = _one.RmsNorm(x, weight, 1e-6f);
         for (int row = 0; row < x.Rows; row++)
             AssertClose(expected[row], actual[row], $"row {row}");
-        Assert.Throws<ArgumentException>(() => one.RmsNorm(x, tensors.Random(random, 1, 21), 1e-6f));
+        Assert.Throws<ArgumentException>(() => _one.RmsNorm(x, _tensors.Random(_random, 1, 21), 1e-6f));
     }
 
     [Fact]
     public void A_layer_norm_needs_no_bias()
     {
-        Tensor x = tensors.Random(random, 4, 33), weight = tensors.Random(random, 1, 33);
+        Tensor x = _tensors.Random(_random, 4, 33), weight = _tensors.Random(_random, 1, 33);
         for (int i = 0; i < 33; i++)
             x[2][i] += 1000; // a large mean beside a small variance
-        Tensor expected = scalar.LayerNorm(x, weight, default, 1e-6f), actual = one.LayerNorm(x, weight, default, 1e-6f);
+        Tensor expected = _scalar.LayerNorm(x, weight, default, 1e-6f), actual = _one.LayerNorm(x, weight, default, 1e-6f);
         AssertClose(expected[0], actual[0], "row 0");
         for (int i = 0; i < 33; i++)
             Assert.Equal(expected[2][i], actual[2][i], 1e-3f);
@@ -124,12 +124,12 @@ public sealed class RowOpsTests : IDisposable
     [Fact]
     public void One_row_is_added_to_all()
     {
-        Tensor x = tensors.Random(random, 5, 23), y = tensors.Random(random, 1, 23);
-        Tensor expected = tensors.Copy(x);
-        scalar.Add(expected, y);
-        one.Add(x, y);
+        Tensor x = _tensors.Random(_random, 5, 23), y = _tensors.Random(_random, 1, 23);
+        Tensor expected = _tensors.Copy(x);
+        _scalar.Add(expected, y);
+        _one.Add(x, y);
         AssertSame(expected, x, "add");
-        Assert.Throws<ArgumentException>(() => one.Add(x, tensors.Create(2, 23)));
+        Assert.Throws<ArgumentException>(() => _one.Add(x, _tensors.Create(2, 23)));
     }
 
     [Theory]
@@ -140,15 +140,15 @@ public sealed class RowOpsTests : IDisposable
         for (int pairs = 1; pairs <= 40; pairs++)
         {
             int[] positions = [0, 1, 7, 100_000];
-            Tensor frequencies = tensors.Create(1, pairs);
+            Tensor frequencies = _tensors.Create(1, pairs);
             for (int i = 0; i < pairs; i++)
                 frequencies[0][i] = MathF.Pow(10000, -(float)i / pairs);
-            Tensor angles = one.RopeAngles(positions, frequencies, 1.25f);
-            AssertSame(scalar.RopeAngles(positions, frequencies, 1.25f), angles, "angles");
-            Tensor x = tensors.Random(random, 4, 3 * ((2 * pairs) + 5));
-            Tensor expected = tensors.Copy(x);
-            scalar.Rope(expected, angles, (2 * pairs) + 5, pairing, start: 4);
-            one.Rope(x, angles, (2 * pairs) + 5, pairing, start: 4);
+            Tensor angles = _one.RopeAngles(positions, frequencies, 1.25f);
+            AssertSame(_scalar.RopeAngles(positions, frequencies, 1.25f), angles, "angles");
+            Tensor x = _tensors.Random(_random, 4, 3 * ((2 * pairs) + 5));
+            Tensor expected = _tensors.Copy(x);
+            _scalar.Rope(expected, angles, (2 * pairs) + 5, pairing, start: 4);
+            _one.Rope(x, angles, (2 * pairs) + 5, pairing, start: 4);
             AssertSame(expected, x, $"{pairs} pairs");
         }
     }
@@ -156,13 +156,13 @@ public sealed class RowOpsTests : IDisposable
     [Fact]
     public void Rows_allocate_nothing()
     {
-        Tensor x = tensors.Random(random, 64, 2048), weight = tensors.Random(random, 1, 2048);
+        Tensor x = _tensors.Random(_random, 64, 2048), weight = _tensors.Random(_random, 1, 2048);
         int[] positions = new int[64];
         void Step()
         {
-            using ScratchScope scope = two.Scratch();
-            two.Add(two.RmsNorm(x, weight, 1e-5f), two.Gate(Activation.Silu, x, x));
-            two.Rope(x, two.RopeAngles(positions, weight.ColumnRange(0, 32), 1), 64, RopePairing.Halves);
+            using ScratchScope scope = _two.Scratch();
+            _two.Add(_two.RmsNorm(x, weight, 1e-5f), _two.Gate(Activation.Silu, x, x));
+            _two.Rope(x, _two.RopeAngles(positions, weight.ColumnRange(0, 32), 1), 64, RopePairing.Halves);
         }
         Step();
         long before = GC.GetAllocatedBytesForCurrentThread();

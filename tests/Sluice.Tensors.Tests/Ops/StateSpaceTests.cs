@@ -8,14 +8,14 @@ namespace Sluice.Tensors;
 public sealed class StateSpaceTests : IDisposable
 {
     private static readonly int[] Lengths = [23, 1, 9];
-    private readonly ScalarOps scalar = new();
-    private readonly CpuOps one = new(1), four = new(4);
+    private readonly ScalarOps _scalar = new();
+    private readonly CpuOps _one = new(1), _four = new(4);
 
     public void Dispose()
     {
-        scalar.Dispose();
-        one.Dispose();
-        four.Dispose();
+        _scalar.Dispose();
+        _one.Dispose();
+        _four.Dispose();
     }
 
     [Fact]
@@ -24,7 +24,7 @@ public sealed class StateSpaceTests : IDisposable
         for (int channels = 1; channels <= 70; channels++)
         {
             (int states, int width) = (1 + (channels * 7 % 37), 2 + (channels % 4));
-            float[] expected = Run(scalar, channels, states, width, 5), actual = Run(one, channels, states, width, 5);
+            float[] expected = Run(_scalar, channels, states, width, 5), actual = Run(_one, channels, states, width, 5);
             double error = 0, power = 0;
             for (int i = 0; i < expected.Length; i++)
             {
@@ -40,8 +40,8 @@ public sealed class StateSpaceTests : IDisposable
     [InlineData(600, 19)]
     public void A_sequence_does_not_depend_on_anything_else(int channels, int states)
     {
-        byte[] expected = Bytes(Run(one, channels, states, 4, int.MaxValue));
-        foreach (CpuOps ops in new[] { one, four })
+        byte[] expected = Bytes(Run(_one, channels, states, 4, int.MaxValue));
+        foreach (CpuOps ops in new[] { _one, _four })
         {
             foreach (int chunk in new[] { 1, 7, 16 })
                 Assert.Equal(expected, Bytes(Run(ops, channels, states, 4, chunk)));
@@ -60,10 +60,10 @@ public sealed class StateSpaceTests : IDisposable
         batch.Add(0, true);
         batch.AddChild(0, -1, true);
         Tensor x = memory.Create(2, 2), ones = memory.Create(1, 2);
-        Assert.Throws<NotSupportedException>(() => one.CausalConv(x, memory.Create(2, 3), default, store.Layer(0, 0, 4), batch));
-        Assert.Throws<NotSupportedException>(() => one.SelectiveScan(x, x, memory.Create(2, 2), x, x, ones, store.Layer(0, 0, 4), batch));
-        Assert.Throws<ArgumentException>(() => one.CausalConv(x, memory.Create(3, 3), default, store.Layer(0, 0, 4), batch));
-        Assert.Throws<ArgumentException>(() => one.SelectiveScan(x, x, memory.Create(2, 3), x, x, ones, store.Layer(0, 0, 4), batch));
+        Assert.Throws<NotSupportedException>(() => _one.CausalConv(x, memory.Create(2, 3), default, store.Layer(0, 0, 4), batch));
+        Assert.Throws<NotSupportedException>(() => _one.SelectiveScan(x, x, memory.Create(2, 2), x, x, ones, store.Layer(0, 0, 4), batch));
+        Assert.Throws<ArgumentException>(() => _one.CausalConv(x, memory.Create(3, 3), default, store.Layer(0, 0, 4), batch));
+        Assert.Throws<ArgumentException>(() => _one.SelectiveScan(x, x, memory.Create(2, 3), x, x, ones, store.Layer(0, 0, 4), batch));
     }
 
     /// <summary>The outputs of both operations, for each sequence's tokens in turn.</summary>

@@ -125,6 +125,26 @@ public class AnswerGrammarTests
         Assert.Same(yes, new AnswerGrammars(tools, null, tokenizer, "").Of(request, [], false));
     }
 
+    [Theory]
+    [InlineData("\"minLength\":\"x\"", "minLength")]
+    [InlineData("\"maxLength\":1.5", "maxLength")]
+    [InlineData("\"enum\":7", "enum")]
+    [InlineData("\"pattern\":7", "pattern")]
+    [InlineData("\"format\":\"wibble\"", "wibble")]
+    [InlineData("\"wibble\":7", "wibble")]
+    public void SchemasOfTextsThatAreWrongAreRefused(string keyword, string said)
+    {
+        ChatTool tool = new("f") { Parameters = JsonElement.Parse("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"," + keyword + "}}}") };
+        foreach (ToolStyle style in (ToolStyle[])[ToolStyle.Get("qwen-coder"), ToolStyle.Get("glm")])
+        {
+            AnswerGrammars grammars = new(style, null, Tokenizers(style)[0], "");
+            ChatRequest request = new() { Messages = [], ToolMode = ToolMode.Required };
+            Assert.Contains(said, Assert.Throws<GrammarException>(() => grammars.Of(request, [tool], false)).Message);
+            // Beside a strict tool, the schemas of others need not be kept to.
+            Assert.NotNull(grammars.Of(new ChatRequest { Messages = [] }, [tool, new("g") { IsStrict = true }], false));
+        }
+    }
+
     [Fact]
     public void SchemasThatAreNotOfObjectsAreRefused()
     {

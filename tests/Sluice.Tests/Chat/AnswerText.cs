@@ -41,7 +41,7 @@ internal static class AnswerText
         {
             Answer answer = new(Tools, () => "id", maxCalls, wholeCalls);
             IEnumerable<Need> needs = style?.Read(answer) ?? [new TextUntil(answer.Content)];
-            using AnswerParser parser = new(answer, reasoning?.Read(answer, isOpen, needs) ?? needs);
+            AnswerParser parser = new(answer, reasoning?.Read(answer, isOpen, needs) ?? needs);
             return Write([.. pieces.SelectMany(parser.Append), .. parser.Complete()]);
         }
     }

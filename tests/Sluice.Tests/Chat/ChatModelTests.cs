@@ -28,6 +28,33 @@ public class ChatModelTests
     private static Engine Load() => Engine.Load(
         Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf"), new EngineOptions { Threads = 1, Sequences = 1, Context = 2048, CheckIntegrity = true });
 
+    /// <summary>What models wrote as arguments, and clients send back, may be no JSON, or have halves of surrogate pairs.</summary>
+    [Theory]
+    [MemberData(nameof(Styles))]
+    public void Arguments_that_are_no_JSON_go_into_prompts_all_the_same(string style)
+    {
+        using Engine engine = Load();
+        ChatModel model = new(engine, new ChatOptions { ToolStyle = style });
+        ChatTemplate template = ChatTemplate.Parse("{% for m in messages %}{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}");
+        foreach (string arguments in (string[])["wibble", "{\"a\":\"\\ud800\"}", "{\"\\ud800\":1}", "[1]"])
+        {
+            ChatMessage call = new(ChatFormat.Assistant, null) { ToolCalls = [new("abcdef123", "f", arguments)] };
+            Assert.NotEmpty(model.Render(new ChatRequest { Messages = [new(ChatFormat.User, "Hi"), call] }));
+            Assert.Equal(arguments, JsonSerializer.Deserialize<string>(template.Apply([call])));
+        }
+    }
+
+    [Fact]
+    public void Names_that_there_are_not_are_refused()
+    {
+        using Engine engine = Load();
+        Assert.Contains("chatml", Refused(new ChatOptions { Format = "wibble" }));
+        Assert.Contains("hermes", Refused(new ChatOptions { ToolStyle = "wibble" }));
+        Assert.Contains("think", Refused(new ChatOptions { ReasoningStyle = "wibble" }));
+
+        string Refused(ChatOptions options) => Assert.Throws<ArgumentException>(() => new ChatModel(engine, options)).Message;
+    }
+
     public static TheoryData<string> Styles => [.. ToolStyle.All.Select(style => style.Name)];
 
     [Theory]

@@ -123,7 +123,7 @@ public class ToolStyleTests
     public void Arguments_go_out_as_they_are_written()
     {
         Sluice.Chat.Parsing.Answer answer = new(AnswerText.Tools, () => "id", int.MaxValue, wholeCalls: false);
-        using Sluice.Chat.Parsing.AnswerParser parser = new(answer, ToolStyle.Get("hermes").Read(answer));
+        Sluice.Chat.Parsing.AnswerParser parser = new(answer, ToolStyle.Get("hermes").Read(answer));
         Assert.Empty(parser.Append("<tool_call>{\"name\": \"get_time\", \"arguments\": "));
         Assert.Equal(2, parser.Append("{\"a").Count);
         Assert.Single(parser.Append("\": 12"));

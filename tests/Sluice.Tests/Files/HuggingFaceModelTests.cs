@@ -52,6 +52,61 @@ public class HuggingFaceModelTests
     }
 
     [Fact]
+    public void A_model_is_called_as_its_file_or_its_folder()
+    {
+        using TemporaryFolder folder = new();
+        string model = Directory.CreateDirectory(folder["Llama-3.2-1B"]).FullName;
+        WriteTiny(folder);
+        foreach (string file in Directory.GetFiles(folder.Path))
+            File.Move(file, Path.Combine(model, Path.GetFileName(file)));
+        foreach (string path in (string[])[model, model + "/", Path.Combine(model, "model.safetensors")])
+        {
+            using ModelFile opened = ModelFile.Open(path);
+            Assert.Equal("Llama-3.2-1B", opened.Name); // .2-1B is no extension
+        }
+        using ModelFile gguf = ModelFile.Open(Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf"));
+        Assert.Equal("sluice-starter", gguf.Name);
+    }
+
+    [Theory]
+    [InlineData(1, """{"word_embedding_dimension":4,"pooling_mode_cls_token":false,"pooling_mode_mean_tokens":true,"include_prompt":true}""")]
+    [InlineData(2, """{"pooling_mode_cls_token":true}""")]
+    [InlineData(3, """{"pooling_mode_mean_tokens":false,"pooling_mode_lasttoken":true}""")]
+    [InlineData(1, """{"pooling_mode":"mean"}""")]
+    public void Sentence_transformers_say_how_to_pool(int type, string pooling)
+    {
+        using TemporaryFolder folder = new();
+        WritePooling(folder, pooling);
+        using ModelFile model = ModelFile.Open(folder.Path);
+        Assert.Equal(type, model.Metadata.GetInt32("llama.pooling_type"));
+    }
+
+    [Theory]
+    [InlineData("pooling_mode_max_tokens", """{"pooling_mode_max_tokens":true}""")]
+    [InlineData("pooling_mode_mean_tokens", """{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}""")]
+    [InlineData("pooling_mode", """{"pooling_mode":"weightedmean"}""")]
+    [InlineData("pooling_mode", "{}")]
+    [InlineData("pooling_mode_cls_token", """{"pooling_mode_cls_token":1}""")]
+    [InlineData("2_Dense", """{"pooling_mode":"mean"}""", true)]
+    public void Pooling_that_is_not_implemented_is_refused(string said, string pooling, bool isDense = false)
+    {
+        using TemporaryFolder folder = new();
+        WritePooling(folder, pooling);
+        if (isDense)
+            Directory.CreateDirectory(folder["2_Dense"]);
+        Exception error = Assert.ThrowsAny<Exception>(() => ModelFile.Open(folder.Path));
+        Assert.True(error is NotSupportedException or InvalidDataException);
+        Assert.Contains(said, error.Message);
+    }
+
+    private static void WritePooling(TemporaryFolder folder, string pooling)
+    {
+        WriteTiny(folder);
+        Directory.CreateDirectory(folder["1_Pooling"]);
+        folder.Write("1_Pooling/config.json", pooling);
+    }
+
+    [Fact]
     public void Norms_become_F32()
     {
         using TemporaryFolder folder = new();

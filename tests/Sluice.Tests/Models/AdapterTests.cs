@@ -71,6 +71,24 @@ public class AdapterTests
         AssertSame(Logits(twice, null, tokens), Logits(runner, runner.LoadAdapter("twice", peft.Path), tokens));
     }
 
+    /// <summary>PEFT gives modules whose names match a pattern ranks and alphas of their own; the first pattern that does counts.</summary>
+    [Fact]
+    public void Patterns_give_modules_their_own_ranks_and_scales()
+    {
+        using TemporaryFolder folder = new(), peft = new();
+        using ModelFile file = ModelFile.Open(Llama);
+        TestAdapter adapter = new(file, rank: 4, seed: 3, name => name.EndsWith("attn_q.weight", StringComparison.Ordinal)); // of alpha 6
+        adapter.WritePeft(peft, config =>
+        {
+            (config["r"], config["lora_alpha"]) = (16, 1);
+            config["rank_pattern"] = JsonNode.Parse("""{"k_proj":8,"q_proj":4,"self_attn.q_proj":9}""");
+            config["alpha_pattern"] = JsonNode.Parse("""{"proj":100,"^model\\.layers\\.[0-9]+\\.self_attn\\.q_proj":12}""");
+        });
+        using Runner runner = Runner.Load(Llama, Options), twice = Runner.Load(adapter.WriteMerged(folder["twice.gguf"], 2), Options);
+        int[] tokens = [1, 300, 301, 302];
+        AssertSame(Logits(twice, null, tokens), Logits(runner, runner.LoadAdapter("a", peft.Path), tokens));
+    }
+
     /// <summary>Sequences side by side in one batch, each with another adapter or none, get the bits that they get alone.</summary>
     [Theory]
     [InlineData("llama-gqa")]
@@ -167,8 +185,11 @@ public class AdapterTests
     [InlineData("use_dora", "true")]
     [InlineData("fan_in_fan_out", "true")]
     [InlineData("modules_to_save", """["lm_head"]""")]
-    [InlineData("rank_pattern", """{"q_proj":4}""")]
-    [InlineData("alpha_pattern", """{"q_proj":4}""")]
+    [InlineData("rank_pattern", """{"q_proj":5}""")]
+    [InlineData("rank_pattern", """{"(":4}""")]
+    [InlineData("rank_pattern", """{"q_proj(?!x)":4}""")]
+    [InlineData("rank_pattern", "7")]
+    [InlineData("alpha_pattern", """{"[":4}""")]
     [InlineData("init_lora_weights", "\"pissa\"")]
     [InlineData("peft_type", "\"IA3\"")]
     [InlineData("trainable_token_indices", "[1]")]

@@ -4,7 +4,7 @@ namespace Sluice.Chat.Parsing;
 /// Runs a style's parser over a text that comes in pieces, however they are cut. The parser is an iterator that says what it
 /// expects next; it goes on when that is found or known to be absent.
 /// </summary>
-internal sealed class AnswerParser(Answer answer, IEnumerable<Need> needs) : IDisposable
+internal sealed class AnswerParser(Answer answer, IEnumerable<Need> needs)
 {
     private readonly IEnumerator<Need> _needs = needs.GetEnumerator();
     private string _rest = ""; // what was not read yet
@@ -28,8 +28,6 @@ internal sealed class AnswerParser(Answer answer, IEnumerable<Need> needs) : IDi
         answer.Complete();
         return answer.Take();
     }
-
-    public void Dispose() => _needs.Dispose();
 
     private void Run()
     {

@@ -16,8 +16,6 @@ namespace Sluice.Chat.Parsing;
 /// <param name="mustFit">Whether the arguments of all tools must be as their schemas say, and not of strict ones only.</param>
 internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOnlyList<ChatTool> tools, bool isParallel, bool mustFit)
 {
-    private static readonly Expression AnyText = Utf8Bytes.Of(CodePoints.All).Times(0, int.MaxValue);
-
     /// <summary>Whether there are tools to call.</summary>
     public bool HasTools => tools.Count > 0;
 
@@ -31,8 +29,8 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
     public Expression Without(params ReadOnlySpan<string> marks)
     {
         string[] texts = [.. marks.ToArray().Where(mark => !IsControl(mark))]; // control tokens are part of no text
-        return texts.Length == 0 ? AnyText
-            : Product.Without(AnyText, Expression.Then(AnyText, Expression.Any([.. texts.Select(Expression.Text)]), AnyText));
+        return texts.Length == 0 ? Utf8Bytes.AnyText
+            : Product.TextWithout(Expression.Any([.. texts.Select(Expression.Text)]));
     }
 
     /// <summary>A call of any of the tools; several, if there may be.</summary>
@@ -58,7 +56,7 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
     /// <exception cref="GrammarException">Its schema is not one of an object, or has what is not supported.</exception>
     public Expression Arguments(ChatTool tool)
     {
-        if (!mustFit && !tool.IsStrict)
+        if (!MustFit(tool))
             return new JsonValues().Object;
         try
         {
@@ -84,12 +82,15 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
             ? [.. names.EnumerateArray().Select(name => name.ToString())] : [];
         return Expression.Then([.. properties.EnumerateObject().Select(property =>
         {
-            Expression value = Parsing.NamedArguments.IsText(property.Value)
-                ? PlainText(property.Value, end) : JsonSchema.Compile(schema, "properties", property.Name);
+            Expression value = !MustFit(tool) ? Product.TextWithout(Expression.Text(end))
+                : Parsing.NamedArguments.IsText(property.Value) ? PlainText(new Schema(property.Value, $"#/properties/{property.Name}"), end)
+                : JsonSchema.Compile(schema, "properties", property.Name);
             Expression all = argument(property.Name, value);
-            return required.Contains(property.Name) ? all : all.Optional();
+            return MustFit(tool) && required.Contains(property.Name) ? all : all.Optional();
         })]);
     }
+
+    private bool MustFit(ChatTool tool) => mustFit || tool.IsStrict;
 
     private Expression Mark(string text) => IsControl(text) ? Expression.ControlToken(text) : Expression.Text(text);
 
@@ -112,12 +113,12 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
             : throw new GrammarException($"The parameters of '{tool.Name}' must be of type object.");
     }
 
-    private static Expression PlainText(JsonElement schema, string end)
+    private static Expression PlainText(Schema schema, string end)
     {
         // Where a value must be some way, it has no '<' or '[', so that no mark can be in it.
         CodePoints unmarked = CodePoints.All.Without(CodePoints.One(end.TrimStart()[0]));
         Expression? text = null;
-        foreach (JsonProperty keyword in schema.EnumerateObject())
+        foreach (JsonProperty keyword in schema.Element.EnumerateObject())
         {
             switch (keyword.Name)
             {
@@ -125,27 +126,29 @@ internal sealed class AnswerSyntax(Tokenizer tokenizer, string template, IReadOn
                     And(Expression.Text(keyword.Value.ToString()));
                     break;
                 case "enum":
-                    And(Expression.Any([.. keyword.Value.EnumerateArray().Select(value => Expression.Text(value.ToString()))]));
+                    And(Expression.Any([.. schema.Array("enum").Select(value => Expression.Text(value.Element.ToString()))]));
                     break;
                 case "pattern":
-                    And(RegexParser.Parse(keyword.Value.ToString(), Unmarked, isSearch: true));
+                    foreach (string pattern in schema.Texts("pattern"))
+                        And(RegexParser.Parse(pattern, Unmarked, isSearch: true));
                     break;
-                case "format" when StringFormats.All.TryGetValue(keyword.Value.ToString(), out string? pattern):
-                    And(RegexParser.Parse(pattern, Unmarked, isSearch: false));
+                case "format":
+                    foreach (string format in schema.Texts("format"))
+                        And(RegexParser.Parse(StringFormats.All.GetValueOrDefault(format) ?? throw schema.Unsupported("format", $"with the value '{format}'"), Unmarked, isSearch: false));
                     break;
                 case "minLength":
-                    And(Unmarked(CodePoints.All).Times(keyword.Value.GetInt32(), int.MaxValue));
+                    And(Unmarked(CodePoints.All).Times(schema.Count("minLength")!.Value, int.MaxValue));
                     break;
                 case "maxLength":
-                    And(Unmarked(CodePoints.All).Times(0, keyword.Value.GetInt32()));
+                    And(Unmarked(CodePoints.All).Times(0, schema.Count("maxLength")!.Value));
                     break;
                 case "type" or "title" or "description" or "default" or "examples":
                     break;
                 default:
-                    throw new GrammarException($"The keyword '{keyword.Name}' is not supported for texts in this model's style of calls.");
+                    throw schema.Unsupported(keyword.Name, "for texts in this model's style of calls");
             }
         }
-        return text ?? Product.Without(AnyText, Expression.Then(AnyText, Expression.Text(end), AnyText));
+        return text ?? Product.TextWithout(Expression.Text(end));
 
         Expression Unmarked(CodePoints set) => Utf8Bytes.Of(set.Without(unmarked.Inverse));
 

@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Sluice.Tokenizers.Templates;
 
 namespace Sluice.Chat.Parsing;
 
@@ -11,9 +12,8 @@ internal sealed class NamedArguments(Answer answer, string tool)
     /// <summary>Arguments one by one, each as text; none where they are no object.</summary>
     public static IEnumerable<(string Name, string Text)> Of(string arguments)
     {
-        if (!IsJson(arguments) || JsonElement.Parse(arguments) is not { ValueKind: JsonValueKind.Object } all)
-            return [];
-        return all.EnumerateObject().Select(argument => (argument.Name, argument.Value.ToString()));
+        return WrittenJson.TryParse(arguments, out JsonElement all) && all.ValueKind == JsonValueKind.Object
+            ? all.EnumerateObject().Select(argument => (argument.Name, argument.Value.ToString())) : [];
     }
 
     /// <summary>Adds one.</summary>
@@ -23,7 +23,7 @@ internal sealed class NamedArguments(Answer answer, string tool)
     {
         text = text.StartsWith('\n') ? text[1..] : text;
         text = text.EndsWith('\n') ? text[..^1] : text;
-        answer.Arguments($"{(_hasAny ? ", " : "{")}{Quote(name.Trim())}: {(IsText(name.Trim()) || !IsJson(text) ? Quote(text) : text.Trim())}");
+        answer.Arguments($"{(_hasAny ? ", " : "{")}{Quote(name.Trim())}: {(IsText(name.Trim()) || !WrittenJson.TryParse(text, out _) ? Quote(text) : text.Trim())}");
         _hasAny = true;
     }
 
@@ -42,17 +42,4 @@ internal sealed class NamedArguments(Answer answer, string tool)
         answer.Tool(tool)?.Parameters is { ValueKind: JsonValueKind.Object } schema
         && schema.TryGetProperty("properties", out JsonElement properties) && properties.ValueKind == JsonValueKind.Object
         && properties.TryGetProperty(name, out JsonElement property) && IsText(property);
-
-    private static bool IsJson(string text)
-    {
-        try
-        {
-            _ = JsonElement.Parse(text);
-            return true;
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
-    }
 }

@@ -18,6 +18,7 @@ internal static class HuggingFaceModel
         JsonFile config = JsonFile.Read(Path.Combine(folder, "config.json"));
         ConfigMap map = new(config);
         TokenizerConfig.AddTo(map.Metadata, folder, config);
+        PoolingConfig.AddTo(map.Metadata, folder, map.Architecture.Gguf);
         Dictionary<string, string>? index = Index(folder, file);
         List<MappedFile> files = OpenFiles(folder, file, index);
         try

@@ -20,7 +20,7 @@ internal static class PeftAdapter
         string path = Path.Combine(folder, TensorsName);
         if (!File.Exists(Path.Combine(folder, ConfigName)))
             throw new InvalidDataException($"{folder} is no adapter: it has no {ConfigName}.");
-        Func<int, float> factor = ReadFactor(JsonFile.Read(Path.Combine(folder, ConfigName)));
+        PeftScaling scaling = ReadConfig(JsonFile.Read(Path.Combine(folder, ConfigName)));
         if (!File.Exists(path))
         {
             throw File.Exists(Path.Combine(folder, "adapter_model.bin"))
@@ -32,13 +32,15 @@ internal static class PeftAdapter
         try
         {
             OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
+            Dictionary<string, string> modules = new(StringComparer.Ordinal); // by the names of the model's tensors
             foreach (TensorInfo tensor in SafetensorsReader.Read(file).Values)
             {
-                TensorInfo mapped = map.MapAdapter(path, tensor);
+                TensorInfo mapped = map.MapAdapter(path, tensor, out string module);
+                modules[mapped.Name[..^".lora_a".Length]] = module;
                 if (!tensors.TryAdd(mapped.Name, mapped))
                     throw new InvalidDataException($"{path}: tensor '{tensor.Name}' occurs twice.");
             }
-            return new AdapterFile(path, tensors, factor, file);
+            return new AdapterFile(path, tensors, (name, rank) => scaling.Of(modules[name], rank), file);
         }
         catch
         {
@@ -47,24 +49,19 @@ internal static class PeftAdapter
         }
     }
 
-    /// <summary>What updates of a rank are multiplied by. Whatever else would change what the adapter computes is refused.</summary>
-    private static Func<int, float> ReadFactor(JsonFile config)
+    /// <summary>Whatever would change what the adapter computes, and is not known here, is refused.</summary>
+    private static PeftScaling ReadConfig(JsonFile config)
     {
         if (config.TextOrNull("peft_type") is not "LORA")
             throw config.Unsupported("peft_type", "it has LORA");
-        int rank = config.CountOrNull("r") ?? throw config.Missing("r");
-        float alpha = config.PositiveOrNull("lora_alpha") ?? throw config.Missing("lora_alpha");
         if (config.TextOrNull("bias") is not (null or "none"))
             throw config.Unsupported("bias", "it has none");
-        bool isStabilized = config.BoolOrNull("use_rslora") ?? false;
-        foreach (string key in config.Keys.Where(key => !Harmless.Contains(key) && key is not ("peft_type" or "r" or "lora_alpha" or "bias" or "use_rslora")))
+        foreach (string key in config.Keys.Where(key => !Harmless.Contains(key) && !PeftScaling.Keys.Contains(key) && key is not ("peft_type" or "bias")))
         {
             if (config.TryGet(key, out JsonElement value) && !IsOff(key, value))
                 throw config.Unsupported(key);
         }
-        return of => of == rank
-            ? alpha / (isStabilized ? MathF.Sqrt(rank) : rank)
-            : throw new InvalidDataException($"{config.Path}: key 'r' is {rank}, but a tensor is of rank {of}.");
+        return new PeftScaling(config);
     }
 
     // How the weights began matters only where the model's own were changed for it.

@@ -7,7 +7,7 @@ using Sluice.Tensors.Memory;
 namespace Sluice.Files.HuggingFace;
 
 /// <summary>Gives Hugging Face's tensors the names and the layout that GGUF has for them.</summary>
-internal sealed class TensorMap(TensorLayout config)
+internal sealed class TensorMap(TensorLayout layout)
 {
     private const string LayerPrefix = "layers.", AdapterPrefix = "base_model.model.";
 
@@ -24,11 +24,11 @@ internal sealed class TensorMap(TensorLayout config)
         // Derived from config.json; old checkpoints carry it.
         if (name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
             return false;
-        if (tensor.Name == "lm_head.weight" && config.TiedEmbeddings)
+        if (tensor.Name == "lm_head.weight" && layout.TiedEmbeddings)
             return false;
         string gguf = Name(name)
             ?? throw new NotSupportedException(
-                $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {config.Architecture.ModelType} model.");
+                $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {layout.Architecture.ModelType} model.");
         if (WeightFormats.Find(tensor.Type) is null)
         {
             throw new NotSupportedException(
@@ -49,29 +49,33 @@ internal sealed class TensorMap(TensorLayout config)
     public int[] FileRows(string gguf, int rows)
     {
         int[] order = [.. Enumerable.Range(0, rows)];
-        int half = config.HeadDim / 2;
-        if (config.Architecture.InterleavedRope && Heads(gguf) > 0)
+        int half = layout.HeadDim / 2;
+        if (layout.Architecture.InterleavedRope && Heads(gguf) > 0)
         {
             for (int row = 0; row < rows; row++)
-                order[row] = row / config.HeadDim * config.HeadDim + row % config.HeadDim / 2 + row % 2 * half;
+                order[row] = row / layout.HeadDim * layout.HeadDim + row % layout.HeadDim / 2 + row % 2 * half;
         }
         return order;
     }
 
     /// <summary>A tensor of a PEFT adapter as GGUF has it: the name of the model's tensor, and <c>.lora_a</c> or <c>.lora_b</c>.</summary>
+    /// <param name="path">The file that it is in, for messages.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="module">What PEFT calls the linear map, as <c>model.layers.0.self_attn.q_proj</c>.</param>
     /// <exception cref="NotSupportedException">Its name or its type is none that adapters of these models have.</exception>
     /// <exception cref="InvalidDataException">Its shape does not fit the model.</exception>
-    public TensorInfo MapAdapter(string path, TensorInfo tensor)
+    public TensorInfo MapAdapter(string path, TensorInfo tensor, out string module)
     {
         // base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight
         const string Down = ".lora_A.weight", Up = ".lora_B.weight";
         string name = tensor.Name.StartsWith(AdapterPrefix, StringComparison.Ordinal) ? tensor.Name[AdapterPrefix.Length..] : tensor.Name;
         bool isUp = name.EndsWith(Up, StringComparison.Ordinal);
-        string? gguf = isUp || name.EndsWith(Down, StringComparison.Ordinal) ? Name(WithoutPrefix(name[..^Down.Length]) + ".weight") : null;
+        module = isUp || name.EndsWith(Down, StringComparison.Ordinal) ? name[..^Down.Length] : "";
+        string? gguf = module.Length > 0 ? Name(WithoutPrefix(module) + ".weight") : null;
         if (gguf is null or "token_embd.weight")
         {
             throw new NotSupportedException(
-                $"{path}: tensor '{tensor.Name}' is none that Sluice knows in an adapter for {config.Architecture.ModelType} models.");
+                $"{path}: tensor '{tensor.Name}' is none that Sluice knows in an adapter for {layout.Architecture.ModelType} models.");
         }
         // The rows that change places are the outputs.
         return Arrange(path, tensor, gguf + (isUp ? ".lora_b" : ".lora_a"), isUp ? Heads(gguf) : 0);
@@ -80,7 +84,7 @@ internal sealed class TensorMap(TensorLayout config)
     // A model without a head leaves out the prefix.
     private static string WithoutPrefix(string name) => name.StartsWith("model.", StringComparison.Ordinal) ? name["model.".Length..] : name;
 
-    private TensorInfo Arrange(string path, TensorInfo tensor, string name, int heads) => config.Architecture.InterleavedRope && heads > 0
+    private TensorInfo Arrange(string path, TensorInfo tensor, string name, int heads) => layout.Architecture.InterleavedRope && heads > 0
         ? Interleave(path, tensor, name, heads)
         : tensor.As(name);
 
@@ -100,9 +104,9 @@ internal sealed class TensorMap(TensorLayout config)
         if (dot < 0)
             return null;
         ReadOnlySpan<char> number = name.AsSpan(LayerPrefix.Length, dot - LayerPrefix.Length);
-        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) || layer >= config.Layers)
+        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) || layer >= layout.Layers)
             return null;
-        bool bias = config.Architecture.QkvBias;
+        bool bias = layout.Architecture.QkvBias;
         string? part = name[(dot + 1)..] switch
         {
             "input_layernorm.weight" => "attn_norm.weight",
@@ -113,8 +117,8 @@ internal sealed class TensorMap(TensorLayout config)
             "self_attn.k_proj.bias" when bias => "attn_k.bias",
             "self_attn.v_proj.bias" when bias => "attn_v.bias",
             "self_attn.o_proj.weight" => "attn_output.weight",
-            "self_attn.q_norm.weight" when config.Architecture.Gguf == "qwen3" => "attn_q_norm.weight",
-            "self_attn.k_norm.weight" when config.Architecture.Gguf == "qwen3" => "attn_k_norm.weight",
+            "self_attn.q_norm.weight" when layout.Architecture.Gguf == "qwen3" => "attn_q_norm.weight",
+            "self_attn.k_norm.weight" when layout.Architecture.Gguf == "qwen3" => "attn_k_norm.weight",
             "post_attention_layernorm.weight" => "ffn_norm.weight",
             "mlp.gate_proj.weight" => "ffn_gate.weight",
             "mlp.up_proj.weight" => "ffn_up.weight",
@@ -126,8 +130,8 @@ internal sealed class TensorMap(TensorLayout config)
 
     // How many heads a tensor's rows are, or 0 for a tensor whose rows are not rotated.
     private int Heads(string gguf) =>
-        gguf.EndsWith(".attn_q.weight", StringComparison.Ordinal) ? config.Heads
-        : gguf.EndsWith(".attn_k.weight", StringComparison.Ordinal) ? config.KvHeads
+        gguf.EndsWith(".attn_q.weight", StringComparison.Ordinal) ? layout.Heads
+        : gguf.EndsWith(".attn_k.weight", StringComparison.Ordinal) ? layout.KvHeads
         : 0;
 
     /// <summary>
@@ -136,12 +140,12 @@ internal sealed class TensorMap(TensorLayout config)
     /// </summary>
     private TensorInfo Interleave(string path, TensorInfo tensor, string name, int heads)
     {
-        int half = config.HeadDim / 2;
-        if (tensor.Shape.Length != 2 || tensor.Shape[1] != (long)heads * config.HeadDim)
+        int half = layout.HeadDim / 2;
+        if (tensor.Shape.Length != 2 || tensor.Shape[1] != (long)heads * layout.HeadDim)
         {
             throw new InvalidDataException(
                 $"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", tensor.Shape)}] "
-                + $"where {heads} heads of {config.HeadDim} rows were expected.");
+                + $"where {heads} heads of {layout.HeadDim} rows were expected.");
         }
         CheckCopy(path, tensor, tensor.Bytes);
         return new TensorInfo(name, tensor.Type, tensor.Shape, tensor.Bytes, () =>
@@ -151,8 +155,8 @@ internal sealed class TensorMap(TensorLayout config)
             int row = (int)(tensor.Bytes / tensor.Shape[1]);
             for (int head = 0; head < heads; head++)
             {
-                ReadOnlySpan<byte> first = source.Slice(head * config.HeadDim * row, half * row);
-                ReadOnlySpan<byte> second = source.Slice((head * config.HeadDim + half) * row, half * row);
+                ReadOnlySpan<byte> first = source.Slice(head * layout.HeadDim * row, half * row);
+                ReadOnlySpan<byte> second = source.Slice((head * layout.HeadDim + half) * row, half * row);
                 for (int i = 0; i < half; i++, target = target[(2 * row)..])
                 {
                     first.Slice(i * row, row).CopyTo(target);

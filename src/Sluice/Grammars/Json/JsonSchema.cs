@@ -27,6 +27,7 @@ internal sealed class JsonSchema
     public static Expression Compile(JsonElement schema, params ReadOnlySpan<string> path)
     {
         JsonSchema compiler = new(schema);
+        compiler._root.CheckUnicode();
         Schema inner = compiler._root;
         foreach (string name in path)
             inner = inner.Child(inner.Element.GetProperty(name), name);

@@ -28,6 +28,30 @@ internal readonly record struct Schema(JsonElement Element, string Path)
 
     public JsonElement? this[string keyword] => IsObject && Element.TryGetProperty(keyword, out JsonElement value) ? value : null;
 
+    /// <summary>Refuses halves of surrogate pairs, which JSON may name alone and no text is made of.</summary>
+    public void CheckUnicode()
+    {
+        try
+        {
+            if (Element.ValueKind == JsonValueKind.String)
+                _ = Element.GetString();
+            else if (Element.ValueKind == JsonValueKind.Array)
+            {
+                foreach ((int i, JsonElement item) in Element.EnumerateArray().Index())
+                    Child(item, $"{i}").CheckUnicode();
+            }
+            else if (IsObject)
+            {
+                foreach (JsonProperty member in Element.EnumerateObject())
+                    Child(member.Value, member.Name).CheckUnicode();
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw new GrammarException($"The schema at {Path} is not valid Unicode: it has half a surrogate pair.");
+        }
+    }
+
     /// <summary>Refuses what is no schema, and every keyword that is not supported.</summary>
     public void Check()
     {
@@ -102,13 +126,6 @@ internal readonly record struct Schema(JsonElement Element, string Path)
     {
         if (text.ValueKind != JsonValueKind.String)
             throw Wrong(keyword, "strings");
-        try
-        {
-            return text.GetString()!;
-        }
-        catch (InvalidOperationException) // half a surrogate pair
-        {
-            throw Wrong(keyword, "valid Unicode");
-        }
+        return text.GetString()!;
     }
 }

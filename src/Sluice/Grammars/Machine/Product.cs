@@ -59,6 +59,10 @@ internal sealed class Product : Expression
     /// <exception cref="GrammarException">There are too many states.</exception>
     public static Expression Without(Expression one, Expression other) => Of(one, other, isDifference: true);
 
+    /// <summary>Any text that a part does not occur in.</summary>
+    /// <exception cref="GrammarException">There are too many states.</exception>
+    public static Expression TextWithout(Expression part) => Without(Utf8Bytes.AnyText, Then(Utf8Bytes.AnyText, part, Utf8Bytes.AnyText));
+
     public override int Emit(ProgramBuilder nodes, int next)
     {
         int[] states = [.. _leadsOn.Select(leadsOn => leadsOn ? nodes.Reserve() : ProgramBuilder.Dead)];

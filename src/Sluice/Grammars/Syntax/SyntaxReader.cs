@@ -4,7 +4,7 @@ using System.Text;
 namespace Sluice.Grammars.Syntax;
 
 /// <summary>A text that is parsed, and how far that came.</summary>
-internal class SyntaxReader(string text, string what)
+internal sealed class SyntaxReader(string text, string what)
 {
     private const int MostDepth = 200;
 

@@ -6,6 +6,9 @@ internal static class Utf8Bytes
     // The last character of each length.
     private static readonly int[] Lasts = [0x7F, 0x7FF, 0xFFFF, CodePoints.Max];
 
+    /// <summary>Any characters, or none.</summary>
+    public static Expression AnyText { get; } = Of(CodePoints.All).Times(0, int.MaxValue);
+
     /// <summary>One character of a set.</summary>
     public static Expression Of(CodePoints set) => new Choice([.. set.Ranges.SelectMany(range => OfRange(range.First, range.Last))]);
 

@@ -42,16 +42,6 @@ internal sealed record ChatVariables(bool EmptyContent = false, bool ArgumentsAs
     };
 
     // What a model wrote may be no JSON.
-    private static object Parse(string json)
-    {
-        try
-        {
-            JsonElement value = JsonElement.Parse(json);
-            return value.ValueKind == JsonValueKind.Object ? value : json;
-        }
-        catch (JsonException)
-        {
-            return json;
-        }
-    }
+    private static object Parse(string json) =>
+        WrittenJson.TryParse(json, out JsonElement value) && value.ValueKind == JsonValueKind.Object ? value : json;
 }

@@ -1,0 +1,30 @@
+using System.Diagnostics;
+
+namespace Sluice.Cli.Tests.Commands;
+
+public class ImatrixTests
+{
+    [Fact]
+    public void Interrupted_it_keeps_what_was_measured()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are sent with kill");
+        using TemporaryFolder folder = new();
+        string text = folder.File("text.txt"), output = folder.File("m.gguf");
+        File.WriteAllText(text, string.Concat(Enumerable.Repeat("Once upon a time there was a dog. ", 50_000)));
+        string[] args = ["imatrix", "--model", TestModel.Path, "--text", text, "--output", output, "--context", "64"];
+        using (Process process = SluiceProcess.Start([.. args, "--save-every", "1"]))
+        {
+            while (!File.Exists(output) && !process.HasExited)
+                Thread.Sleep(20);
+            int code = SluiceProcess.Interrupt(process);
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            Assert.Equal(code, process.ExitCode);
+            Assert.Contains("--resume goes on", error);
+        }
+        byte[] kept = File.ReadAllBytes(output);
+        int chunks = int.Parse(SluiceProcess.Run([.. args, "--resume", "--chunks", "1"]).Succeeded().Output.Split(" chunks")[0].Split(' ')[^1]);
+        Assert.InRange(chunks, 1, 1_000_000);
+        Assert.Equal(kept.Length, new FileInfo(output).Length);
+    }
+}
