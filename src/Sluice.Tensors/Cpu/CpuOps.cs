@@ -46,7 +46,8 @@ public sealed unsafe partial class CpuOps : Ops
     internal WorkerPool Pool { get; }
 
     /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
-    public static string KernelOf(WeightFormat format) => Panels.Describe(format);
+    public static string KernelOf(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto) =>
+        Panels.Describe(format, activations);
 
     /// <summary>The instruction set of the kernels.</summary>
     public static string InstructionSet => Kernels.Best().Name;

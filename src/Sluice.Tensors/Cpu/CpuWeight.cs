@@ -72,7 +72,13 @@ internal sealed class CpuWeight : Weight, IDisposable
     public bool HasFloats => Array.Exists(Parts, part => part.Panels is FloatPanels and not PackedBFloat16s);
 
     /// <summary>Whether a part needs activations rounded to bfloat16.</summary>
-    public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s);
+    public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s or ScaledBFloat16s);
+
+    /// <summary>Whether all parts are plain BF16.</summary>
+    public bool IsBFloat16s => Array.TrueForAll(Parts, part => part.Panels is PackedBFloat16s);
+
+    /// <summary>Whether a part needs activations rounded to bfloat16 and, beside them, sums of those of 32 columns (1 part), or 16 (2).</summary>
+    public bool HasSums(int parts) => Array.Exists(Parts, part => part.Panels is ScaledBFloat16s { Kind: { HasMin: true } kind } && kind.Parts == parts);
 
     /// <summary>Whether all parts are integers, of an even number of panels.</summary>
     public bool IsPairsOfIntegers => Array.TrueForAll(Parts, part => part is { Kind: >= 0, Panels.PanelsPerExpert: var panels } && panels % 2 == 0);
@@ -90,8 +96,7 @@ internal sealed class CpuWeight : Weight, IDisposable
     public bool HasHalves => ByOrder.Length == 1 && Rows % (2 * Panels.Height) == 0 && Parts switch
     {
         [_] => true,
-        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Kind == second.Kind
-            && first.Panels.GetType() == second.Panels.GetType(),
+        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Panels.IsLike(second.Panels),
         _ => false,
     };
 

@@ -44,6 +44,7 @@ internal readonly unsafe struct LinearJob(
             }
             (CpuWeight.Part part, int panel) = weight.Locate(within);
             Multiply(segment, part, panel, room, room.SumsOf(0, 0));
+            Scale(segment, room.SumsOf(0, 0));
             Write(segment, part, panel, room.SumsOf(0, 0));
         }
     }
@@ -78,6 +79,8 @@ internal readonly unsafe struct LinearJob(
                     MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
                 else if (InBFloat16(pair.First))
                     MultiplyBFloat16Pair(pair, column, here, segment, first, sums);
+                else if (pair.First.Panels is ScaledBFloat16s)
+                    MultiplyPairsWithScales(pair, column, here, segment, first, room, sums);
                 else if (isFew)
                     MultiplyScaledPair(pair, column, here, segment, first, sums);
                 else
@@ -94,6 +97,9 @@ internal readonly unsafe struct LinearJob(
                 if (pair.IsWhole)
                     Multiply(segment, pair.Second, pair.SecondPanel, room, second);
             }
+            Scale(segment, sums);
+            if (pair.IsWhole)
+                Scale(segment, second);
             if (gate is { } activation)
             {
                 Functions.Gate(activation, sums, second, sums, (last - first) * Panels.Height);
@@ -118,10 +124,23 @@ internal readonly unsafe struct LinearJob(
         CpuWeight.PanelPair pair = Pair(next.Pair);
         if (!pair.IsWhole || columns <= 0)
             return;
-        if (pair.First.Panels is PackedIntegers first)
+        if (Packed(pair.First) is { } first)
             first.Prefetch(expert * first.PanelsPerExpert + pair.FirstPanel, next.Column, columns);
-        if (pair.Second.Panels is PackedIntegers second)
+        if (Packed(pair.Second) is { } second)
             second.Prefetch(expert * second.PanelsPerExpert + pair.SecondPanel, next.Column, columns);
+
+        static PackedIntegers? Packed(CpuWeight.Part part) =>
+            (part.Panels is ScaledBFloat16s pairs ? pairs.Codes : part.Panels) as PackedIntegers;
+    }
+
+    /// <summary>Multiplies sums by what the activations of each position share, if they share a scale that is not in the products.</summary>
+    private void Scale(Segment segment, float* sums)
+    {
+        if (activations.TokenScales is null)
+            return;
+        (int first, int last) = Positions(segment);
+        for (int position = first; position < last; position++, sums += Panels.Height)
+            (Vector512.Load(sums) * activations.TokenScales[position]).Store(sums);
     }
 
     private void MultiplyIntegerPair(
@@ -138,28 +157,50 @@ internal readonly unsafe struct LinearJob(
                 Buffer.MemoryCopy(codes, to, WorkerScratch.CodeBytes, groups * IntegerPanels.GroupCodes);
         }
         IntegerKind kind = weight.Kinds[pair.First.Kind];
-        int end = segment.FirstTile + segment.TileCount;
-        for (int tile = segment.FirstTile; tile < end;)
+        foreach (TileRun run in Runs(segment))
         {
-            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first, run = 1;
-            while (tile + run < end && activations.Tiles[tile + run + 1] - activations.Tiles[tile + run] == tokens)
-                run++;
             PairArguments arguments = new()
             {
                 Codes = room.Codes,
                 Scales = room.Scales,
-                Activations = activations.QuantsAt(kind, first, tokens, column),
-                Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, first, tokens, column),
-                Sums = sums + (first - origin) * Panels.Height,
+                Activations = activations.QuantsAt(kind, run.First, run.Tokens, column),
+                Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, run.First, run.Tokens, column),
+                Sums = sums + (run.First - origin) * Panels.Height,
                 Groups = groups,
-                Tiles = run,
+                Tiles = run.Tiles,
                 Room = room.Room,
             };
             if (activations.ByToken)
-                kernels.IntegerTiles(kind, tokens, arguments);
+                kernels.IntegerTiles(kind, run.Tokens, arguments);
             else
-                kernels.IntegerPair(kind, tokens, arguments);
-            tile += run;
+                kernels.IntegerPair(kind, run.Tokens, arguments);
+        }
+    }
+
+    private void MultiplyPairsWithScales(
+        CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+    {
+        int groups = columns / IntegerPanels.Group;
+        for (int i = 0; i < 2; i++)
+        {
+            (CpuWeight.Part part, int panel) = i == 0 ? (pair.First, pair.FirstPanel) : (pair.Second, pair.SecondPanel);
+            ((ScaledBFloat16s)part.Panels).Unpack(
+                Absolute(segment, part, panel), column, groups, (int*)((byte*)room.Values + i * WorkerScratch.ValueBytes),
+                (float*)((byte*)room.Scales + i * WorkerScratch.ScaleBytes));
+        }
+        PairKind kind = ((ScaledBFloat16s)pair.First.Panels).Kind;
+        foreach (TileRun run in Runs(segment))
+        {
+            kernels.ScaledBFloat16Pair(kind, run.Tokens, new PairArguments
+            {
+                Codes = (byte*)room.Values,
+                Scales = room.Scales,
+                Activations = (sbyte*)activations.PairsAt(run.First, run.Tokens, column),
+                Notes = activations.SumsAt(kind, run.First, run.Tokens, column),
+                Sums = sums + (run.First - origin) * Panels.Height,
+                Groups = groups,
+                Tiles = run.Tiles,
+            });
         }
     }
 
@@ -183,11 +224,40 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
+    /// <summary>Tiles of as many tokens that follow each other: the first's position.</summary>
+    private readonly record struct TileRun(int First, int Tokens, int Tiles);
+
+    /// <summary>The runs of a segment.</summary>
+    private RunEnumerator Runs(Segment segment) => new(activations.Tiles, segment);
+
+    private ref struct RunEnumerator(int* starts, Segment segment)
+    {
+        private readonly int end = segment.FirstTile + segment.TileCount;
+        private int tile = segment.FirstTile;
+
+        public TileRun Current { get; private set; }
+
+        public readonly RunEnumerator GetEnumerator() => this;
+
+        public bool MoveNext()
+        {
+            if (tile == end)
+                return false;
+            int first = starts[tile], tokens = starts[tile + 1] - first, count = 1;
+            while (tile + count < end && starts[tile + count + 1] - starts[tile + count] == tokens)
+                count++;
+            Current = new TileRun(first, tokens, count);
+            tile += count;
+            return true;
+        }
+    }
+
     private bool InBFloat16(CpuWeight.Part part) => part.Panels is PackedBFloat16s && kernels.HasBFloat16;
 
     /// <summary>Whether a pair's panels are multiplied together, and not one after the other as they are packed.</summary>
     private bool IsTogether(CpuWeight.PanelPair pair, bool isFew) =>
-        pair.IsWhole && kernels.HasPairs && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
+        pair.IsWhole && kernels.HasPairs && (pair.First.Panels is ScaledBFloat16s ? kernels.HasBFloat16 && !isFew
+            : !isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
 
     private static bool IsScaled(CpuWeight.PanelPair pair) =>
         pair.First.Panels is PackedScaledFloats first && pair.Second.Panels is PackedScaledFloats second && first.Format == second.Format;
@@ -258,7 +328,9 @@ internal readonly unsafe struct LinearJob(
         for (int column = 0; column < columns; column += stretch)
         {
             int here = Math.Min(stretch, columns - column);
-            if (part.Panels is IntegerPanels integers)
+            if (part.Panels is ScaledBFloat16s pairs)
+                MultiplyWithScales(pairs, absolute, column, here, segment, first, room, sums);
+            else if (part.Panels is IntegerPanels integers)
                 MultiplyIntegers(integers, part.Kind, absolute, column, here, segment, first, room, sums);
             else
                 MultiplyFloats((FloatPanels)part.Panels, absolute, column, here, segment, first, room, sums);
@@ -286,6 +358,9 @@ internal readonly unsafe struct LinearJob(
                         points, tokens, points.Units(panel, column), activations.QuantsAt(points.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
+                    ScaledBFloat16s pairs => kernels.PackedBFloat16s(
+                        pairs, tokens, panel, column, activations.PairsAt(first, tokens, column),
+                        activations.SumsAt(pairs.Kind, first, tokens, column), sums, columns / IntegerPanels.Group),
                     PackedFloats { Type: not TensorType.BF16 } floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
                     PackedScaledFloats scaled => kernels.PackedScaledFloats(
@@ -314,6 +389,26 @@ internal readonly unsafe struct LinearJob(
                 activations.QuantsAt(panels.Kind, first, tokens, column),
                 activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
                 sums + (first - origin) * Panels.Height, groups);
+        }
+    }
+
+    private void MultiplyWithScales(
+        ScaledBFloat16s panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+    {
+        int groups = columns / IntegerPanels.Group;
+        int* pairs = (int*)room.Values;
+        panels.Unpack(panel, column, groups, pairs, room.Scales);
+        float* values = (float*)(room.Values + WorkerScratch.ValueBytes / sizeof(float)); // the other panel's place
+        if (!kernels.HasBFloat16)
+            Bfloat16Pairs.Unpack(pairs, columns, values);
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            float* sumsOf = activations.SumsAt(panels.Kind, first, tokens, column), own = sums + (first - origin) * Panels.Height;
+            if (kernels.HasBFloat16)
+                kernels.ScaledBFloat16s(panels.Kind, tokens, pairs, room.Scales, activations.PairsAt(first, tokens, column), sumsOf, own, groups);
+            else
+                kernels.ScaledFloats(panels.Kind, tokens, values, room.Scales, activations.RoundedAt(first, tokens, column), sumsOf, own, groups);
         }
     }
 

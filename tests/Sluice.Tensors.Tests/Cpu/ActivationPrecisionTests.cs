@@ -54,6 +54,7 @@ public class ActivationPrecisionTests
     [InlineData(ActivationPrecision.F32, 0, 1e-12)]
     [InlineData(ActivationPrecision.BF16, 1e-7, 1e-5)]
     [InlineData(ActivationPrecision.Int8, 1e-6, 1e-4)]
+    [InlineData(ActivationPrecision.Int8Token, 1e-6, 1e-3)]
     [InlineData(ActivationPrecision.FP8, 1e-4, 2e-3)]
     public void The_error_is_that_of_the_rounding(ActivationPrecision precision, double least, double most)
     {

@@ -19,6 +19,9 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16PairKernels = new nint[MaxTokens];
+    private static readonly nint[] ScaledBFloat16Kernels = new nint[4 * MaxTokens]; // by kind, then tokens
+    private static readonly nint[] ScaledBFloat16PairKernels = new nint[4 * MaxTokens];
+    private static readonly nint[] PackedBFloat16Kernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
     private static readonly Lock Assembling = new();
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
@@ -64,7 +67,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool Packed(
         PackedIntegers panels, int tokens, byte* codes, byte* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        ref nint kernel = ref Packed(panels.Type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, panels.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePacked(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, sbyte*, float*, float*, nint, void>)kernel)(
@@ -93,7 +96,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     {
         if (!panels.CanLookUp)
             return false;
-        ref nint kernel = ref Packed(panels.Format.Type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePoints(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, void>)kernel)(
@@ -103,7 +106,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
     {
-        ref nint kernel = ref Packed(type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssembleFloats(ref kernel, tokens, type);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
@@ -113,7 +116,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool PackedScaledFloats(
         PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns)
     {
-        ref nint kernel = ref Packed(panels.Format.Type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssembleScaled(ref kernel, tokens, panels.Format, panels: 1);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, 0);
@@ -146,6 +149,58 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
             values, activations, sums, pairs, distance);
     }
 
+    public override void ScaledBFloat16s(
+        in PairKind kind, int tokens, int* pairs, float* scales, uint* activations, float* sumsOf, float* sums, nint groups)
+    {
+        ref nint kernel = ref ScaledBFloat16Kernels[kind.Index * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleScaledPairs(ref kernel, tokens, kind);
+        ((delegate* unmanaged[SuppressGCTransition]<int*, float*, uint*, float*, float*, nint, void>)kernel)(
+            pairs, scales, activations, sumsOf, sums, groups);
+    }
+
+    public override void ScaledBFloat16Pair(in PairKind kind, int tokens, in PairArguments arguments)
+    {
+        ref nint kernel = ref ScaledBFloat16PairKernels[kind.Index * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleScaledPair(ref kernel, tokens, kind);
+        fixed (PairArguments* given = &arguments)
+            ((delegate* unmanaged[SuppressGCTransition]<PairArguments*, void>)kernel)(given);
+    }
+
+    public override bool PackedBFloat16s(
+        ScaledBFloat16s panels, int tokens, int panel, int column, uint* activations, float* sumsOf, float* sums, nint groups)
+    {
+        if (!hasBFloat16)
+            return false;
+        switch (panels.Codes)
+        {
+            case PackedIntegers integers:
+                ref nint kernel = ref Packed(PackedBFloat16Kernels, integers.Type, tokens);
+                if (Volatile.Read(ref kernel) == 0)
+                    AssemblePackedPairs(ref kernel, tokens, integers);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, uint*, float*, float*, nint, void>)kernel)(
+                    integers.Codes(panel, column), integers.Scales(panel, column), activations, sumsOf, sums, groups);
+                return true;
+            case PackedPoints { CanLookUp: true } points:
+                kernel = ref Packed(PackedBFloat16Kernels, points.Format.Type, tokens);
+                if (Volatile.Read(ref kernel) == 0)
+                    AssemblePointPairs(ref kernel, tokens, points);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, uint*, float*, nint, void>)kernel)(
+                    points.Units(panel, column), activations, sums, groups);
+                return true;
+            case PackedScaledFloats floats:
+                kernel = ref Packed(PackedBFloat16Kernels, floats.Format.Type, tokens);
+                if (Volatile.Read(ref kernel) == 0)
+                    AssembleScaledFloatPairs(ref kernel, tokens, floats);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, uint*, float*, nint, void>)kernel)(
+                    floats.Codes(panel, column), activations, sums, groups * IntegerPanels.Group);
+                return true;
+            default:
+                return false;
+        }
+    }
+
     public override long IntegerPeak(int rounds) => PeakLoop.Integers.Run(rounds);
 
     public override long FloatPeak(int rounds) => PeakLoop.Floats.Run(rounds);
@@ -153,8 +208,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
     // Types of our own follow GGUF's 64.
-    private static ref nint Packed(TensorType type, int tokens) =>
-        ref PackedKernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
+    private static ref nint Packed(nint[] kernels, TensorType type, int tokens) =>
+        ref kernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
 
     protected static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
 
@@ -173,6 +228,21 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format, int panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format, panels));
+
+    private static void AssembleScaledPairs(ref nint kernel, int tokens, PairKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledBFloat16s(kind));
+
+    private static void AssembleScaledPair(ref nint kernel, int tokens, PairKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledBFloat16Pair(kind));
+
+    private static void AssemblePackedPairs(ref nint kernel, int tokens, PackedIntegers panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.PackedPairs(panels.Kind, panels.Layout, panels.Levels));
+
+    private static void AssemblePointPairs(ref nint kernel, int tokens, PackedPoints panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.PointPairs(panels.Kind, panels.Format, panels.Layout));
+
+    private static void AssembleScaledFloatPairs(ref nint kernel, int tokens, PackedScaledFloats panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledFloatPairs(panels.Format, panels.Nibbles));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

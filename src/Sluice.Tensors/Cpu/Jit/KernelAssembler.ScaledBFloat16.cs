@@ -1,0 +1,272 @@
+using System.Runtime.InteropServices;
+using Iced.Intel;
+using Sluice.Tensors.Formats;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <content>
+/// Kernels of <see cref="ScaledBFloat16s"/>. Each part of a group is summed from zero, so that with one token the sums of several groups are
+/// under way at once.
+/// </content>
+internal sealed partial class KernelAssembler
+{
+    private const int GroupPairs = IntegerPanels.Group / 2;
+
+    /// <summary>void (pairs, scales, activations, sums of activations, sums, groups), where pairs and scales are unpacked.</summary>
+    public void ScaledBFloat16s(PairKind kind)
+    {
+        AssemblerRegister64 values = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9;
+        AssemblerRegisterZMM scale = zmm24;
+        Enter(6);
+        LoadSums(sums);
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        int pairs = GroupPairs / kind.Parts;
+        for (int p = 0; p < kind.Parts; p++)
+        {
+            ClearProducts();
+            for (int pair = p * pairs; pair < (p + 1) * pairs; pair++)
+            {
+                c.vmovups(Zmm[16 + pair % 4], __zmmword_ptr[values + pair * Vector]);
+                AddPair(Zmm[16 + pair % 4], activations, pair);
+            }
+            c.vmovups(scale, __zmmword_ptr[scales + p * Vector]);
+            AddProducts(scale);
+        }
+        for (int p = 0; p < kind.SumsPerGroup; p++)
+        {
+            c.vmovups(scale, __zmmword_ptr[scales + (kind.Parts + p) * Vector]);
+            AddMinimums(scale, sumsOf, p);
+        }
+        c.add(values, Cpu.ScaledBFloat16s.GroupBytes);
+        c.add(scales, kind.ScalesPerGroup * sizeof(float));
+        c.add(activations, GroupPairs * tokens * Dword);
+        c.add(sumsOf, kind.SumsPerGroup * tokens * Dword);
+        c.dec(groups);
+        c.jnz(loop);
+        StoreSums(sums);
+        Leave();
+    }
+
+    /// <summary>
+    /// void (<see cref="PairArguments"/>*): two panels at once, tile after tile, as <see cref="IntegerPair"/>. Of at most 6 tokens there are
+    /// 12 products in registers 0 to 11, and the sums in 12 to 23.
+    /// </summary>
+    public void ScaledBFloat16Pair(PairKind kind)
+    {
+        AssemblerRegister64 values = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
+        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
+        AssemblerRegisterZMM[] weights = [zmm24, zmm25], scale = [zmm26, zmm27];
+        Enter(1);
+        c.mov(given, rdi);
+        c.mov(activations, Field(nameof(PairArguments.Activations)));
+        c.mov(sumsOf, Field(nameof(PairArguments.Notes)));
+        c.mov(sums, Field(nameof(PairArguments.Sums)));
+        c.mov(tiles, Field(nameof(PairArguments.Tiles)));
+        Label tile = c.CreateLabel(), loop = c.CreateLabel();
+        c.Label(ref tile);
+        c.mov(values, Field(nameof(PairArguments.Codes)));
+        c.mov(scales, Field(nameof(PairArguments.Scales)));
+        c.mov(groups, Field(nameof(PairArguments.Groups)));
+        for (int i = 0; i < 2 * tokens; i++)
+            c.vmovups(Zmm[12 + i], PairSum(sums, i));
+        c.Label(ref loop);
+        int pairs = GroupPairs / kind.Parts;
+        for (int p = 0; p < kind.Parts; p++)
+        {
+            for (int i = 0; i < 2 * tokens; i++)
+                c.vpxord(Zmm[i], Zmm[i], Zmm[i]);
+            for (int pair = p * pairs; pair < (p + 1) * pairs; pair++)
+            {
+                for (int panel = 0; panel < 2; panel++)
+                    c.vmovups(weights[panel], __zmmword_ptr[values + panel * WorkerScratch.ValueBytes + pair * Vector]);
+                for (int t = 0; t < tokens; t++)
+                {
+                    AssemblerRegisterZMM activation = Loaded[t % 3];
+                    c.vbroadcastss(activation, __dword_ptr[activations + (pair * tokens + t) * Dword]);
+                    c.vdpbf16ps(Zmm[2 * t], weights[0], activation);
+                    c.vdpbf16ps(Zmm[2 * t + 1], weights[1], activation);
+                }
+            }
+            LoadScales(p);
+            for (int i = 0; i < 2 * tokens; i++)
+                c.vfmadd231ps(Zmm[12 + i], Zmm[i], scale[i % 2]);
+        }
+        for (int p = 0; p < kind.SumsPerGroup; p++)
+        {
+            LoadScales(kind.Parts + p);
+            for (int t = 0; t < tokens; t++)
+            {
+                AssemblerRegisterZMM sum = Loaded[t % 3];
+                c.vbroadcastss(sum, __dword_ptr[sumsOf + (p * tokens + t) * Dword]);
+                for (int i = 2 * t; i < 2 * t + 2; i++)
+                    c.vfmadd231ps(Zmm[12 + i], scale[i % 2], sum);
+            }
+        }
+        c.add(values, Cpu.ScaledBFloat16s.GroupBytes);
+        c.add(scales, kind.ScalesPerGroup * sizeof(float));
+        c.add(activations, GroupPairs * tokens * Dword);
+        c.add(sumsOf, kind.SumsPerGroup * tokens * Dword);
+        c.dec(groups);
+        c.jnz(loop);
+        for (int i = 0; i < 2 * tokens; i++)
+            c.vmovups(PairSum(sums, i), Zmm[12 + i]);
+        c.add(sums, tokens * Vector);
+        c.dec(tiles);
+        c.jnz(tile);
+        Leave();
+
+        void LoadScales(int number)
+        {
+            for (int panel = 0; panel < 2; panel++)
+                c.vmovups(scale[panel], __zmmword_ptr[scales + panel * WorkerScratch.ScaleBytes + number * Vector]);
+        }
+    }
+
+    /// <summary>void (codes, scales, activations, sums of activations, sums, groups): as <see cref="Packed"/>.</summary>
+    public void PackedPairs(IntegerKind kind, IntegerLayout layout, byte[]? levels)
+    {
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9;
+        AssemblerRegisterZMM scale = zmm24;
+        ScaleAssembler constants = new(c, scales);
+        PairAssembler converter = new(constants, 1 << layout.Bits, code => (levels is null ? code : levels[code]) - kind.Offset);
+        int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts, sumsPerGroup = kind.HasMin ? kind.Parts : 0;
+        Enter(6);
+        converter.Start();
+        LoadSums(sums);
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        layout.Scales.AssembleUnit(constants);
+        for (int g = 0; g < unit; g++)
+        {
+            for (int vector = 0; vector < layout.Bits; vector++)
+                c.prefetcht0(__byte_ptr[codes + (g * layout.Bits + vector) * Vector + PrefetchDistance]);
+            for (int p = 0; p < kind.Parts; p++)
+            {
+                ClearProducts();
+                for (int quad = p * quads; quad < (p + 1) * quads; quad++)
+                {
+                    UnpackQuad(constants, layout with { HasLevels = false }, codes, g * layout.Bits * Vector, quad);
+                    AddQuad(converter, activations, g, quad);
+                }
+                layout.Scales.AssembleScale(constants, g, p, isMin: false, scale);
+                AddProducts(scale);
+            }
+            for (int p = 0; p < sumsPerGroup; p++)
+            {
+                layout.Scales.AssembleScale(constants, g, p, isMin: true, scale);
+                AddMinimums(scale, sumsOf, g * sumsPerGroup + p);
+            }
+        }
+        c.add(codes, unit * layout.Bits * Vector);
+        c.add(scales, layout.Scales.UnitBytes);
+        c.add(activations, unit * GroupPairs * tokens * Dword);
+        c.add(sumsOf, unit * sumsPerGroup * tokens * Dword);
+        c.sub(groups, unit);
+        c.jnz(loop);
+        StoreSums(sums);
+        Leave();
+        ConstantBytes = constants.WriteConstants(Padding);
+    }
+
+    /// <summary>void (codes, activations, sums, columns) of packed <see cref="Formats.ScaledFloats"/>.</summary>
+    public void ScaledFloatPairs(ScaledFloats format, ReadOnlySpan<int> nibbles)
+    {
+        AssemblerRegister64 codes = rdi, activations = rsi, sums = rdx, columns = rcx, left = r8;
+        AssemblerRegisterZMM pair = zmm16, scale = zmm24;
+        ScaleAssembler constants = new(c, codes);
+        Enter(4);
+        if (format.Bits == 4)
+            c.vmovdqu32(zmm20, PairAssembler.Table(constants, nibbles));
+        else
+            PairAssembler.LoadMerge(constants);
+        LoadSums(sums);
+        Label block = c.CreateLabel(), loop = c.CreateLabel();
+        c.Label(ref block);
+        c.vmovups(scale, __zmmword_ptr[codes]);
+        if (format.Unit != 1)
+            c.vmulps(scale, scale, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
+        c.add(codes, Vector);
+        c.mov(left, format.BlockSize);
+        c.Label(ref loop);
+        int bytes = AtOnce * Panels.Height * format.Bits / 8;
+        for (int line = 0; line < bytes; line += Vector)
+            c.prefetcht0(__byte_ptr[codes + line + PrefetchDistance]);
+        ClearProducts();
+        for (int i = 0; i < GroupPairs; i++)
+        {
+            if (format.Bits == 8)
+                LoadFloat8Pair(constants, __ymmword_ptr[codes + i * 2 * Panels.Height], isUpper: format.Unit == 1);
+            else
+            {
+                // The even column's 4 bits stay in the lower half, whose fifth bit the table ignores; the odd one's go to the upper.
+                c.vpmovzxbd(pair, __xmmword_ptr[codes + i * Panels.Height]);
+                c.vpslld(zmm17, pair, 12);
+                c.vpord(pair, pair, zmm17);
+                c.vpermw(pair, pair, zmm20);
+            }
+            AddPair(pair, activations, i);
+        }
+        AddProducts(scale);
+        c.add(codes, bytes);
+        c.add(activations, GroupPairs * tokens * Dword);
+        c.sub(left, AtOnce);
+        c.jnz(loop);
+        c.sub(columns, format.BlockSize);
+        c.jnz(block);
+        StoreSums(sums);
+        Leave();
+        ConstantBytes = constants.WriteConstants(Padding);
+    }
+
+    /// <summary>Two columns of floats of 8 bits as pairs, in register 16: as halves, then singles, of which the upper halves are all there is.</summary>
+    private void LoadFloat8Pair(ScaleAssembler constants, AssemblerMemoryOperand codes, bool isUpper)
+    {
+        c.vpmovzxbw(zmm17, codes);
+        c.vpsllw(zmm17, zmm17, 8);
+        if (!isUpper)
+        {
+            // See LoadFloat8.
+            c.vpsraw(zmm17, zmm17, 1);
+            c.vpandd(zmm17, zmm17, constants.Constant(unchecked((int)0xBFFFBFFF)));
+        }
+        c.vextracti64x4(ymm18, zmm17, 1);
+        c.vcvtph2ps(zmm16, ymm17);
+        c.vcvtph2ps(zmm18, ymm18);
+        c.vpermt2w(zmm16, zmm26, zmm18);
+    }
+
+    private void ClearProducts()
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vpxord(Dot(t), Dot(t), Dot(t));
+    }
+
+    /// <summary>Joins the products of a pair of columns, whose number counts from where the activations begin.</summary>
+    private void AddPair(AssemblerRegisterZMM weights, AssemblerRegister64 activations, int pair)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vdpbf16ps(Dot(t), weights, __dword_bcst[activations + (pair * tokens + t) * Dword]);
+    }
+
+    /// <summary>Joins the products of the quad whose codes are in <see cref="Code"/>.</summary>
+    private void AddQuad(PairAssembler converter, AssemblerRegister64 activations, int group, int quad)
+    {
+        converter.Convert(Code);
+        for (int i = 0; i < 2; i++)
+            AddPair(PairAssembler.Pairs[i], activations, group * GroupPairs + 2 * quad + i);
+    }
+
+    private void AddProducts(AssemblerRegisterZMM scale)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vfmadd231ps(Sum(t), Dot(t), scale);
+    }
+
+    private void AddMinimums(AssemblerRegisterZMM minimums, AssemblerRegister64 sumsOf, int number)
+    {
+        for (int t = 0; t < tokens; t++)
+            c.vfmadd231ps(Sum(t), minimums, __dword_bcst[sumsOf + (number * tokens + t) * Dword]);
+    }
+}
