@@ -179,9 +179,9 @@ public unsafe partial class CpuOps
             activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
         else if (weight.HasBFloat16s)
             activations.Rounded = AllocateFloats(values);
-        if (weight.HasSums(parts: 1))
+        if (weight.HasSums)
             activations.Sums = AllocateFloats(values / IntegerPanels.Group);
-        if (weight.HasSums(parts: 2))
+        if (weight.HasHalfSums)
             activations.HalfSums = AllocateFloats(2 * values / IntegerPanels.Group);
         if (Array.Exists(weight.Kinds, kind => !kind.HasWideScale))
             activations.Quants = (sbyte*)AllocateBytes(positions * x.Columns);

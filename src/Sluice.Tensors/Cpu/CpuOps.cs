@@ -39,9 +39,6 @@ public sealed unsafe partial class CpuOps : Ops
             scratch[i] = new WorkerScratch();
     }
 
-    /// <summary>How inputs of linear maps are rounded; set before weights are loaded.</summary>
-    public ActivationPrecision Activations { get; init; }
-
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }
 

@@ -77,8 +77,11 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Whether all parts are plain BF16.</summary>
     public bool IsBFloat16s => Array.TrueForAll(Parts, part => part.Panels is PackedBFloat16s);
 
-    /// <summary>Whether a part needs activations rounded to bfloat16 and, beside them, sums of those of 32 columns (1 part), or 16 (2).</summary>
-    public bool HasSums(int parts) => Array.Exists(Parts, part => part.Panels is ScaledBFloat16s { Kind: { HasMin: true } kind } && kind.Parts == parts);
+    /// <summary>Whether a part needs activations rounded to bfloat16 and, beside them, sums of those of 32 columns.</summary>
+    public bool HasSums => Array.Exists(Parts, part => part.Panels is ScaledBFloat16s { Kind: { HasMin: true, Parts: 1 } });
+
+    /// <summary>The same of 16 columns.</summary>
+    public bool HasHalfSums => Array.Exists(Parts, part => part.Panels is ScaledBFloat16s { Kind: { HasMin: true, Parts: 2 } });
 
     /// <summary>Whether all parts are integers, of an even number of panels.</summary>
     public bool IsPairsOfIntegers => Array.TrueForAll(Parts, part => part is { Kind: >= 0, Panels.PanelsPerExpert: var panels } && panels % 2 == 0);
