@@ -54,8 +54,8 @@ internal unsafe struct Activations
     public float* Floats;
 
     /// <summary>
-    /// Values rounded to bfloat16, likewise, of each pair of columns the odd one first; null where no weight is BF16 or the kernels
-    /// take <see cref="Pairs"/>.
+    /// Values likewise, of each pair of columns the odd one first, rounded to bfloat16 unless codes are singles; null where no weight
+    /// wants them or the kernels take <see cref="Pairs"/>.
     /// </summary>
     public float* Rounded;
 
@@ -92,11 +92,12 @@ internal unsafe struct Activations
     }
 
     /// <summary>Sums of activations that go with minimums: [groups, parts, tokens].</summary>
-    public readonly float* SumsAt(in PairKind kind, int first, int tokens, int column) => !kind.HasMin ? null
+    public readonly float* SumsAt(in CodeKind kind, int first, int tokens, int column) => !kind.HasMin ? null
         : (kind.Parts == 1 ? Sums : HalfSums) + At(first, tokens, column) / IntegerPanels.Group * kind.Parts;
 
-    /// <summary>Rounded values in the order of <see cref="Bfloat16Pairs.Unpack"/>, from a column on.</summary>
-    public readonly float* RoundedAt(int first, int tokens, int column) => Rounded + At(first, tokens, column);
+    /// <summary>What goes with codes: pairs, or values in the order of <see cref="Bfloat16Pairs.Unpack"/>.</summary>
+    public readonly float* CodesAt(in CodeKind kind, int first, int tokens, int column) =>
+        kind.IsSingle ? Rounded + At(first, tokens, column) : (float*)PairsAt(first, tokens, column);
 
     /// <summary>Notes of a kind.</summary>
     public readonly float* NotesAt(int kind, int notesPerGroup, int first, int tokens, int column) =>
@@ -151,8 +152,30 @@ internal unsafe struct Activations
                     Quantize(x + column, first, t, tokens, column, width, kinds, ofToken, isWide: true);
             }
         }
-        if (Pairs is not null || Rounded is not null)
+        if (Rounded is not null && Precision == ActivationPrecision.F32)
+            Swap(first, tokens);
+        else if (Pairs is not null || Rounded is not null)
             Round(first, tokens);
+    }
+
+    /// <summary>Writes singles in the order of their sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Swap(int first, int tokens)
+    {
+        const int Group = IntegerPanels.Group;
+        for (int t = 0; t < tokens; t++)
+        {
+            float* x = Row(first + t);
+            for (int column = 0; column < Columns; column += Group, x += Group)
+            {
+                float* target = Rounded + At(first, tokens, column) + t;
+                for (int i = 0; i < Group; i++)
+                    target[i * tokens] = x[i ^ 1];
+                StoreSums(
+                    SumOf16(Vector256.Load(x), Vector256.Load(x + 8)), SumOf16(Vector256.Load(x + 16), Vector256.Load(x + 24)),
+                    At(first, tokens, column) / Group, tokens, t);
+            }
+        }
     }
 
     private const int PairsAtOnce = 64;
@@ -211,7 +234,7 @@ internal unsafe struct Activations
         }
     }
 
-    /// <summary>Sums groups of rounded columns, as <see cref="ScalarOps"/> does: every 16 by adding halves.</summary>
+    /// <summary>Sums groups of rounded columns.</summary>
     private readonly void Sum(uint* pairs, int first, int tokens, int column, int groups)
     {
         const int Group = IntegerPanels.Group;
@@ -221,23 +244,36 @@ internal unsafe struct Activations
             for (int g = 0; g < groups; g++)
             {
                 ushort* x = (ushort*)(pairs + t * PairsAtOnce) + g * Group;
-                float low = SumOf16(x), high = SumOf16(x + Group / 2);
-                if (Sums is not null)
-                    Sums[at + g * tokens + t] = low + high;
-                if (HalfSums is null)
-                    continue;
-                float* to = HalfSums + 2 * (at + g * tokens) + t;
-                (to[0], to[tokens]) = (low, high);
+                StoreSums(SumOfRounded(x), SumOfRounded(x + Group / 2), at + g * tokens, tokens, t);
             }
         }
 
-        static float SumOf16(ushort* x)
+        static float SumOfRounded(ushort* x)
         {
             (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(x));
-            Vector256<float> eight = (low << 16).AsSingle() + (high << 16).AsSingle();
-            Vector128<float> four = eight.GetLower() + eight.GetUpper();
-            return (four[0] + four[2]) + (four[1] + four[3]);
+            return SumOf16((low << 16).AsSingle(), (high << 16).AsSingle());
         }
+    }
+
+    // As ScalarOps does: every 16 by adding halves.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float SumOf16(Vector256<float> low, Vector256<float> high)
+    {
+        Vector256<float> eight = low + high;
+        Vector128<float> four = eight.GetLower() + eight.GetUpper();
+        return (four[0] + four[2]) + (four[1] + four[3]);
+    }
+
+    /// <summary>Writes the sums of a token's two halves of a group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void StoreSums(float low, float high, long group, int tokens, int t)
+    {
+        if (Sums is not null)
+            Sums[group + t] = low + high;
+        if (HalfSums is null)
+            return;
+        float* to = HalfSums + 2 * group + t;
+        (to[0], to[tokens]) = (low, high);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

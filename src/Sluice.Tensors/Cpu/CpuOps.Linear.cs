@@ -177,7 +177,7 @@ public unsafe partial class CpuOps
             activations.Float = AllocateFloats(values);
         if (weight.HasBFloat16s && kernels.HasBFloat16)
             activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
-        else if (weight.HasBFloat16s)
+        else if (weight.HasBFloat16s || weight.HasSingleCodes)
             activations.Rounded = AllocateFloats(values);
         if (weight.HasSums)
             activations.Sums = AllocateFloats(values / IntegerPanels.Group);

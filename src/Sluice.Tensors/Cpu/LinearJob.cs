@@ -79,8 +79,8 @@ internal readonly unsafe struct LinearJob(
                     MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
                 else if (InBFloat16(pair.First))
                     MultiplyBFloat16Pair(pair, column, here, segment, first, sums);
-                else if (pair.First.Panels is ScaledBFloat16s)
-                    MultiplyPairsWithScales(pair, column, here, segment, first, room, sums);
+                else if (pair.First.Panels is ScaledCodes)
+                    MultiplyCodePair(pair, column, here, segment, first, room, sums);
                 else if (isFew)
                     MultiplyScaledPair(pair, column, here, segment, first, sums);
                 else
@@ -130,7 +130,7 @@ internal readonly unsafe struct LinearJob(
             second.Prefetch(expert * second.PanelsPerExpert + pair.SecondPanel, next.Column, columns);
 
         static PackedIntegers? Packed(CpuWeight.Part part) =>
-            (part.Panels is ScaledBFloat16s pairs ? pairs.Codes : part.Panels) as PackedIntegers;
+            (part.Panels is ScaledCodes scaled ? scaled.Codes : part.Panels) as PackedIntegers;
     }
 
     /// <summary>Multiplies sums by what the activations of each position share, if they share a scale that is not in the products.</summary>
@@ -177,31 +177,42 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
-    private void MultiplyPairsWithScales(
+    private void MultiplyCodePair(
         CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
-        int groups = columns / IntegerPanels.Group;
+        CodeKind kind = Kind((ScaledCodes)pair.First.Panels);
         for (int i = 0; i < 2; i++)
         {
             (CpuWeight.Part part, int panel) = i == 0 ? (pair.First, pair.FirstPanel) : (pair.Second, pair.SecondPanel);
-            ((ScaledBFloat16s)part.Panels).Unpack(
-                Absolute(segment, part, panel), column, groups, (int*)((byte*)room.Values + i * WorkerScratch.ValueBytes),
-                (float*)((byte*)room.Scales + i * WorkerScratch.ScaleBytes));
+            Unpack((ScaledCodes)part.Panels, kind, Absolute(segment, part, panel), column, columns, room, i);
         }
-        PairKind kind = ((ScaledBFloat16s)pair.First.Panels).Kind;
         foreach (TileRun run in Runs(segment))
         {
-            kernels.ScaledBFloat16Pair(kind, run.Tokens, new PairArguments
+            kernels.ScaledCodePair(kind, run.Tokens, new PairArguments
             {
                 Codes = (byte*)room.Values,
                 Scales = room.Scales,
-                Activations = (sbyte*)activations.PairsAt(run.First, run.Tokens, column),
+                Activations = (sbyte*)activations.CodesAt(kind, run.First, run.Tokens, column),
                 Notes = activations.SumsAt(kind, run.First, run.Tokens, column),
                 Sums = sums + (run.First - origin) * Panels.Height,
-                Groups = groups,
+                Groups = columns / IntegerPanels.Group,
                 Tiles = run.Tiles,
             });
         }
+    }
+
+    /// <summary>How these kernels multiply such panels.</summary>
+    private CodeKind Kind(ScaledCodes panels) => panels.Kind with { IsSingle = panels.Kind.IsSingle || !kernels.HasBFloat16 };
+
+    /// <summary>Unpacks a panel's columns to the first or the second place for values; by way of the place for codes, if they become singles.</summary>
+    private static void Unpack(ScaledCodes panels, in CodeKind kind, int panel, int column, int columns, WorkerScratch room, int place)
+    {
+        float* values = (float*)((byte*)room.Values + place * WorkerScratch.ValueBytes);
+        float* scales = (float*)((byte*)room.Scales + place * WorkerScratch.ScaleBytes);
+        int* pairs = kind.IsSingle ? (int*)room.Codes : (int*)values;
+        panels.Unpack(panel, column, columns / IntegerPanels.Group, pairs, scales);
+        if (kind.IsSingle)
+            Bfloat16Pairs.Unpack(pairs, columns, values);
     }
 
     private void MultiplyFloatPair(
@@ -256,8 +267,7 @@ internal readonly unsafe struct LinearJob(
 
     /// <summary>Whether a pair's panels are multiplied together, and not one after the other as they are packed.</summary>
     private bool IsTogether(CpuWeight.PanelPair pair, bool isFew) =>
-        pair.IsWhole && kernels.HasPairs && (pair.First.Panels is ScaledBFloat16s ? kernels.HasBFloat16 && !isFew
-            : !isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
+        pair.IsWhole && kernels.HasPairs && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
 
     private static bool IsScaled(CpuWeight.PanelPair pair) =>
         pair.First.Panels is PackedScaledFloats first && pair.Second.Panels is PackedScaledFloats second && first.Format == second.Format;
@@ -328,8 +338,8 @@ internal readonly unsafe struct LinearJob(
         for (int column = 0; column < columns; column += stretch)
         {
             int here = Math.Min(stretch, columns - column);
-            if (part.Panels is ScaledBFloat16s pairs)
-                MultiplyWithScales(pairs, absolute, column, here, segment, first, room, sums);
+            if (part.Panels is ScaledCodes codes)
+                MultiplyCodes(codes, absolute, column, here, segment, first, room, sums);
             else if (part.Panels is IntegerPanels integers)
                 MultiplyIntegers(integers, part.Kind, absolute, column, here, segment, first, room, sums);
             else
@@ -358,9 +368,9 @@ internal readonly unsafe struct LinearJob(
                         points, tokens, points.Units(panel, column), activations.QuantsAt(points.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group),
-                    ScaledBFloat16s pairs => kernels.PackedBFloat16s(
-                        pairs, tokens, panel, column, activations.PairsAt(first, tokens, column),
-                        activations.SumsAt(pairs.Kind, first, tokens, column), sums, columns / IntegerPanels.Group),
+                    ScaledCodes codes => kernels.PackedCodes(
+                        codes, Kind(codes), tokens, panel, column, activations.CodesAt(Kind(codes), first, tokens, column),
+                        activations.SumsAt(codes.Kind, first, tokens, column), sums, columns / IntegerPanels.Group),
                     PackedFloats { Type: not TensorType.BF16 } floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
                     PackedScaledFloats scaled => kernels.PackedScaledFloats(
@@ -392,23 +402,17 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
-    private void MultiplyWithScales(
-        ScaledBFloat16s panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+    private void MultiplyCodes(
+        ScaledCodes panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
-        int groups = columns / IntegerPanels.Group;
-        int* pairs = (int*)room.Values;
-        panels.Unpack(panel, column, groups, pairs, room.Scales);
-        float* values = (float*)(room.Values + WorkerScratch.ValueBytes / sizeof(float)); // the other panel's place
-        if (!kernels.HasBFloat16)
-            Bfloat16Pairs.Unpack(pairs, columns, values);
+        CodeKind kind = Kind(panels);
+        Unpack(panels, kind, panel, column, columns, room, place: 0);
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
-            float* sumsOf = activations.SumsAt(panels.Kind, first, tokens, column), own = sums + (first - origin) * Panels.Height;
-            if (kernels.HasBFloat16)
-                kernels.ScaledBFloat16s(panels.Kind, tokens, pairs, room.Scales, activations.PairsAt(first, tokens, column), sumsOf, own, groups);
-            else
-                kernels.ScaledFloats(panels.Kind, tokens, values, room.Scales, activations.RoundedAt(first, tokens, column), sumsOf, own, groups);
+            kernels.ScaledCodes(
+                kind, tokens, room.Values, room.Scales, activations.CodesAt(kind, first, tokens, column),
+                activations.SumsAt(kind, first, tokens, column), sums + (first - origin) * Panels.Height, columns / IntegerPanels.Group);
         }
     }
 

@@ -124,7 +124,7 @@ public sealed unsafe partial class ScalarOps
                 {
                     (Product.Int8, IntegerFormat format) => Dot(format, row, quantized!),
                     (Product.BFloat16, BF16 format) => DotPairs(format, row, rounded),
-                    (Product.BFloat16, _) => DotCodes(part.Format, row, rounded),
+                    (_, IntegerFormat) or (Product.BFloat16, _) => DotCodes(part.Format, row, rounded),
                     _ => Dot(part.Format, row, floats),
                 };
                 if (Activations == ActivationPrecision.FP8)
@@ -170,7 +170,7 @@ public sealed unsafe partial class ScalarOps
     }
 
     /// <summary>
-    /// Weights that are codes with scales, by activations rounded to bfloat16. The codes themselves, integers or levels, are bfloat16: each
+    /// Weights that are codes with scales, by activations that are floats. The codes themselves, integers or levels, are bfloat16: each
     /// group is summed as <see cref="DotPairs(WeightFormat, ReadOnlySpan{byte}, ReadOnlySpan{float})"/> does, and joined by its scale and, after
     /// each 32 columns, minimums. So no weight is rounded (but for levels that are no bfloat16).
     /// </summary>

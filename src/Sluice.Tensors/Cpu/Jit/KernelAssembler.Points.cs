@@ -59,18 +59,16 @@ internal sealed partial class KernelAssembler
         ConstantBytes = constants.WriteConstants(Padding);
     }
 
-    /// <summary>void (units, activations, sums, groups): the same for activations that are bfloat16.</summary>
-    public void PointPairs(IntegerKind kind, PointFormat format, PointLayout layout)
+    /// <summary>void (units, activations, sums, groups): the same for activations that are floats.</summary>
+    public void ScaledPoints(CodeKind kind, PointFormat format, PointLayout layout)
     {
         AssemblerRegister64 unit = rdi, activations = rsi, sums = rdx, groups = rcx;
         AssemblerRegisterZMM scale = Code;
         ScaleAssembler constants = new(c, unit);
         PointAssembler points = new(constants, format);
-        PairAssembler converter = new(constants, 256, code => code - kind.Offset); // for looking points up takes the tables' registers
         int unitGroups = Panels.Stretch / IntegerPanels.Group, quads = 8 / kind.Parts;
         Enter(4);
-        points.Start();
-        converter.Start();
+        points.StartPairs();
         LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
@@ -89,15 +87,15 @@ internal sealed partial class KernelAssembler
                 {
                     if (points.IsFirst(quad))
                         points.LookUp(unit, layout.HighAt, (g * 8 + quad) * 4 / format.Points.Width);
-                    points.Quad(quad);
-                    AddQuad(converter, activations, g, quad);
+                    points.Pairs(quad);
+                    AddQuad(constants, kind, activations, g, quad);
                 }
                 LoadPointScale(constants, layout, g * kind.Parts + p, scale);
                 AddProducts(scale);
             }
         }
         c.add(unit, layout.UnitBytes);
-        c.add(activations, unitGroups * GroupPairs * tokens * Dword);
+        c.add(activations, unitGroups * kind.VectorsPerGroup * tokens * Dword);
         c.sub(groups, unitGroups);
         c.jnz(loop);
         StoreSums(sums);

@@ -5,7 +5,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// Writes the part of a kernel that turns a quad's codes, bytes 4 r + i for row r and column i, into two vectors of pairs of bfloat16. Up to
+/// Writes the part of a kernel that turns a quad's codes, bytes 4 r + i for row r and column i, into two vectors of pairs of bfloat16, that of
+/// the first two columns and that of the others. Up to
 /// 64 different codes are looked up in a table of words; more are made floats, which are exact and so end in 16 zero bits.
 /// </summary>
 /// <param name="constants">The kernel.</param>
@@ -17,9 +18,6 @@ internal sealed class PairAssembler(ScaleAssembler constants, int codes, Func<in
     private const int Exponent = 0x4B000000; // the bits of 2^23, to which an integer is added by or
 
     private readonly Assembler c = constants.Code;
-
-    /// <summary>The pair of the first two columns, then that of the others. Registers 18 and 19 are overwritten too.</summary>
-    public static ReadOnlySpan<AssemblerRegisterZMM> Pairs => new[] { zmm16, zmm17 };
 
     /// <summary>Loads what stays in registers: of a table 20 to 23, else 26 and 31.</summary>
     public void Start()
@@ -33,15 +31,11 @@ internal sealed class PairAssembler(ScaleAssembler constants, int codes, Func<in
         c.vmovdqu32(zmm20, Words(i => Bits(value(Math.Min(i, codes - 1)))));
         if (codes > 32)
             c.vmovdqu32(zmm21, Words(i => Bits(value(Math.Min(32 + i, codes - 1)))));
-        // Bytes of a dword to the low bytes of its words; a look-up does not read the others.
-        for (int pair = 0; pair < 2; pair++)
-        {
-            int first = 2 * pair;
-            c.vmovdqu32(pair == 0 ? zmm22 : zmm23, Words(i => (ushort)(i % 8 / 2 * 4 + first + i % 2)));
-        }
+        c.vmovdqu32(zmm22, Spread(constants, 0));
+        c.vmovdqu32(zmm23, Spread(constants, 1));
     }
 
-    /// <summary>Leaves the pairs of the codes.</summary>
+    /// <summary>Leaves the pairs of the codes in registers 16 and 17; 18 and 19 are overwritten too.</summary>
     public void Convert(AssemblerRegisterZMM code)
     {
         if (codes > 64)
@@ -51,7 +45,7 @@ internal sealed class PairAssembler(ScaleAssembler constants, int codes, Func<in
         }
         c.vpshufb(zmm16, code, zmm22);
         c.vpshufb(zmm17, code, zmm23);
-        foreach (AssemblerRegisterZMM pair in Pairs)
+        foreach (AssemblerRegisterZMM pair in (AssemblerRegisterZMM[])[zmm16, zmm17])
         {
             if (codes > 32)
                 c.vpermi2w(pair, zmm20, zmm21);
@@ -69,6 +63,20 @@ internal sealed class PairAssembler(ScaleAssembler constants, int codes, Func<in
     {
         int[] of = nibbles.ToArray();
         return Words(constants, i => (ushort)of[i % 16]);
+    }
+
+    /// <summary>VPSHUFB's control that takes two bytes of each dword to the low bytes of its words, of which alone a look-up reads.</summary>
+    public static AssemblerMemoryOperand Spread(ScaleAssembler constants, int pair) =>
+        Words(constants, i => (ushort)(i % 8 / 2 * 4 + 2 * pair + i % 2));
+
+    /// <summary>The bfloat16 that a number is.</summary>
+    public static ushort Bits(float value) => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16);
+
+    /// <summary>A vector of words.</summary>
+    public static AssemblerMemoryOperand Words(ScaleAssembler constants, Func<int, ushort> word)
+    {
+        ushort[] words = [.. Enumerable.Range(0, Vector / sizeof(ushort)).Select(word)];
+        return __zmmword_ptr[constants.Data(MemoryMarshal.AsBytes<ushort>(words).ToArray())];
     }
 
     private void ConvertFloats(AssemblerRegisterZMM code)
@@ -89,13 +97,5 @@ internal sealed class PairAssembler(ScaleAssembler constants, int codes, Func<in
         c.vpermt2w(zmm17, zmm26, zmm19);
     }
 
-    private static ushort Bits(float value) => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16);
-
     private AssemblerMemoryOperand Words(Func<int, ushort> word) => Words(constants, word);
-
-    private static AssemblerMemoryOperand Words(ScaleAssembler constants, Func<int, ushort> word)
-    {
-        ushort[] words = [.. Enumerable.Range(0, Vector / sizeof(ushort)).Select(word)];
-        return __zmmword_ptr[constants.Data(MemoryMarshal.AsBytes<ushort>(words).ToArray())];
-    }
 }

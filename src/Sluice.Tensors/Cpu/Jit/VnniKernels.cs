@@ -19,9 +19,10 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16PairKernels = new nint[MaxTokens];
-    private static readonly nint[] ScaledBFloat16Kernels = new nint[4 * MaxTokens]; // by kind, then tokens
-    private static readonly nint[] ScaledBFloat16PairKernels = new nint[4 * MaxTokens];
+    private static readonly nint[] CodeKernels = new nint[8 * MaxTokens]; // by kind, then tokens
+    private static readonly nint[] CodePairKernels = new nint[8 * MaxTokens];
     private static readonly nint[] PackedBFloat16Kernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] PackedSingleKernels = new nint[64 * 4 * MaxTokens];
     private static readonly Lock Assembling = new();
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
@@ -149,51 +150,50 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
             values, activations, sums, pairs, distance);
     }
 
-    public override void ScaledBFloat16s(
-        in PairKind kind, int tokens, int* pairs, float* scales, uint* activations, float* sumsOf, float* sums, nint groups)
+    public override void ScaledCodes(
+        in CodeKind kind, int tokens, float* values, float* scales, float* activations, float* sumsOf, float* sums, nint groups)
     {
-        ref nint kernel = ref ScaledBFloat16Kernels[kind.Index * MaxTokens + tokens - 1];
+        ref nint kernel = ref CodeKernels[kind.Index * MaxTokens + tokens - 1];
         if (Volatile.Read(ref kernel) == 0)
-            AssembleScaledPairs(ref kernel, tokens, kind);
-        ((delegate* unmanaged[SuppressGCTransition]<int*, float*, uint*, float*, float*, nint, void>)kernel)(
-            pairs, scales, activations, sumsOf, sums, groups);
+            AssembleCodes(ref kernel, tokens, kind);
+        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, float*, float*, nint, void>)kernel)(
+            values, scales, activations, sumsOf, sums, groups);
     }
 
-    public override void ScaledBFloat16Pair(in PairKind kind, int tokens, in PairArguments arguments)
+    public override void ScaledCodePair(in CodeKind kind, int tokens, in PairArguments arguments)
     {
-        ref nint kernel = ref ScaledBFloat16PairKernels[kind.Index * MaxTokens + tokens - 1];
+        ref nint kernel = ref CodePairKernels[kind.Index * MaxTokens + tokens - 1];
         if (Volatile.Read(ref kernel) == 0)
-            AssembleScaledPair(ref kernel, tokens, kind);
+            AssembleCodePair(ref kernel, tokens, kind);
         fixed (PairArguments* given = &arguments)
             ((delegate* unmanaged[SuppressGCTransition]<PairArguments*, void>)kernel)(given);
     }
 
-    public override bool PackedBFloat16s(
-        ScaledBFloat16s panels, int tokens, int panel, int column, uint* activations, float* sumsOf, float* sums, nint groups)
+    public override bool PackedCodes(
+        ScaledCodes panels, in CodeKind kind, int tokens, int panel, int column, float* activations, float* sumsOf, float* sums, nint groups)
     {
-        if (!hasBFloat16)
-            return false;
+        nint[] kernels = kind.IsSingle ? PackedSingleKernels : PackedBFloat16Kernels;
         switch (panels.Codes)
         {
             case PackedIntegers integers:
-                ref nint kernel = ref Packed(PackedBFloat16Kernels, integers.Type, tokens);
+                ref nint kernel = ref Packed(kernels, integers.Type, tokens);
                 if (Volatile.Read(ref kernel) == 0)
-                    AssemblePackedPairs(ref kernel, tokens, integers);
-                ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, uint*, float*, float*, nint, void>)kernel)(
+                    AssemblePackedCodes(ref kernel, tokens, kind, integers);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, byte*, float*, float*, float*, nint, void>)kernel)(
                     integers.Codes(panel, column), integers.Scales(panel, column), activations, sumsOf, sums, groups);
                 return true;
             case PackedPoints { CanLookUp: true } points:
-                kernel = ref Packed(PackedBFloat16Kernels, points.Format.Type, tokens);
+                kernel = ref Packed(kernels, points.Format.Type, tokens);
                 if (Volatile.Read(ref kernel) == 0)
-                    AssemblePointPairs(ref kernel, tokens, points);
-                ((delegate* unmanaged[SuppressGCTransition]<byte*, uint*, float*, nint, void>)kernel)(
+                    AssembleScaledPoints(ref kernel, tokens, kind, points);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(
                     points.Units(panel, column), activations, sums, groups);
                 return true;
             case PackedScaledFloats floats:
-                kernel = ref Packed(PackedBFloat16Kernels, floats.Format.Type, tokens);
+                kernel = ref Packed(kernels, floats.Format.Type, tokens);
                 if (Volatile.Read(ref kernel) == 0)
-                    AssembleScaledFloatPairs(ref kernel, tokens, floats);
-                ((delegate* unmanaged[SuppressGCTransition]<byte*, uint*, float*, nint, void>)kernel)(
+                    AssembleScaledLevels(ref kernel, tokens, kind, floats);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(
                     floats.Codes(panel, column), activations, sums, groups * IntegerPanels.Group);
                 return true;
             default:
@@ -229,20 +229,20 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format, int panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format, panels));
 
-    private static void AssembleScaledPairs(ref nint kernel, int tokens, PairKind kind) =>
-        Assemble(ref kernel, tokens, assembler => assembler.ScaledBFloat16s(kind));
+    private static void AssembleCodes(ref nint kernel, int tokens, CodeKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledCodes(kind));
 
-    private static void AssembleScaledPair(ref nint kernel, int tokens, PairKind kind) =>
-        Assemble(ref kernel, tokens, assembler => assembler.ScaledBFloat16Pair(kind));
+    private static void AssembleCodePair(ref nint kernel, int tokens, CodeKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledCodePair(kind));
 
-    private static void AssemblePackedPairs(ref nint kernel, int tokens, PackedIntegers panels) =>
-        Assemble(ref kernel, tokens, assembler => assembler.PackedPairs(panels.Kind, panels.Layout, panels.Levels));
+    private static void AssemblePackedCodes(ref nint kernel, int tokens, CodeKind kind, PackedIntegers panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.PackedCodes(kind, panels.Kind.Offset, panels.Layout, panels.Levels));
 
-    private static void AssemblePointPairs(ref nint kernel, int tokens, PackedPoints panels) =>
-        Assemble(ref kernel, tokens, assembler => assembler.PointPairs(panels.Kind, panels.Format, panels.Layout));
+    private static void AssembleScaledPoints(ref nint kernel, int tokens, CodeKind kind, PackedPoints panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledPoints(kind, panels.Format, panels.Layout));
 
-    private static void AssembleScaledFloatPairs(ref nint kernel, int tokens, PackedScaledFloats panels) =>
-        Assemble(ref kernel, tokens, assembler => assembler.ScaledFloatPairs(panels.Format, panels.Nibbles));
+    private static void AssembleScaledLevels(ref nint kernel, int tokens, CodeKind kind, PackedScaledFloats panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

@@ -73,7 +73,7 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
 
     public override bool IsLike(Panels other) => other is PackedScaledFloats floats && floats.Format == Format;
 
-    /// <summary>Unpacks levels, rounded to bfloat16, and scales, as <see cref="ScaledBFloat16s.Unpack"/> says.</summary>
+    /// <summary>Unpacks levels, rounded to bfloat16, and scales, as <see cref="ScaledCodes.Unpack"/> says.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void UnpackPairs(int panel, int column, int groups, int* pairs, float* scales)
     {

@@ -51,8 +51,8 @@ internal abstract class Panels : IDisposable
         };
         return (panels, product) switch
         {
-            (IntegerPanels integers, Product.Float32) => new IntegersAsFloats(data, integers),
-            (IntegerPanels or PackedScaledFloats, Product.BFloat16) => new ScaledBFloat16s(data, panels),
+            (IntegerPanels, not Product.Int8) or (PackedScaledFloats, Product.BFloat16) =>
+                new ScaledCodes(data, panels, isSingle: product == Product.Float32),
             _ => panels,
         };
     }

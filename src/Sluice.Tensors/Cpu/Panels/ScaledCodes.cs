@@ -3,10 +3,11 @@ using System.Runtime.Intrinsics;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>What a kernel must know about codes that are bfloat16 and have scales.</summary>
+/// <summary>What a kernel must know about codes that have scales.</summary>
 /// <param name="Parts">Groups of weights, with a scale each, in 32 columns: 1 or 2.</param>
 /// <param name="HasMin">Whether each of these also has a minimum.</param>
-internal readonly record struct PairKind(int Parts, bool HasMin)
+/// <param name="IsSingle">Whether they, and the activations, are singles, and not pairs of bfloat16.</param>
+internal readonly record struct CodeKind(int Parts, bool HasMin, bool IsSingle)
 {
     /// <summary>Floats of a group's scales and minimums for 16 rows.</summary>
     public int ScalesPerGroup => Panels.Height * Parts * (HasMin ? 2 : 1);
@@ -14,36 +15,37 @@ internal readonly record struct PairKind(int Parts, bool HasMin)
     /// <summary>Sums of a token's activations that go with a group.</summary>
     public int SumsPerGroup => HasMin ? Parts : 0;
 
-    /// <summary>A number from 0 to 3.</summary>
-    public int Index => (Parts == 2 ? 2 : 0) + (HasMin ? 1 : 0);
+    /// <summary>Vectors of a group's codes.</summary>
+    public int VectorsPerGroup => IntegerPanels.Group / (IsSingle ? 1 : 2);
+
+    /// <summary>A number from 0 to 7.</summary>
+    public int Index => (IsSingle ? 4 : 0) + (Parts == 2 ? 2 : 0) + (HasMin ? 1 : 0);
 }
 
 /// <summary>
-/// Panels of codes with scales for activations that are bfloat16: as the codes are bfloat16 too, they are multiplied before their scales join,
-/// and no weight is rounded. They stay packed in memory.
+/// Panels of codes with scales, for activations that are floats: bfloat16, as codes can be too, or singles. Codes are multiplied before their
+/// scales join, so no weight is rounded. They stay packed in memory.
 /// </summary>
-internal sealed unsafe class ScaledBFloat16s : Panels
+internal sealed unsafe class ScaledCodes : Panels
 {
-    /// <summary>Bytes of a group's pairs.</summary>
-    public const int GroupBytes = IntegerPanels.Group / 2 * Bfloat16Pairs.VectorBytes;
-
-    public ScaledBFloat16s(WeightData data, Panels codes)
+    public ScaledCodes(WeightData data, Panels codes, bool isSingle)
         : base(data)
     {
         Codes = codes;
-        Kind = codes is IntegerPanels integers ? new PairKind(integers.Kind.Parts, integers.Kind.HasMin) : new PairKind(1, false);
+        Kind = codes is IntegerPanels integers
+            ? new CodeKind(integers.Kind.Parts, integers.Kind.HasMin, isSingle) : new CodeKind(1, false, isSingle);
     }
 
     /// <summary>The packed codes: <see cref="IntegerPanels"/> or <see cref="PackedScaledFloats"/>.</summary>
     public Panels Codes { get; }
 
-    public PairKind Kind { get; }
+    public CodeKind Kind { get; }
 
     public override long Bytes => Codes.Bytes;
 
     public override void Dispose() => Codes.Dispose();
 
-    public override bool IsLike(Panels other) => other is ScaledBFloat16s pairs && pairs.Kind == Kind;
+    public override bool IsLike(Panels other) => other is ScaledCodes codes && codes.Kind == Kind;
 
     /// <summary>Unpacks columns of a panel.</summary>
     /// <param name="panel">The panel, counted over all experts.</param>
@@ -65,7 +67,7 @@ internal sealed unsafe class ScaledBFloat16s : Panels
             int here = Math.Min(groups - done, Stretch / IntegerPanels.Group);
             byte* codes = integers.Unpack(panel, column + done * IntegerPanels.Group, here, room, scales);
             Convert((int*)codes, integers.Kind.Offset, here, pairs);
-            pairs += here * GroupBytes / sizeof(int);
+            pairs += here * IntegerPanels.Group / 2 * Height;
             scales += here * Kind.ScalesPerGroup;
         }
     }

@@ -6,15 +6,13 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Sluice.Tensors.Cpu;
 
 /// <content>
-/// Kernels of <see cref="ScaledBFloat16s"/>. Each part of a group is summed from zero, so that with one token the sums of several groups are
-/// under way at once.
+/// Kernels of <see cref="Cpu.ScaledCodes"/>: pairs of bfloat16, or singles, as <see cref="CodeKind"/> says. Each part of a group is summed from
+/// zero, so that with one token the sums of several groups are under way at once.
 /// </content>
 internal sealed partial class KernelAssembler
 {
-    private const int GroupPairs = IntegerPanels.Group / 2;
-
-    /// <summary>void (pairs, scales, activations, sums of activations, sums, groups), where pairs and scales are unpacked.</summary>
-    public void ScaledBFloat16s(PairKind kind)
+    /// <summary>void (values, scales, activations, sums of activations, sums, groups), where values and scales are unpacked.</summary>
+    public void ScaledCodes(CodeKind kind)
     {
         AssemblerRegister64 values = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9;
         AssemblerRegisterZMM scale = zmm24;
@@ -22,14 +20,14 @@ internal sealed partial class KernelAssembler
         LoadSums(sums);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
-        int pairs = GroupPairs / kind.Parts;
+        int vectors = kind.VectorsPerGroup / kind.Parts;
         for (int p = 0; p < kind.Parts; p++)
         {
             ClearProducts();
-            for (int pair = p * pairs; pair < (p + 1) * pairs; pair++)
+            for (int i = p * vectors; i < (p + 1) * vectors; i++)
             {
-                c.vmovups(Zmm[16 + pair % 4], __zmmword_ptr[values + pair * Vector]);
-                AddPair(Zmm[16 + pair % 4], activations, pair);
+                c.vmovups(Zmm[16 + i % 4], __zmmword_ptr[values + i * Vector]);
+                AddVector(kind, Zmm[16 + i % 4], activations, i);
             }
             c.vmovups(scale, __zmmword_ptr[scales + p * Vector]);
             AddProducts(scale);
@@ -39,9 +37,9 @@ internal sealed partial class KernelAssembler
             c.vmovups(scale, __zmmword_ptr[scales + (kind.Parts + p) * Vector]);
             AddMinimums(scale, sumsOf, p);
         }
-        c.add(values, Cpu.ScaledBFloat16s.GroupBytes);
+        c.add(values, kind.VectorsPerGroup * Vector);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
-        c.add(activations, GroupPairs * tokens * Dword);
+        c.add(activations, kind.VectorsPerGroup * tokens * Dword);
         c.add(sumsOf, kind.SumsPerGroup * tokens * Dword);
         c.dec(groups);
         c.jnz(loop);
@@ -53,7 +51,7 @@ internal sealed partial class KernelAssembler
     /// void (<see cref="PairArguments"/>*): two panels at once, tile after tile, as <see cref="IntegerPair"/>. Of at most 6 tokens there are
     /// 12 products in registers 0 to 11, and the sums in 12 to 23.
     /// </summary>
-    public void ScaledBFloat16Pair(PairKind kind)
+    public void ScaledCodePair(CodeKind kind)
     {
         AssemblerRegister64 values = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
         AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
@@ -72,21 +70,26 @@ internal sealed partial class KernelAssembler
         for (int i = 0; i < 2 * tokens; i++)
             c.vmovups(Zmm[12 + i], PairSum(sums, i));
         c.Label(ref loop);
-        int pairs = GroupPairs / kind.Parts;
+        int vectors = kind.VectorsPerGroup / kind.Parts;
         for (int p = 0; p < kind.Parts; p++)
         {
             for (int i = 0; i < 2 * tokens; i++)
                 c.vpxord(Zmm[i], Zmm[i], Zmm[i]);
-            for (int pair = p * pairs; pair < (p + 1) * pairs; pair++)
+            for (int at = p * vectors; at < (p + 1) * vectors; at++)
             {
                 for (int panel = 0; panel < 2; panel++)
-                    c.vmovups(weights[panel], __zmmword_ptr[values + panel * WorkerScratch.ValueBytes + pair * Vector]);
+                    c.vmovups(weights[panel], __zmmword_ptr[values + panel * WorkerScratch.ValueBytes + at * Vector]);
                 for (int t = 0; t < tokens; t++)
                 {
                     AssemblerRegisterZMM activation = Loaded[t % 3];
-                    c.vbroadcastss(activation, __dword_ptr[activations + (pair * tokens + t) * Dword]);
-                    c.vdpbf16ps(Zmm[2 * t], weights[0], activation);
-                    c.vdpbf16ps(Zmm[2 * t + 1], weights[1], activation);
+                    c.vbroadcastss(activation, __dword_ptr[activations + (at * tokens + t) * Dword]);
+                    for (int panel = 0; panel < 2; panel++)
+                    {
+                        if (kind.IsSingle)
+                            c.vfmadd231ps(Zmm[2 * t + panel], weights[panel], activation);
+                        else
+                            c.vdpbf16ps(Zmm[2 * t + panel], weights[panel], activation);
+                    }
                 }
             }
             LoadScales(p);
@@ -104,9 +107,9 @@ internal sealed partial class KernelAssembler
                     c.vfmadd231ps(Zmm[12 + i], scale[i % 2], sum);
             }
         }
-        c.add(values, Cpu.ScaledBFloat16s.GroupBytes);
+        c.add(values, kind.VectorsPerGroup * Vector);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
-        c.add(activations, GroupPairs * tokens * Dword);
+        c.add(activations, kind.VectorsPerGroup * tokens * Dword);
         c.add(sumsOf, kind.SumsPerGroup * tokens * Dword);
         c.dec(groups);
         c.jnz(loop);
@@ -125,13 +128,13 @@ internal sealed partial class KernelAssembler
     }
 
     /// <summary>void (codes, scales, activations, sums of activations, sums, groups): as <see cref="Packed"/>.</summary>
-    public void PackedPairs(IntegerKind kind, IntegerLayout layout, byte[]? levels)
+    public void PackedCodes(CodeKind kind, int offset, IntegerLayout layout, byte[]? levels)
     {
         AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9;
         AssemblerRegisterZMM scale = zmm24;
         ScaleAssembler constants = new(c, scales);
-        PairAssembler converter = new(constants, 1 << layout.Bits, code => (levels is null ? code : levels[code]) - kind.Offset);
-        int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts, sumsPerGroup = kind.HasMin ? kind.Parts : 0;
+        PairAssembler converter = new(constants, 1 << layout.Bits, code => (levels is null ? code : levels[code]) - offset);
+        int unit = layout.Scales.UnitGroups, quads = 8 / kind.Parts;
         Enter(6);
         converter.Start();
         LoadSums(sums);
@@ -148,21 +151,22 @@ internal sealed partial class KernelAssembler
                 for (int quad = p * quads; quad < (p + 1) * quads; quad++)
                 {
                     UnpackQuad(constants, layout with { HasLevels = false }, codes, g * layout.Bits * Vector, quad);
-                    AddQuad(converter, activations, g, quad);
+                    converter.Convert(Code);
+                    AddQuad(constants, kind, activations, g, quad);
                 }
                 layout.Scales.AssembleScale(constants, g, p, isMin: false, scale);
                 AddProducts(scale);
             }
-            for (int p = 0; p < sumsPerGroup; p++)
+            for (int p = 0; p < kind.SumsPerGroup; p++)
             {
                 layout.Scales.AssembleScale(constants, g, p, isMin: true, scale);
-                AddMinimums(scale, sumsOf, g * sumsPerGroup + p);
+                AddMinimums(scale, sumsOf, g * kind.SumsPerGroup + p);
             }
         }
         c.add(codes, unit * layout.Bits * Vector);
         c.add(scales, layout.Scales.UnitBytes);
-        c.add(activations, unit * GroupPairs * tokens * Dword);
-        c.add(sumsOf, unit * sumsPerGroup * tokens * Dword);
+        c.add(activations, unit * kind.VectorsPerGroup * tokens * Dword);
+        c.add(sumsOf, unit * kind.SumsPerGroup * tokens * Dword);
         c.sub(groups, unit);
         c.jnz(loop);
         StoreSums(sums);
@@ -171,7 +175,7 @@ internal sealed partial class KernelAssembler
     }
 
     /// <summary>void (codes, activations, sums, columns) of packed <see cref="Formats.ScaledFloats"/>.</summary>
-    public void ScaledFloatPairs(ScaledFloats format, ReadOnlySpan<int> nibbles)
+    public void ScaledLevels(CodeKind kind, ScaledFloats format, ReadOnlySpan<int> nibbles)
     {
         AssemblerRegister64 codes = rdi, activations = rsi, sums = rdx, columns = rcx, left = r8;
         AssemblerRegisterZMM pair = zmm16, scale = zmm24;
@@ -194,7 +198,7 @@ internal sealed partial class KernelAssembler
         for (int line = 0; line < bytes; line += Vector)
             c.prefetcht0(__byte_ptr[codes + line + PrefetchDistance]);
         ClearProducts();
-        for (int i = 0; i < GroupPairs; i++)
+        for (int i = 0; i < IntegerPanels.Group / 2; i++)
         {
             if (format.Bits == 8)
                 LoadFloat8Pair(constants, __ymmword_ptr[codes + i * 2 * Panels.Height], isUpper: format.Unit == 1);
@@ -206,11 +210,11 @@ internal sealed partial class KernelAssembler
                 c.vpord(pair, pair, zmm17);
                 c.vpermw(pair, pair, zmm20);
             }
-            AddPair(pair, activations, i);
+            AddPair(constants, kind, pair, activations, i);
         }
         AddProducts(scale);
         c.add(codes, bytes);
-        c.add(activations, GroupPairs * tokens * Dword);
+        c.add(activations, kind.VectorsPerGroup * tokens * Dword);
         c.sub(left, AtOnce);
         c.jnz(loop);
         c.sub(columns, format.BlockSize);
@@ -243,19 +247,38 @@ internal sealed partial class KernelAssembler
             c.vpxord(Dot(t), Dot(t), Dot(t));
     }
 
-    /// <summary>Joins the products of a pair of columns, whose number counts from where the activations begin.</summary>
-    private void AddPair(AssemblerRegisterZMM weights, AssemblerRegister64 activations, int pair)
+    /// <summary>Joins the products of a vector of codes, whose number counts from where the activations begin.</summary>
+    private void AddVector(CodeKind kind, AssemblerRegisterZMM codes, AssemblerRegister64 activations, int number)
     {
         for (int t = 0; t < tokens; t++)
-            c.vdpbf16ps(Dot(t), weights, __dword_bcst[activations + (pair * tokens + t) * Dword]);
+        {
+            AssemblerMemoryOperand activation = __dword_bcst[activations + (number * tokens + t) * Dword];
+            if (kind.IsSingle)
+                c.vfmadd231ps(Dot(t), codes, activation);
+            else
+                c.vdpbf16ps(Dot(t), codes, activation);
+        }
     }
 
-    /// <summary>Joins the products of the quad whose codes are in <see cref="Code"/>.</summary>
-    private void AddQuad(PairAssembler converter, AssemblerRegister64 activations, int group, int quad)
+    /// <summary>Joins the products of a pair of columns, by way of register 18 if they become singles.</summary>
+    private void AddPair(ScaleAssembler constants, CodeKind kind, AssemblerRegisterZMM pair, AssemblerRegister64 activations, int number)
     {
-        converter.Convert(Code);
+        if (!kind.IsSingle)
+        {
+            AddVector(kind, pair, activations, number);
+            return;
+        }
+        c.vpandd(zmm18, pair, constants.Constant(unchecked((int)0xFFFF0000)));
+        AddVector(kind, zmm18, activations, 2 * number);
+        c.vpslld(zmm18, pair, 16);
+        AddVector(kind, zmm18, activations, 2 * number + 1);
+    }
+
+    /// <summary>Joins the products of the quad whose pairs are in registers 16 and 17.</summary>
+    private void AddQuad(ScaleAssembler constants, CodeKind kind, AssemblerRegister64 activations, int group, int quad)
+    {
         for (int i = 0; i < 2; i++)
-            AddPair(PairAssembler.Pairs[i], activations, group * GroupPairs + 2 * quad + i);
+            AddPair(constants, kind, Zmm[16 + i], activations, group * IntegerPanels.Group / 2 + 2 * quad + i);
     }
 
     private void AddProducts(AssemblerRegisterZMM scale)
