@@ -76,25 +76,20 @@ internal abstract class Panels : IDisposable
             IntegerFormat integers => IntegerLayout.Find(integers) is { } layout
                 ? $"{layout.Bits}-bit {(layout.HasLevels ? "levels" : "integers")}" : "blocks unpacked each time",
             ScaledFloats scaled => $"{scaled.Bits}-bit floats with scales",
-            BF16 => "bfloat16",
+            BF16 => "bfloat16s",
             F32 or F16 => "floats",
             _ => "blocks unpacked each time",
         };
+        string products = product switch { Product.Int8 => "int8", Product.BFloat16 => "bfloat16", _ => "float32" };
         string rounded = activations switch
         {
             ActivationPrecision.Int8 => "int8",
-            ActivationPrecision.Int8Token => "int8 (a scale a token)",
-            ActivationPrecision.FP8 => "E4M3 (a scale a token)",
+            ActivationPrecision.Int8Token => "int8 (one scale a token)",
+            ActivationPrecision.FP8 => "E4M3 (one scale a token)",
             ActivationPrecision.BF16 => "bfloat16",
-            _ => product switch { Product.Int8 => "int8", Product.BFloat16 => "bfloat16", _ => "float32" },
+            _ => products,
         };
-        string products = product switch
-        {
-            Product.Int8 => "int8",
-            Product.BFloat16 => "bfloat16",
-            _ => "float32",
-        };
-        return $"{weights}, {rounded} activations, {products} products";
+        return $"{weights}, {rounded} activations{(rounded.StartsWith(products, StringComparison.Ordinal) ? "" : $" as {products}")}";
     }
 
     public virtual void Dispose()
