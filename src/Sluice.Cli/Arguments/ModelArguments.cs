@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Sluice.Cli.Output;
-using Sluice.Tensors;
 using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Cli.Arguments;
@@ -23,9 +22,7 @@ internal sealed class ModelArguments(string? kvType = null)
     private readonly Option<string?> _kvType = Parsing.Choice(
         "--kv-type", "How the KV cache is stored.", KvFormats.All.Select(format => format.Name), kvType ?? Defaults.KvFormat);
 
-    private readonly Option<string?> _activations = Parsing.Choice(
-        "--activations", "How inputs of linear maps are rounded: auto (as is fastest for the weights), f32, bf16, int8, fp8.",
-        Enum.GetNames<ActivationPrecision>().Select(name => name.ToLowerInvariant()), "auto");
+    private readonly ActivationsOption _activations = new();
 
     /// <summary>Which model.</summary>
     public Option<string?> Model { get; } = new("--model", "-m")
@@ -54,7 +51,7 @@ internal sealed class ModelArguments(string? kvType = null)
         command.Add(_pin);
         command.Add(_kvMemory);
         command.Add(_kvType);
-        command.Add(_activations);
+        _activations.AddTo(command);
     }
 
     /// <summary>The model's path, or null where none was given.</summary>
@@ -68,7 +65,7 @@ internal sealed class ModelArguments(string? kvType = null)
         Context = parsed.CommandResult.Command.Options.Contains(_context) ? parsed.GetValue(_context) : 0,
         KvMemory = parsed.GetValue(_kvMemory),
         KvFormat = parsed.GetValue(_kvType)!,
-        Activations = Enum.Parse<ActivationPrecision>(parsed.GetValue(_activations)!, ignoreCase: true),
+        Activations = _activations.Value(parsed),
     };
 
     /// <summary>Loads the model, or the one that comes with Sluice, for one request at a time.</summary>

@@ -23,18 +23,21 @@ internal static class InspectCommand
         Argument<string> path = new("MODEL") { Description = "A GGUF file or a Hugging Face folder." };
         Option<string?> kvType = Parsing.Choice(
             "--kv-type", "How the KV cache would be stored.", KvFormats.All.Select(format => format.Name), new EngineOptions().KvFormat);
+        ActivationsOption activations = new();
         Option<bool> json = new("--json") { Description = "Write JSON." };
         SluiceCommand command = new(
             "inspect", "Show a model's metadata and tensors, and what fits in this machine's memory.",
             "sluice inspect llama.gguf",
+            "sluice inspect llama.gguf --activations bf16",
             "sluice inspect llama.gguf --json")
         {
             path, kvType, json,
         };
+        activations.AddTo(command);
         command.SetAction(parsed =>
         {
             using ModelFile file = ModelFile.Open(parsed.GetValue(path)!);
-            InspectResult result = Inspect(file, KvFormats.Get(parsed.GetValue(kvType)!));
+            InspectResult result = Inspect(file, KvFormats.Get(parsed.GetValue(kvType)!), activations.Value(parsed));
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
@@ -44,7 +47,7 @@ internal static class InspectCommand
         return command;
     }
 
-    private static InspectResult Inspect(ModelFile file, KvFormat kvFormat)
+    private static InspectResult Inspect(ModelFile file, KvFormat kvFormat, ActivationPrecision activations)
     {
         TypeShare[] types =
         [
@@ -66,16 +69,16 @@ internal static class InspectCommand
         return new InspectResult(
             file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Parameters, file.TensorBytes,
             unsupported, types, memory, new OrderedDictionary<string, MetadataValue>(file.Metadata),
-            [.. file.Tensors.Values.Select(tensor => new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor)))]);
+            [.. file.Tensors.Values.Select(tensor => new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor, activations)))]);
     }
 
-    private static string Kernel(ModelFile file, TensorInfo tensor)
+    private static string Kernel(ModelFile file, TensorInfo tensor, ActivationPrecision activations)
     {
         if (tensor.Name == "token_embd.weight" && file.Tensors.ContainsKey("output.weight"))
             return "rows looked up";
         if (tensor.Shape.Length < 2 || WeightFormats.Find(tensor.Type) is not { } format)
             return "float32";
-        return CpuOps.KernelOf(format) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
+        return CpuOps.KernelOf(format, activations) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
     }
 
     private static MemoryFit Fit(ModelFile file, KvFormat format)

@@ -9,7 +9,9 @@ internal static unsafe class ActivationRounding
 {
     private const int Lanes = 8;
 
-    public static void Round(ActivationPrecision precision, float* x, float* result, int count)
+    /// <summary>Rounds.</summary>
+    /// <returns>What the sums of products are to be multiplied by.</returns>
+    public static float Round(ActivationPrecision precision, float* x, float* result, int count)
     {
         switch (precision)
         {
@@ -20,15 +22,21 @@ internal static unsafe class ActivationRounding
                 float scale = Largest(x, count) / Float8.LargestE4M3;
                 // As in a group of integers: what is below the normal numbers counts as zero, what is not finite spoils all.
                 if (float.IsNormal(scale))
+                {
                     Apply<E4M3>(x, result, count, scale);
-                else
-                    new Span<float>(result, count).Fill(float.IsFinite(scale) ? 0 : float.NaN);
+                    return scale;
+                }
+                new Span<float>(result, count).Clear();
+                return float.IsFinite(scale) ? 0 : float.NaN;
+            case ActivationPrecision.Int8Token:
+                RoundGroup(x, result, count);
                 break;
             default:
                 for (int i = 0; i < count; i += 32)
                     RoundGroup(x + i, result + i, Math.Min(32, count - i));
                 break;
         }
+        return 1;
     }
 
     private static void RoundGroup(float* x, float* result, int count)
@@ -105,7 +113,7 @@ internal static unsafe class ActivationRounding
             Vector256<float> rounded = Vector256.ConditionalSelect(isSmall, small, normal);
             // The zero of a negative number is negative.
             Vector256<float> signs = y & Vector256.Create(-0f);
-            return (Vector256.Abs(rounded) | signs) * Vector256.Create(scale);
+            return Vector256.Abs(rounded) | signs;
         }
     }
 }

@@ -27,11 +27,14 @@ internal unsafe struct Activations
     /// <summary>With an order: the inputs in it [positions, columns], written by <see cref="Arrange"/>.</summary>
     public float* Ordered;
 
-    /// <summary>How floats are rounded, if <see cref="Float"/> is not null.</summary>
+    /// <summary>How the inputs are rounded.</summary>
     public ActivationPrecision Precision;
 
-    /// <summary>Room for the rounded inputs [positions, columns] before they go to <see cref="Floats"/>.</summary>
+    /// <summary>Room for the rounded inputs [positions, columns] before they are arranged; null where floats are not rounded.</summary>
     public float* Float;
+
+    /// <summary>What the sums of each position are to be multiplied by, of FP8; else null.</summary>
+    public float* TokenScales;
 
     /// <summary>Columns of a block, a multiple of <see cref="IntegerPanels.Group"/> (hence even); all, where a kernel runs over all at once.</summary>
     public int Block;
@@ -51,13 +54,19 @@ internal unsafe struct Activations
     public float* Floats;
 
     /// <summary>
-    /// Values rounded to bfloat16, likewise, of each pair of columns the odd one first; null where no weight is BF16 or the kernels
-    /// take <see cref="Pairs"/>.
+    /// Values likewise, of each pair of columns the odd one first, rounded to bfloat16 unless codes are singles; null where no weight
+    /// wants them or the kernels take <see cref="Pairs"/>.
     /// </summary>
     public float* Rounded;
 
     /// <summary>Pairs of bfloat16 [positions * pairs of columns], likewise; a last column without a partner has a zero.</summary>
     public uint* Pairs;
+
+    /// <summary>With these pairs (or values): sums of 32 columns, or null.</summary>
+    public float* Sums;
+
+    /// <summary>The same of 16 columns.</summary>
+    public float* HalfSums;
 
     /// <summary>Notes of each kind of the weight.</summary>
     public fixed long Notes[CpuWeight.MaxKinds];
@@ -81,6 +90,14 @@ internal unsafe struct Activations
         int start = column - column % Block, width = Math.Min(Block, Columns - start);
         return Pairs + (long)start / 2 * Positions + (long)first * Bfloat16Pairs.Count(width) + (long)(column - start) / 2 * tokens;
     }
+
+    /// <summary>Sums of activations that go with minimums: [groups, parts, tokens].</summary>
+    public readonly float* SumsAt(in CodeKind kind, int first, int tokens, int column) => !kind.HasMin ? null
+        : (kind.Parts == 1 ? Sums : HalfSums) + At(first, tokens, column) / IntegerPanels.Group * kind.Parts;
+
+    /// <summary>What goes with codes: pairs, or values in the order of <see cref="Bfloat16Pairs.Unpack"/>.</summary>
+    public readonly float* CodesAt(in CodeKind kind, int first, int tokens, int column) =>
+        kind.IsSingle ? Rounded + At(first, tokens, column) : (float*)PairsAt(first, tokens, column);
 
     /// <summary>Notes of a kind.</summary>
     public readonly float* NotesAt(int kind, int notesPerGroup, int first, int tokens, int column) =>
@@ -115,8 +132,11 @@ internal unsafe struct Activations
             if (Float is not null)
             {
                 floats = Float + (long)(first + t) * Columns;
-                ActivationRounding.Round(Precision, x, floats, Columns);
+                float scale = ActivationRounding.Round(Precision, x, floats, Columns);
+                if (TokenScales is not null)
+                    TokenScales[first + t] = scale;
             }
+            (float Scale, float Inverse) ofToken = Precision == ActivationPrecision.Int8Token ? Scale(x, Columns) : default;
             for (int column = 0; column < Columns; column += Block)
             {
                 int width = Math.Min(Block, Columns - column);
@@ -127,29 +147,53 @@ internal unsafe struct Activations
                         target[i * tokens] = floats[column + i];
                 }
                 if (Quants is not null)
-                    Quantize(x + column, first, t, tokens, column, width, kinds, isWide: false);
+                    Quantize(x + column, first, t, tokens, column, width, kinds, ofToken, isWide: false);
                 if (WideQuants is not null)
-                    Quantize(x + column, first, t, tokens, column, width, kinds, isWide: true);
+                    Quantize(x + column, first, t, tokens, column, width, kinds, ofToken, isWide: true);
             }
         }
-        if (Pairs is not null || Rounded is not null)
+        if (Rounded is not null && Precision == ActivationPrecision.F32)
+            Swap(first, tokens);
+        else if (Pairs is not null || Rounded is not null)
             Round(first, tokens);
     }
+
+    /// <summary>Writes singles in the order of their sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Swap(int first, int tokens)
+    {
+        const int Group = IntegerPanels.Group;
+        for (int t = 0; t < tokens; t++)
+        {
+            float* x = Row(first + t);
+            for (int column = 0; column < Columns; column += Group, x += Group)
+            {
+                float* target = Rounded + At(first, tokens, column) + t;
+                for (int i = 0; i < Group; i++)
+                    target[i * tokens] = x[i ^ 1];
+                StoreSums(
+                    SumOf16(Vector256.Load(x), Vector256.Load(x + 8)), SumOf16(Vector256.Load(x + 16), Vector256.Load(x + 24)),
+                    At(first, tokens, column) / Group, tokens, t);
+            }
+        }
+    }
+
+    private const int PairsAtOnce = 64;
 
     // A few columns of all tokens at a time, so that what is written stays in the first-level cache until it is whole.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Round(int first, int tokens)
     {
-        const int Vector = 16, AtOnce = 8 * Vector;
-        uint* pairs = stackalloc uint[Kernels.MaxTokens * AtOnce / 2]; // [tokens, pairs]
+        const int Vector = 16, AtOnce = 2 * PairsAtOnce;
+        uint* pairs = stackalloc uint[Kernels.MaxTokens * PairsAtOnce]; // [tokens, pairs]
         float* last = stackalloc float[Vector];
         for (int column = 0; column < Columns; column += AtOnce)
         {
             int here = Math.Min(AtOnce, Columns - column);
             for (int t = 0; t < tokens; t++)
             {
-                float* x = Row(first + t) + column;
-                ushort* to = (ushort*)(pairs + t * AtOnce / 2);
+                float* x = (Float is null ? Row(first + t) : Float + (long)(first + t) * Columns) + column;
+                ushort* to = (ushort*)(pairs + t * PairsAtOnce);
                 int i = 0;
                 for (; i <= here - Vector; i += Vector)
                     Bfloat16Pairs.Round(x + i).Store(to + i);
@@ -159,6 +203,8 @@ internal unsafe struct Activations
                 new Span<float>(x + i, here - i).CopyTo(new Span<float>(last, Vector));
                 Bfloat16Pairs.Round(last).Store(to + i);
             }
+            if (Sums is not null || HalfSums is not null)
+                Sum(pairs, first, tokens, column, here / IntegerPanels.Group);
             if (Pairs is not null)
                 Interleave(pairs, PairsAt(first, tokens, column), tokens, here);
             else
@@ -171,7 +217,7 @@ internal unsafe struct Activations
             for (int i = 0; i < (columns + 1) / 2; i++, pairs++)
             {
                 for (int t = 0; t < tokens; t++)
-                    *target++ = pairs[t * AtOnce / 2];
+                    *target++ = pairs[t * PairsAtOnce];
             }
         }
 
@@ -181,16 +227,59 @@ internal unsafe struct Activations
             for (int i = 0; i < columns; i += 2, pairs++)
             {
                 for (int t = 0; t < tokens && i + 1 < columns; t++)
-                    *target++ = BitConverter.UInt32BitsToSingle(pairs[t * AtOnce / 2] & 0xFFFF_0000);
+                    *target++ = BitConverter.UInt32BitsToSingle(pairs[t * PairsAtOnce] & 0xFFFF_0000);
                 for (int t = 0; t < tokens; t++)
-                    *target++ = BitConverter.UInt32BitsToSingle(pairs[t * AtOnce / 2] << 16);
+                    *target++ = BitConverter.UInt32BitsToSingle(pairs[t * PairsAtOnce] << 16);
             }
         }
     }
 
+    /// <summary>Sums groups of rounded columns.</summary>
+    private readonly void Sum(uint* pairs, int first, int tokens, int column, int groups)
+    {
+        const int Group = IntegerPanels.Group;
+        long at = At(first, tokens, column) / Group;
+        for (int t = 0; t < tokens; t++)
+        {
+            for (int g = 0; g < groups; g++)
+            {
+                ushort* x = (ushort*)(pairs + t * PairsAtOnce) + g * Group;
+                StoreSums(SumOfRounded(x), SumOfRounded(x + Group / 2), at + g * tokens, tokens, t);
+            }
+        }
+
+        static float SumOfRounded(ushort* x)
+        {
+            (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(x));
+            return SumOf16((low << 16).AsSingle(), (high << 16).AsSingle());
+        }
+    }
+
+    // As ScalarOps does: every 16 by adding halves.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float SumOf16(Vector256<float> low, Vector256<float> high)
+    {
+        Vector256<float> eight = low + high;
+        Vector128<float> four = eight.GetLower() + eight.GetUpper();
+        return (four[0] + four[2]) + (four[1] + four[3]);
+    }
+
+    /// <summary>Writes the sums of a token's two halves of a group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private readonly void StoreSums(float low, float high, long group, int tokens, int t)
+    {
+        if (Sums is not null)
+            Sums[group + t] = low + high;
+        if (HalfSums is null)
+            return;
+        float* to = HalfSums + 2 * group + t;
+        (to[0], to[tokens]) = (low, high);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Quantize(
-        float* x, int first, int t, int tokens, int column, int width, ReadOnlySpan<IntegerKind> kinds, bool isWide)
+        float* x, int first, int t, int tokens, int column, int width, ReadOnlySpan<IntegerKind> kinds,
+        (float Scale, float Inverse) ofToken, bool isWide)
     {
         const int Group = IntegerPanels.Group;
         int stride = ByToken ? 1 : tokens, between = ByToken ? Group / 4 * (tokens - 1) : 0;
@@ -199,10 +288,10 @@ internal unsafe struct Activations
         float** notes = stackalloc float*[kinds.Length];
         for (int k = 0; k < kinds.Length; k++)
             notes[k] = NotesAt(k, kinds[k].NotesPerGroup, first, tokens, column) + t;
-        float scale = 0, inverse = 0;
+        (float scale, float inverse) = ofToken;
         for (int g = 0; g < width / Group; g++, x += Group)
         {
-            if (!isWide || g % IntegerPanels.WideGroups == 0)
+            if (Precision != ActivationPrecision.Int8Token && (!isWide || g % IntegerPanels.WideGroups == 0))
                 (scale, inverse) = Scale(x, isWide ? IntegerPanels.WideGroups * Group : Group);
             Vector256<sbyte> values = Round(x, inverse);
             values.Store(quants);

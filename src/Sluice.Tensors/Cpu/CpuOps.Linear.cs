@@ -163,22 +163,26 @@ public unsafe partial class CpuOps
         if (weight.ColumnOrder is { } order)
         {
             activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
-            activations.Ordered = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+            activations.Ordered = AllocateFloats(positions * x.Columns);
         }
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
+        activations.Precision = Activations;
+        long values = positions * x.Columns;
         if (weight.HasFloats)
-        {
-            activations.Floats = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
-            if (Activations is not (ActivationPrecision.Auto or ActivationPrecision.F32))
-            {
-                activations.Precision = Activations;
-                activations.Float = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
-            }
-        }
+            activations.Floats = AllocateFloats(values);
+        bool isFp8 = Activations == ActivationPrecision.FP8;
+        if (isFp8)
+            activations.TokenScales = AllocateFloats(positions);
+        if (isFp8 || (weight.HasFloats && Activations is not (ActivationPrecision.Auto or ActivationPrecision.F32)))
+            activations.Float = AllocateFloats(values);
         if (weight.HasBFloat16s && kernels.HasBFloat16)
             activations.Pairs = (uint*)AllocateBytes(positions * Bfloat16Pairs.Count(x.Columns) * sizeof(uint));
-        else if (weight.HasBFloat16s)
-            activations.Rounded = (float*)AllocateBytes(positions * x.Columns * sizeof(float));
+        else if (weight.HasBFloat16s || weight.HasSingleCodes)
+            activations.Rounded = AllocateFloats(values);
+        if (weight.HasSums)
+            activations.Sums = AllocateFloats(values / IntegerPanels.Group);
+        if (weight.HasHalfSums)
+            activations.HalfSums = AllocateFloats(2 * values / IntegerPanels.Group);
         if (Array.Exists(weight.Kinds, kind => !kind.HasWideScale))
             activations.Quants = (sbyte*)AllocateBytes(positions * x.Columns);
         if (Array.Exists(weight.Kinds, kind => kind.HasWideScale))
@@ -208,7 +212,9 @@ public unsafe partial class CpuOps
 
     // These kernels need no unpacking and have registers to spare.
     private bool InBFloat16(CpuWeight weight) =>
-        kernels.HasBFloat16 && weight is { HasBFloat16s: true, HasFloats: false, Kinds.Length: 0 };
+        kernels.HasBFloat16 && weight.IsBFloat16s;
+
+    private float* AllocateFloats(long count) => (float*)AllocateBytes(count * sizeof(float));
 
     private int* AllocateInts(int count) => (int*)AllocateBytes((long)count * sizeof(int));
 

@@ -39,14 +39,12 @@ public sealed unsafe partial class CpuOps : Ops
             scratch[i] = new WorkerScratch();
     }
 
-    /// <summary>How inputs of linear maps are rounded; set before weights are loaded.</summary>
-    public ActivationPrecision Activations { get; init; }
-
     /// <summary>The threads that operations share.</summary>
     internal WorkerPool Pool { get; }
 
     /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
-    public static string KernelOf(WeightFormat format) => Panels.Describe(format);
+    public static string KernelOf(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto) =>
+        Panels.Describe(format, activations);
 
     /// <summary>The instruction set of the kernels.</summary>
     public static string InstructionSet => Kernels.Best().Name;

@@ -72,7 +72,19 @@ internal sealed class CpuWeight : Weight, IDisposable
     public bool HasFloats => Array.Exists(Parts, part => part.Panels is FloatPanels and not PackedBFloat16s);
 
     /// <summary>Whether a part needs activations rounded to bfloat16.</summary>
-    public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s);
+    public bool HasBFloat16s => Array.Exists(Parts, part => part.Panels is PackedBFloat16s or ScaledCodes { Kind.IsSingle: false });
+
+    /// <summary>Whether a part is codes that need activations in single precision, of pairs of columns the odd one first.</summary>
+    public bool HasSingleCodes => Array.Exists(Parts, part => part.Panels is ScaledCodes { Kind.IsSingle: true });
+
+    /// <summary>Whether all parts are plain BF16.</summary>
+    public bool IsBFloat16s => Array.TrueForAll(Parts, part => part.Panels is PackedBFloat16s);
+
+    /// <summary>Whether a part needs, beside such activations, sums of those of 32 columns.</summary>
+    public bool HasSums => Array.Exists(Parts, part => part.Panels is ScaledCodes { Kind: { HasMin: true, Parts: 1 } });
+
+    /// <summary>The same of 16 columns.</summary>
+    public bool HasHalfSums => Array.Exists(Parts, part => part.Panels is ScaledCodes { Kind: { HasMin: true, Parts: 2 } });
 
     /// <summary>Whether all parts are integers, of an even number of panels.</summary>
     public bool IsPairsOfIntegers => Array.TrueForAll(Parts, part => part is { Kind: >= 0, Panels.PanelsPerExpert: var panels } && panels % 2 == 0);
@@ -90,8 +102,7 @@ internal sealed class CpuWeight : Weight, IDisposable
     public bool HasHalves => ByOrder.Length == 1 && Rows % (2 * Panels.Height) == 0 && Parts switch
     {
         [_] => true,
-        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Kind == second.Kind
-            && first.Panels.GetType() == second.Panels.GetType(),
+        [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Panels.IsLike(second.Panels),
         _ => false,
     };
 

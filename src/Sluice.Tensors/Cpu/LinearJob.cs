@@ -80,6 +80,8 @@ internal readonly unsafe struct LinearJob(
                     MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
                 else if (InBFloat16(pair.First))
                     MultiplyBFloat16Pair(pair, column, here, segment, first, sums);
+                else if (pair.First.Panels is ScaledCodes)
+                    MultiplyCodePair(pair, column, here, segment, first, room, sums);
                 else if (isFew)
                     MultiplyScaledPair(pair, column, here, segment, first, sums);
                 else
@@ -96,6 +98,9 @@ internal readonly unsafe struct LinearJob(
                 if (pair.IsWhole)
                     Multiply(segment, pair.Second, pair.SecondPanel, 1, room, second);
             }
+            Scale(segment, 1, sums);
+            if (pair.IsWhole)
+                Scale(segment, 1, second);
             if (gate is { } activation)
             {
                 Functions.Gate(activation, sums, second, sums, (last - first) * Panels.Height);
@@ -120,11 +125,13 @@ internal readonly unsafe struct LinearJob(
         int size = (last - first) * Panels.Height;
         float* sums = room.SumsOf(0, 0);
         Multiply(segment, part, panel, count, room, sums);
+        Scale(segment, count, sums);
         if (gate is { } activation)
         {
             (CpuWeight.Part other, int otherPanel) = weight.Locate(from + Pairs);
             float* second = room.SumsOf(0, 1);
             Multiply(segment, other, otherPanel, count, room, second);
+            Scale(segment, count, second);
             Functions.Gate(activation, sums, second, sums, count * size);
         }
         for (int i = 0; i < count; i++)
@@ -146,10 +153,26 @@ internal readonly unsafe struct LinearJob(
         CpuWeight.PanelPair pair = Pair(next.Pair);
         if (!pair.IsWhole || columns <= 0)
             return;
-        if (pair.First.Panels is PackedIntegers first)
+        if (Packed(pair.First) is { } first)
             first.Prefetch(expert * first.PanelsPerExpert + pair.FirstPanel, next.Column, columns);
-        if (pair.Second.Panels is PackedIntegers second)
+        if (Packed(pair.Second) is { } second)
             second.Prefetch(expert * second.PanelsPerExpert + pair.SecondPanel, next.Column, columns);
+
+        static PackedIntegers? Packed(CpuWeight.Part part) =>
+            (part.Panels is ScaledCodes scaled ? scaled.Codes : part.Panels) as PackedIntegers;
+    }
+
+    /// <summary>Multiplies sums by what the activations of each position share, if they share a scale that is not in the products.</summary>
+    private void Scale(Segment segment, int panels, float* sums)
+    {
+        if (activations.TokenScales is null)
+            return;
+        (int first, int last) = Positions(segment);
+        for (int panel = 0; panel < panels; panel++)
+        {
+            for (int position = first; position < last; position++, sums += Panels.Height)
+                (Vector512.Load(sums) * activations.TokenScales[position]).Store(sums);
+        }
     }
 
     private void MultiplyIntegerPair(
@@ -166,29 +189,62 @@ internal readonly unsafe struct LinearJob(
                 Buffer.MemoryCopy(codes, to, WorkerScratch.CodeBytes, groups * IntegerPanels.GroupCodes);
         }
         IntegerKind kind = weight.Kinds[pair.First.Kind];
-        int end = segment.FirstTile + segment.TileCount;
-        for (int tile = segment.FirstTile; tile < end;)
+        foreach (TileRun run in Runs(segment))
         {
-            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first, run = 1;
-            while (tile + run < end && activations.Tiles[tile + run + 1] - activations.Tiles[tile + run] == tokens)
-                run++;
             PairArguments arguments = new()
             {
                 Codes = room.Codes,
                 Scales = room.Scales,
-                Activations = activations.QuantsAt(kind, first, tokens, column),
-                Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, first, tokens, column),
-                Sums = sums + (first - origin) * Panels.Height,
+                Activations = activations.QuantsAt(kind, run.First, run.Tokens, column),
+                Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, run.First, run.Tokens, column),
+                Sums = sums + (run.First - origin) * Panels.Height,
                 Groups = groups,
-                Tiles = run,
+                Tiles = run.Tiles,
                 Room = room.Room,
             };
             if (activations.ByToken)
-                kernels.IntegerTiles(kind, tokens, arguments);
+                kernels.IntegerTiles(kind, run.Tokens, arguments);
             else
-                kernels.IntegerPair(kind, tokens, arguments);
-            tile += run;
+                kernels.IntegerPair(kind, run.Tokens, arguments);
         }
+    }
+
+    private void MultiplyCodePair(
+        CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+    {
+        CodeKind kind = Kind((ScaledCodes)pair.First.Panels);
+        for (int i = 0; i < 2; i++)
+        {
+            (CpuWeight.Part part, int panel) = i == 0 ? (pair.First, pair.FirstPanel) : (pair.Second, pair.SecondPanel);
+            Unpack((ScaledCodes)part.Panels, kind, Absolute(segment, part, panel), column, columns, room, i);
+        }
+        foreach (TileRun run in Runs(segment))
+        {
+            kernels.ScaledCodePair(kind, run.Tokens, new PairArguments
+            {
+                Codes = (byte*)room.Values,
+                Scales = room.Scales,
+                Activations = (sbyte*)activations.CodesAt(kind, run.First, run.Tokens, column),
+                Notes = activations.SumsAt(kind, run.First, run.Tokens, column),
+                Sums = sums + (run.First - origin) * Panels.Height,
+                Groups = columns / IntegerPanels.Group,
+                Tiles = run.Tiles,
+            });
+        }
+    }
+
+    /// <summary>How these kernels multiply such panels.</summary>
+    private CodeKind Kind(ScaledCodes panels) => panels.Kind with { IsSingle = panels.Kind.IsSingle || !kernels.HasBFloat16 };
+
+    /// <summary>Unpacks a panel's columns to the first or the second place for values; by way of the place for codes, if they become singles.</summary>
+    private static void Unpack(ScaledCodes panels, in CodeKind kind, int panel, int column, int columns, WorkerScratch room, int place)
+    {
+        float* values = (float*)((byte*)room.Values + place * WorkerScratch.ValueBytes);
+        float* scales = (float*)((byte*)room.Scales + place * WorkerScratch.ScaleBytes);
+        int* pairs = kind.IsSingle ? (int*)room.Codes : (int*)values;
+        panels.Unpack(panel, column, columns / IntegerPanels.Group, pairs, scales);
+        if (kind.IsSingle)
+            Bfloat16Pairs.Unpack(pairs, columns, values);
     }
 
     private void MultiplyFloatPair(
@@ -208,6 +264,34 @@ internal readonly unsafe struct LinearJob(
             kernels.FloatPair(
                 tokens, room.Values, activations.FloatsAt((FloatPanels)pair.First.Panels, first, tokens, column),
                 sums + (first - origin) * Panels.Height, columns);
+        }
+    }
+
+    /// <summary>Tiles of as many tokens that follow each other: the first's position.</summary>
+    private readonly record struct TileRun(int First, int Tokens, int Tiles);
+
+    /// <summary>The runs of a segment.</summary>
+    private RunEnumerator Runs(Segment segment) => new(activations.Tiles, segment);
+
+    private ref struct RunEnumerator(int* starts, Segment segment)
+    {
+        private readonly int end = segment.FirstTile + segment.TileCount;
+        private int tile = segment.FirstTile;
+
+        public TileRun Current { get; private set; }
+
+        public readonly RunEnumerator GetEnumerator() => this;
+
+        public bool MoveNext()
+        {
+            if (tile == end)
+                return false;
+            int first = starts[tile], tokens = starts[tile + 1] - first, count = 1;
+            while (tile + count < end && starts[tile + count + 1] - starts[tile + count] == tokens)
+                count++;
+            Current = new TileRun(first, tokens, count);
+            tile += count;
+            return true;
         }
     }
 
@@ -293,7 +377,9 @@ internal readonly unsafe struct LinearJob(
         for (int column = 0; column < columns; column += stretch)
         {
             int here = Math.Min(stretch, columns - column);
-            if (part.Panels is IntegerPanels integers)
+            if (part.Panels is ScaledCodes codes)
+                MultiplyCodes(codes, absolute, column, here, segment, first, room, sums);
+            else if (part.Panels is IntegerPanels integers)
                 MultiplyIntegers(integers, part.Kind, absolute, column, here, segment, first, room, sums);
             else
                 MultiplyFloats((FloatPanels)part.Panels, absolute, column, here, segment, first, room, sums);
@@ -320,6 +406,9 @@ internal readonly unsafe struct LinearJob(
                         points, tokens, points.Units(panel, column), activations.QuantsAt(points.Kind, first, tokens, column),
                         activations.NotesAt(part.Kind, points.Kind.NotesPerGroup, first, tokens, column), sums,
                         columns / IntegerPanels.Group, count),
+                    ScaledCodes codes => kernels.PackedCodes(
+                        codes, Kind(codes), tokens, panel, column, activations.CodesAt(Kind(codes), first, tokens, column),
+                        activations.SumsAt(codes.Kind, first, tokens, column), sums, columns / IntegerPanels.Group),
                     PackedFloats { Type: not TensorType.BF16 } floats => kernels.PackedFloats(
                         floats.Type, tokens, floats.Values(panel, column), activations.FloatsAt(floats, first, tokens, column), sums, columns),
                     PackedScaledFloats scaled => kernels.PackedScaledFloats(
@@ -348,6 +437,20 @@ internal readonly unsafe struct LinearJob(
                 activations.QuantsAt(panels.Kind, first, tokens, column),
                 activations.NotesAt(kind, panels.Kind.NotesPerGroup, first, tokens, column),
                 sums + (first - origin) * Panels.Height, groups);
+        }
+    }
+
+    private void MultiplyCodes(
+        ScaledCodes panels, int panel, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+    {
+        CodeKind kind = Kind(panels);
+        Unpack(panels, kind, panel, column, columns, room, place: 0);
+        for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
+        {
+            int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            kernels.ScaledCodes(
+                kind, tokens, room.Values, room.Scales, activations.CodesAt(kind, first, tokens, column),
+                activations.SumsAt(kind, first, tokens, column), sums + (first - origin) * Panels.Height, columns / IntegerPanels.Group);
         }
     }
 

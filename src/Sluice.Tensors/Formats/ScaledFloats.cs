@@ -74,6 +74,19 @@ public sealed class ScaledFloats : WeightFormat
             : columns % 32 == 0 && storedBlock % 32 == 0 ? WeightFormats.Get(name + "_B32") : null);
     }
 
+    /// <summary>Splits whole blocks into levels and a scale for every 32 of them.</summary>
+    internal void Decompose(ReadOnlySpan<byte> blocks, Span<float> levels, Span<float> scales)
+    {
+        CountBlocks(blocks.Length, levels.Length);
+        for (int i = 0; i < levels.Length; i++)
+        {
+            ReadOnlySpan<byte> block = blocks.Slice(i / BlockSize * BlockBytes, BlockBytes), codes = block[sizeof(float)..];
+            int j = i % BlockSize;
+            levels[i] = Levels[Bits == 8 ? codes[j] : (codes[j / 2] >> (j % 2 * 4)) & 15];
+            scales[i / 32] = BinaryPrimitives.ReadSingleLittleEndian(block);
+        }
+    }
+
     /// <inheritdoc/>
     public override void Dequantize(ReadOnlySpan<byte> blocks, Span<float> values)
     {

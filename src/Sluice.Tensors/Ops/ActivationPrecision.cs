@@ -1,13 +1,14 @@
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Tensors;
 
 /// <summary>
-/// How the inputs of linear maps are rounded, and so what weights are multiplied by. But for <see cref="Auto"/>, and
-/// <see cref="Int8"/> with integer weights, weights become the floats that they stand for, and products are single precision: slower, and exact
-/// but for the activations' own rounding (W4A16, W8A16 and the like).
+/// How the inputs of linear maps are rounded, and so what weights are multiplied by: W4A16, W8A8 and the like. <see cref="Products"/> says
+/// what is multiplied for each format of weights.
 /// </summary>
 public enum ActivationPrecision
 {
-    /// <summary>As is fastest for the weights: int8 for integers, bfloat16 for BF16, float32 for other floats.</summary>
+    /// <summary>As is fastest without a loss that shows: int8 for integers, bfloat16 for BF16 and FP8, float32 for other floats.</summary>
     Auto,
 
     /// <summary>Not at all.</summary>
@@ -16,9 +17,44 @@ public enum ActivationPrecision
     /// <summary>To bfloat16.</summary>
     BF16,
 
-    /// <summary>To 8-bit integers, of which every 32 share a scale: their largest magnitude / 127.</summary>
+    /// <summary>To 8-bit integers, of which every 32 (256 where blocks of weights have as many) share a scale: their largest magnitude / 127.</summary>
     Int8,
+
+    /// <summary>To 8-bit integers, of which all of a token share a scale, as SmoothQuant has them.</summary>
+    Int8Token,
 
     /// <summary>To 8-bit floats (E4M3), of which all of a token share a scale: their largest magnitude / 448.</summary>
     FP8,
+}
+
+/// <summary>What a linear map multiplies.</summary>
+public enum Product
+{
+    /// <summary>Integers by integers; exact sums, then scales of both.</summary>
+    Int8,
+
+    /// <summary>Numbers that are bfloat16, summed in single precision; then, where weights have them, their scales.</summary>
+    BFloat16,
+
+    /// <summary>Singles.</summary>
+    Float32,
+}
+
+/// <summary>The one table of which products weights meet activations in.</summary>
+public static class Products
+{
+    /// <summary>The product of weights of a format with activations that are rounded so.</summary>
+    public static Product Of(WeightFormat format, ActivationPrecision activations)
+    {
+        bool isBFloat16 = activations is ActivationPrecision.BF16 or ActivationPrecision.FP8, isAuto = activations == ActivationPrecision.Auto;
+        return format switch
+        {
+            // Their integers are exact as bfloat16.
+            IntegerFormat => isBFloat16 ? Product.BFloat16 : activations == ActivationPrecision.F32 ? Product.Float32 : Product.Int8,
+            BF16 => isBFloat16 || isAuto ? Product.BFloat16 : Product.Float32,
+            // So are FP8's levels; those of NF4 and FP4 are rounded, hence only where that is asked for.
+            ScaledFloats scaled => isBFloat16 || (isAuto && scaled.Bits == 8) ? Product.BFloat16 : Product.Float32,
+            _ => Product.Float32,
+        };
+    }
 }

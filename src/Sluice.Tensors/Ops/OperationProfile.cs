@@ -23,13 +23,13 @@ public sealed class OperationProfile(string name)
     /// </summary>
     public long Bytes { get; private set; }
 
-    /// <summary>Multiply-adds of quantized weights by activations: products of bytes.</summary>
+    /// <summary>Multiply-adds of weights by activations that are products of bytes.</summary>
     public long IntegerProducts { get; private set; }
 
-    /// <summary>Multiply-adds of plain floats: of unquantized weights, queries, keys and values, states.</summary>
+    /// <summary>Multiply-adds of singles: of other weights, queries, keys and values, states.</summary>
     public long FloatProducts { get; private set; }
 
-    /// <summary>Multiply-adds of BF16 weights by activations: products of bfloat16.</summary>
+    /// <summary>Multiply-adds of weights by activations that are products of bfloat16.</summary>
     public long BFloat16Products { get; private set; }
 
     internal void Add(long start, long bytes, long integerProducts = 0, long floatProducts = 0, long bfloat16Products = 0)

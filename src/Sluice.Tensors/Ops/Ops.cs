@@ -21,7 +21,10 @@ public abstract unsafe class Ops : IDisposable
     protected Ops() => _workspace = new Workspace();
 
     /// <summary>Around others: with their scratch memory, so that scopes of either hold the results of both.</summary>
-    private protected Ops(Ops inner) => _workspace = inner._workspace;
+    private protected Ops(Ops inner) => (_workspace, Activations) = (inner._workspace, inner.Activations);
+
+    /// <summary>How inputs of linear maps are rounded; set before weights are loaded.</summary>
+    public ActivationPrecision Activations { get; init; }
 
     // Weights and memory
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Sluice.Tensors.Formats;
 using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Tensors;
@@ -58,8 +57,9 @@ public sealed class ProfilingOps : Ops
         int integerRows = 0, bfloat16Rows = 0;
         foreach (WeightData part in parts)
         {
-            integerRows += part.Format.Integer is null ? 0 : part.Rows;
-            bfloat16Rows += part.Format.Type == TensorType.BF16 ? part.Rows : 0;
+            Product product = Products.Of(part.Format, Activations);
+            integerRows += product == Product.Int8 ? part.Rows : 0;
+            bfloat16Rows += product == Product.BFloat16 ? part.Rows : 0;
         }
         string name = (parts[0].Experts > 1 ? "ExpertLinear " : "Linear ") + ShortName(parts);
         _weights[weight] = new LoadedWeight(_operations.Find(operation => operation.Name == name) ?? New(name), integerRows, bfloat16Rows);

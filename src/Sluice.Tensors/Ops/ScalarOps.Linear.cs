@@ -113,17 +113,22 @@ public sealed unsafe partial class ScalarOps
             float[] input = x.ToArray();
             for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
                 input[i] = x[order[i]];
-            IntegerFormat? format = part.Format.Integer;
-            QuantizedRow? quantized = format is null ? null : new QuantizedRow(input, format.ActivationGroup);
-            float[] rounded = RoundToBFloat16(input), floats = Round(Activations, input);
-            bool hasIntegers = Activations is ActivationPrecision.Auto or ActivationPrecision.Int8;
-            bool hasBFloat16s = Activations is ActivationPrecision.Auto or ActivationPrecision.BF16;
+            Product product = Products.Of(part.Format, Activations);
+            QuantizedRow? quantized = product == Product.Int8 ? new QuantizedRow(input, part.Format.Integer!.ActivationGroup, Activations) : null;
+            (float[] floats, float tokenScale) = Round(Activations, input);
+            float[] rounded = product == Product.BFloat16 ? RoundToBFloat16(floats) : floats;
             for (int r = 0; r < part.Rows; r++, output++)
             {
                 ReadOnlySpan<byte> row = part.Row(r, expert);
-                float sum = hasIntegers && quantized is not null ? Dot(format!, row, quantized)
-                    : hasBFloat16s && part.Format.Type == TensorType.BF16 ? DotPairs(part.Format, row, rounded)
-                    : Dot(part.Format, row, floats);
+                float sum = (product, part.Format) switch
+                {
+                    (Product.Int8, IntegerFormat format) => Dot(format, row, quantized!),
+                    (Product.BFloat16, BF16 format) => DotPairs(format, row, rounded),
+                    (_, IntegerFormat) or (Product.BFloat16, _) => DotCodes(part.Format, row, rounded),
+                    _ => Dot(part.Format, row, floats),
+                };
+                if (Activations == ActivationPrecision.FP8)
+                    sum *= tokenScale;
                 result[output] = bias.IsEmpty ? sum : sum + bias[expert][output];
             }
         }
@@ -149,14 +154,65 @@ public sealed unsafe partial class ScalarOps
     {
         float[] weights = new float[rounded.Length];
         format.Dequantize(row, weights);
+        return DotPairs(Array.ConvertAll(weights, WithoutTiny), rounded);
+    }
+
+    private static float DotPairs(ReadOnlySpan<float> weights, ReadOnlySpan<float> rounded)
+    {
         float sum = 0;
         for (int i = 0; i < weights.Length; i += 2)
         {
             if (i + 1 < weights.Length)
-                sum = MathF.FusedMultiplyAdd(WithoutTiny(weights[i + 1]), rounded[i + 1], sum);
-            sum = MathF.FusedMultiplyAdd(WithoutTiny(weights[i]), rounded[i], sum);
+                sum = MathF.FusedMultiplyAdd(weights[i + 1], rounded[i + 1], sum);
+            sum = MathF.FusedMultiplyAdd(weights[i], rounded[i], sum);
         }
         return sum;
+    }
+
+    /// <summary>
+    /// Weights that are codes with scales, by activations that are floats. The codes themselves, integers or levels, are bfloat16: each
+    /// group is summed as <see cref="DotPairs(WeightFormat, ReadOnlySpan{byte}, ReadOnlySpan{float})"/> does, and joined by its scale and, after
+    /// each 32 columns, minimums. So no weight is rounded (but for levels that are no bfloat16).
+    /// </summary>
+    private static float DotCodes(WeightFormat format, ReadOnlySpan<byte> row, float[] rounded)
+    {
+        int size = format is IntegerFormat integer ? integer.GroupSize : 32, groups = rounded.Length / size, parts = 32 / size;
+        float[] codes = new float[rounded.Length], scales = new float[groups], mins = [];
+        if (format is IntegerFormat integers)
+        {
+            sbyte[] quants = new sbyte[rounded.Length];
+            mins = new float[integers.HasMin ? groups : 0];
+            integers.Decompose(row, quants, scales, mins);
+            codes = Array.ConvertAll(quants, q => (float)q);
+        }
+        else
+        {
+            ((ScaledFloats)format).Decompose(row, codes, scales);
+            codes = RoundToBFloat16(codes);
+        }
+        float sum = 0;
+        for (int g = 0; g < groups; g += parts)
+        {
+            for (int h = g; h < g + parts; h++)
+                sum = MathF.FusedMultiplyAdd(DotPairs(codes.AsSpan(h * size, size), rounded.AsSpan(h * size, size)), scales[h], sum);
+            for (int h = g; h < g + parts && mins.Length > 0; h++)
+                sum = MathF.FusedMultiplyAdd(mins[h], SumOfHalves(rounded.AsSpan(h * size, size)), sum);
+        }
+        return sum;
+
+        // A sum whose order suits vectors: its 16s, each by adding its upper half to its lower one, and so on.
+        static float SumOfHalves(ReadOnlySpan<float> x)
+        {
+            if (x.Length == 32)
+                return SumOfHalves(x[..16]) + SumOfHalves(x[16..]);
+            float[] left = x.ToArray();
+            for (int half = left.Length / 2; half > 0; half /= 2)
+            {
+                for (int i = 0; i < half; i++)
+                    left[i] += left[i + half];
+            }
+            return left[0];
+        }
     }
 
     private static float[] RoundToBFloat16(ReadOnlySpan<float> x)
@@ -168,8 +224,11 @@ public sealed unsafe partial class ScalarOps
         return Array.ConvertAll(rounded, WithoutTiny);
     }
 
-    /// <summary>Activations that meet floats; <see cref="ActivationPrecision"/> says how they are rounded.</summary>
-    private static float[] Round(ActivationPrecision precision, float[] x)
+    /// <summary>
+    /// Activations that do not meet integers, as <see cref="ActivationPrecision"/> says they are rounded, and the scale that they are to be
+    /// multiplied by: of FP8, whose codes are bfloat16 while their products with the scale are not, it multiplies sums.
+    /// </summary>
+    private static (float[] Rounded, float Scale) Round(ActivationPrecision precision, float[] x)
     {
         switch (precision)
         {
@@ -178,28 +237,38 @@ public sealed unsafe partial class ScalarOps
                 float[] result = new float[x.Length];
                 BFloat16.Quantize(x, halves);
                 BFloat16.Dequantize(halves, result);
-                return result;
+                return (result, 1);
             case ActivationPrecision.Int8:
-                return [.. x.Chunk(32).SelectMany(group => ToScale(group, 127, value => MathF.Round(value, MidpointRounding.ToEven) + 0f))];
+                return ([.. x.Chunk(32).SelectMany(ToIntegers)], 1);
+            case ActivationPrecision.Int8Token:
+                return (ToIntegers(x), 1);
             case ActivationPrecision.FP8:
-                return ToScale(x, Float8.LargestE4M3, value => Float8.FromE4M3(Float8.ToE4M3(value)));
+                float scale = Largest(x) / Float8.LargestE4M3;
+                // As of integers: what is below the normal numbers counts as zero, what is not finite spoils all.
+                return float.IsNormal(scale)
+                    ? (Array.ConvertAll(x, value => Float8.FromE4M3(Float8.ToE4M3(value / scale))), scale)
+                    : (new float[x.Length], float.IsNaN(scale) ? scale : 0);
             default:
-                return x;
+                return (x, 1);
+        }
+
+        // Those that do meet integers are rounded likewise.
+        static float[] ToIntegers(float[] x)
+        {
+            float scale = Largest(x) / 127, inverse = 1 / scale;
+            return float.IsNormal(scale)
+                ? Array.ConvertAll(x, value => (MathF.Round(value * inverse, MidpointRounding.ToEven) + 0f) * scale)
+                : [.. Enumerable.Repeat(float.IsNaN(scale) ? scale : 0, x.Length)];
         }
     }
 
-    // Scales the largest magnitude to the largest code, rounds, and scales back; zeros below the normal floats, NaN for what is not finite.
-    private static float[] ToScale(float[] x, float largestCode, Func<float, float> round)
+    /// <summary>The largest magnitude; NaN if a value is not finite.</summary>
+    private static float Largest(ReadOnlySpan<float> x)
     {
         float largest = 0;
         foreach (float value in x)
             largest = float.IsFinite(value) ? Math.Max(largest, Math.Abs(value)) : float.NaN;
-        float scale = largest / largestCode;
-        if (!float.IsNormal(scale))
-            return [.. Enumerable.Repeat(float.IsNaN(scale) ? scale : 0, x.Length)];
-        // Integers multiply by the reciprocal, as those that meet integers do.
-        float inverse = 1 / scale;
-        return Array.ConvertAll(x, value => round(largestCode == 127 ? value * inverse : value / scale) * scale);
+        return largest;
     }
 
     private static float WithoutTiny(float value) => Math.Abs(value) < 1f / (1L << 56) ? 0 : value;
@@ -239,23 +308,21 @@ public sealed unsafe partial class ScalarOps
     }
 
     /// <summary>
-    /// Activations as 8-bit integers: every 32, or 256, share a scale, their largest magnitude / 127. A group with an infinity or NaN
-    /// gets a scale of NaN, so that what it touches is NaN; one below the normal floats counts as zero.
+    /// Activations as 8-bit integers: every 32, or 256, or all of a token, share a scale, their largest magnitude / 127. A group with an
+    /// infinity or NaN gets a scale of NaN, so that what it touches is NaN; one below the normal floats counts as zero.
     /// </summary>
     private sealed class QuantizedRow
     {
-        public QuantizedRow(ReadOnlySpan<float> x, int groupSize)
+        public QuantizedRow(ReadOnlySpan<float> x, int groupSize, ActivationPrecision precision)
         {
+            float ofToken = Largest(x);
             GroupSize = groupSize;
             Quants = new sbyte[x.Length];
             Scales = new float[x.Length / GroupSize];
             for (int g = 0; g < Scales.Length; g++)
             {
                 ReadOnlySpan<float> group = x.Slice(g * GroupSize, GroupSize);
-                float largest = 0;
-                foreach (float value in group)
-                    largest = float.IsFinite(value) ? Math.Max(largest, Math.Abs(value)) : float.NaN;
-                float scale = largest / 127;
+                float scale = (precision == ActivationPrecision.Int8Token ? ofToken : Largest(group)) / 127;
                 if (!float.IsNormal(scale))
                 {
                     Scales[g] = float.IsNaN(scale) ? scale : 0;

@@ -5,9 +5,6 @@ namespace Sluice.Tensors;
 /// </summary>
 public sealed unsafe partial class ScalarOps : Ops
 {
-    /// <summary>How inputs of linear maps are rounded.</summary>
-    public ActivationPrecision Activations { get; init; }
-
     /// <inheritdoc/>
     public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids)
     {

@@ -17,7 +17,7 @@ public class ExportTests
         Assert.Contains("14 maps as they were, 0 rounded", SluiceProcess.Run("export", gptq, awq, "--layout", "awq", "--group-size", "32").Succeeded().Error);
         SluiceProcess.Run("export", model, fp8, "--layout", "fp8").Succeeded();
         Assert.Contains("W4G32Z", SluiceProcess.Run("inspect", gptq).Succeeded().Output);
-        Assert.Contains("8-bit floats with scales, float32 activations", SluiceProcess.Run("inspect", fp8).Succeeded().Output);
+        Assert.Contains("8-bit floats with scales, bfloat16 activations", SluiceProcess.Run("inspect", fp8).Succeeded().Output);
         using JsonDocument json = JsonDocument.Parse(SluiceProcess.Run("inspect", "--json", awq).Succeeded().Output);
         JsonElement query = json.RootElement.GetProperty("tensors").EnumerateArray().Single(t => t.GetProperty("name").GetString() == "blk.0.attn_q.weight");
         Assert.Equal("W4G32Z", query.GetProperty("type").GetString());
@@ -51,7 +51,7 @@ public class ExportTests
         SluiceProcess.Run("export", model, output, "--layout", "fp8", "--bits", "4").Failed(2, "fp8 has none");
         SluiceProcess.Run("export", model, model).Failed(1, "exists");
         SluiceProcess.Run("export", TestModel.Path, output).Failed(1, "no Hugging Face folder");
-        SluiceProcess.Run("logits", "--model", model, "--tokens", "1", "--out", output, "--activations", "int4").Failed(2, "auto, f32, bf16, int8, fp8");
+        SluiceProcess.Run("logits", "--model", model, "--tokens", "1", "--out", output, "--activations", "int4").Failed(2, "auto, f32, bf16, int8, int8-token, fp8");
         Assert.False(Path.Exists(output));
     }
 

@@ -1,4 +1,7 @@
 using System.Text.Json;
+using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression.Tests;
 
@@ -31,6 +34,60 @@ public class SmoothQuantTests(ITestOutputHelper output)
         (_, float found, double error) = SmoothQuant.Search(Layer.Pool, Layer.Weights, Inputs, rounding);
         output.WriteLine($"{listed}: searched alpha {found}, {error / best:F4} of the best listed error");
         Assert.True(error <= best, $"{error} is more than {best}");
+    }
+
+    /// <summary>W8A8 as it is run: weights with a scale a row, by the integer kernels with a scale a token, and with one for every 32 columns or 256.</summary>
+    [Fact]
+    public void The_kernels_reach_the_listed_errors()
+    {
+        JsonElement listed = Layer.Index.GetProperty("smoothquant").EnumerateArray().Single(
+            c => c.GetProperty("activations").GetString() == "per-token" && c.GetProperty("alpha").GetSingle() == 0.5f);
+        float[] ones = [.. Enumerable.Repeat(1f, Layer.Columns)], scales = SmoothQuant.Scales(Inputs.MaxAbs, LargestWeights, 0.5f);
+        double naive = Run(ones, ActivationPrecision.Int8Token), smoothed = Run(scales, ActivationPrecision.Int8Token);
+        double weightsOnly = Run(ones, ActivationPrecision.BF16), fp8 = Run(ones, ActivationPrecision.FP8);
+        output.WriteLine($"W8A8 a scale a token: {naive:G3}, smoothed {smoothed:G3}; W8 with bf16 {weightsOnly:G3}, with fp8 {fp8:G3}, with f32 {Run(ones, ActivationPrecision.F32):G3}");
+        Assert.Equal(1, naive / listed.GetProperty("naiveOutputNmse").GetDouble(), 0.02);
+        Assert.True(smoothed <= 1.02 * listed.GetProperty("smoothedOutputNmse").GetDouble(), $"{smoothed}");
+        Assert.True(weightsOnly < smoothed && smoothed < naive);
+    }
+
+    /// <summary>The outputs' error of the layer with its columns multiplied by scales, as <see cref="CpuOps"/> computes it.</summary>
+    private static double Run(float[] scales, ActivationPrecision activations)
+    {
+        int columns = Layer.Columns, tokens = Layer.Inputs.Length / columns;
+        GroupedFormat format = (GroupedFormat)WeightFormats.Get("W8G256_F32");
+        Assert.Equal(format.BlockSize, columns); // so that a row has one scale
+        byte[] bytes = new byte[format.Bytes(Layer.Weights.Length)];
+        for (int r = 0; r < Layer.Rows; r++)
+        {
+            Span<byte> block = bytes.AsSpan(r * format.BlockBytes, format.BlockBytes);
+            float[] row = [.. Enumerable.Range(0, columns).Select(i => Layer.Weights[r * columns + i] * scales[i])];
+            float scale = row.Max(MathF.Abs) / 127;
+            format.WriteHeader(scale, 0, block);
+            for (int i = 0; i < columns; i++)
+                block[format.HeaderBytes + i] = (byte)(128 + (int)MathF.Round(row[i] / scale));
+        }
+        using CpuOps ops = new(2) { Activations = activations };
+        Weight weight = ops.LoadWeight(WeightData.FromBytes("layer", format, columns, Layer.Rows, 1, bytes));
+        Tensor x = ops.Allocate(tokens, columns);
+        for (int t = 0; t < tokens; t++)
+        {
+            for (int i = 0; i < columns; i++)
+                x[t][i] = Layer.Inputs[t * columns + i] / scales[i];
+        }
+        Tensor y = ops.Linear(x, weight);
+        double error = 0, power = 0;
+        for (int t = 0; t < tokens; t++)
+        {
+            for (int r = 0; r < Layer.Rows; r++)
+            {
+                double exact = 0;
+                for (int i = 0; i < columns; i++)
+                    exact += (double)Layer.Weights[r * columns + i] * Layer.Inputs[t * columns + i];
+                (error, power) = (error + (y[t][r] - exact) * (y[t][r] - exact), power + exact * exact);
+            }
+        }
+        return error / power;
     }
 
     [Fact]

@@ -212,6 +212,88 @@ public unsafe class KernelsTests
         }
     }
 
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(AllKernels))]
+    public void Codes_with_scales_stay_within_their_memory(string name)
+    {
+        Kernels kernels = Kernels.Best(name), scalar = Kernels.Best("scalar");
+        Random random = new(7);
+        using WorkerPool pool = new(1);
+        foreach (bool isSingle in (bool[])[true, false])
+        {
+            if (!isSingle && !kernels.HasBFloat16)
+                continue;
+            ActivationPrecision precision = isSingle ? ActivationPrecision.F32 : ActivationPrecision.BF16;
+            foreach (string format in LinearTests.Formats)
+            {
+                const int Columns = 512, Groups = Columns / IntegerPanels.Group;
+                using Panels loaded = Panels.Load(RandomWeights.Data(WeightFormats.Get(format), Columns, 2 * Panels.Height, random), pool, precision);
+                if (loaded is not ScaledCodes panels)
+                    continue;
+                for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
+                {
+                    using GuardedTensors memory = new();
+                    using WorkerScratch room = new();
+                    float* activations = RandomFloats(memory, Columns * tokens, random);
+                    uint* pairs = (uint*)memory.Allocate(Columns / 2 * tokens * sizeof(uint));
+                    for (int i = 0; i < Columns / 2; i++)
+                    {
+                        for (int t = 0; t < tokens && !isSingle; t++)
+                        {
+                            // Bfloat16s, of which the odd one comes first among singles.
+                            ref uint pair = ref pairs[i * tokens + t];
+                            pair = (BitConverter.SingleToUInt32Bits(activations[2 * i * tokens + t]) & 0xFFFF0000)
+                                | BitConverter.SingleToUInt32Bits(activations[(2 * i + 1) * tokens + t]) >> 16;
+                            activations[2 * i * tokens + t] = BitConverter.UInt32BitsToSingle(pair & 0xFFFF0000);
+                            activations[(2 * i + 1) * tokens + t] = BitConverter.UInt32BitsToSingle(pair << 16);
+                        }
+                    }
+                    float* given = isSingle ? activations : (float*)pairs;
+                    float* sumsOf = RandomFloats(memory, Math.Max(Groups * panels.Kind.SumsPerGroup * tokens, 1), random);
+                    float* scales = (float*)memory.Allocate(Groups * panels.Kind.ScalesPerGroup * sizeof(float));
+                    int* codes = (int*)memory.Allocate(Columns / 2 * Panels.Height * sizeof(int));
+                    float* values = (float*)memory.Allocate(Columns * Panels.Height * sizeof(float));
+                    float* expected = (float*)memory.Allocate(2 * tokens * Panels.Height * sizeof(float));
+                    for (int panel = 0; panel < 2; panel++)
+                    {
+                        panels.Unpack(panel, 0, Groups, codes, scales);
+                        Bfloat16Pairs.Unpack(codes, Columns, values);
+                        float* sums = expected + panel * tokens * Panels.Height;
+                        scalar.ScaledCodes(panels.Kind with { IsSingle = true }, tokens, values, scales, activations, sumsOf, sums, Groups);
+                        float* actual = (float*)memory.Allocate(tokens * Panels.Height * sizeof(float));
+                        float* unpacked = isSingle ? values : (float*)codes;
+                        kernels.ScaledCodes(panels.Kind, tokens, unpacked, scales, given, sumsOf, actual, Groups);
+                        AssertSame(sums, actual, tokens * Panels.Height);
+                        new Span<float>(actual, tokens * Panels.Height).Clear();
+                        if (kernels.PackedCodes(panels, panels.Kind, tokens, panel, 0, given, sumsOf, actual, Groups))
+                            AssertSame(sums, actual, tokens * Panels.Height);
+                        int valueBytes = Columns * Panels.Height * (isSingle ? sizeof(float) : sizeof(ushort));
+                        Buffer.MemoryCopy(unpacked, (byte*)room.Values + panel * WorkerScratch.ValueBytes, valueBytes, valueBytes);
+                        int scaleBytes = Groups * panels.Kind.ScalesPerGroup * sizeof(float);
+                        Buffer.MemoryCopy(scales, (byte*)room.Scales + panel * WorkerScratch.ScaleBytes, scaleBytes, scaleBytes);
+                    }
+                    if (!kernels.HasPairs || tokens > Kernels.PairTokens)
+                        continue;
+                    new Span<float>(room.SumsOf(0, 0), tokens * Panels.Height).Clear();
+                    new Span<float>(room.SumsOf(0, 1), tokens * Panels.Height).Clear();
+                    kernels.ScaledCodePair(panels.Kind, tokens, new PairArguments
+                    {
+                        Codes = (byte*)room.Values,
+                        Scales = room.Scales,
+                        Activations = (sbyte*)given,
+                        Notes = sumsOf,
+                        Sums = room.SumsOf(0, 0),
+                        Groups = Groups,
+                        Tiles = 1,
+                    });
+                    AssertSame(expected, room.SumsOf(0, 0), tokens * Panels.Height);
+                    AssertSame(expected + tokens * Panels.Height, room.SumsOf(0, 1), tokens * Panels.Height);
+                }
+            }
+        }
+    }
+
     [Fact]
     [Trait(InstructionSetTests.Trait, "all")]
     public void Unpacked_points_are_the_decomposed_ones()

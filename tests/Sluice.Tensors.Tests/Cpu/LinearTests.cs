@@ -15,14 +15,14 @@ public class LinearTests
             TheoryData<string, string> all = [];
             foreach (string kernels in KernelsTests.Names)
             {
-                foreach (WeightFormat format in WeightFormats.All)
-                    all.Add(format.Name, kernels);
-                foreach (string format in OwnFormats)
+                foreach (string format in Formats)
                     all.Add(format, kernels);
             }
             return all;
         }
     }
+
+    internal static IEnumerable<string> Formats => WeightFormats.All.Select(format => format.Name).Concat(OwnFormats);
 
     /// <summary>Of the formats that checkpoints become, some of each number of bits, block, kind of scale.</summary>
     private static IEnumerable<string> OwnFormats =>

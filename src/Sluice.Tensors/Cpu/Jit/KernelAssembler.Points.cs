@@ -44,17 +44,7 @@ internal sealed partial class KernelAssembler
                     for (int t = 0; t < tokens; t++)
                         c.vpdpbusd(Dot(t), Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
                 }
-                int number = g * kind.Parts + p;
-                c.vpmovzxbd(scale, __xmmword_ptr[unit + layout.ScalesAt + Panels.Height * (sizeof(ushort) + number / 2)]);
-                // 2 s + 1, of the lower or upper 4 bits s.
-                if (number % 2 == 0)
-                    c.vpslld(scale, scale, 1);
-                else
-                    c.vpsrld(scale, scale, 3);
-                c.vpandd(scale, scale, constants.Constant(30));
-                c.vpord(scale, scale, constants.Constant(1));
-                c.vcvtdq2ps(scale, scale);
-                c.vmulps(scale, scale, constants.Shared);
+                LoadPointScale(constants, layout, g * kind.Parts + p, scale);
                 ScaleProducts(p, scale);
             }
         }
@@ -67,5 +57,64 @@ internal sealed partial class KernelAssembler
         NextPanel(panel, unit, activations, notes, sums, groups, panels);
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
+    }
+
+    /// <summary>void (units, activations, sums, groups): the same for activations that are floats.</summary>
+    public void ScaledPoints(CodeKind kind, PointFormat format, PointLayout layout)
+    {
+        AssemblerRegister64 unit = rdi, activations = rsi, sums = rdx, groups = rcx;
+        AssemblerRegisterZMM scale = Code;
+        ScaleAssembler constants = new(c, unit);
+        PointAssembler points = new(constants, format);
+        int unitGroups = Panels.Stretch / IntegerPanels.Group, quads = 8 / kind.Parts;
+        Enter(4);
+        points.StartPairs();
+        LoadSums(sums);
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        constants.LoadHalves(layout.ScalesAt, constants.Shared);
+        c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
+        for (int at = 0; at < layout.UnitBytes; at += Vector)
+            c.prefetcht0(__byte_ptr[unit + at + PrefetchDistance]);
+        for (int g = 0; g < unitGroups; g++)
+        {
+            if (format.HasSigns)
+                c.vmovdqu32(zmm30, __zmmword_ptr[unit + layout.SignsAt + g * Vector]);
+            for (int p = 0; p < kind.Parts; p++)
+            {
+                ClearProducts();
+                for (int quad = p * quads; quad < (p + 1) * quads; quad++)
+                {
+                    if (points.IsFirst(quad))
+                        points.LookUp(unit, layout.HighAt, (g * 8 + quad) * 4 / format.Points.Width);
+                    points.Pairs(quad);
+                    AddQuad(constants, kind, activations, g, quad);
+                }
+                LoadPointScale(constants, layout, g * kind.Parts + p, scale);
+                AddProducts(scale);
+            }
+        }
+        c.add(unit, layout.UnitBytes);
+        c.add(activations, unitGroups * kind.VectorsPerGroup * tokens * Dword);
+        c.sub(groups, unitGroups);
+        c.jnz(loop);
+        StoreSums(sums);
+        Leave();
+        ConstantBytes = constants.WriteConstants(Padding);
+    }
+
+    /// <summary>The scale of a part, counted over the unit.</summary>
+    private void LoadPointScale(ScaleAssembler constants, PointLayout layout, int number, AssemblerRegisterZMM scale)
+    {
+        c.vpmovzxbd(scale, __xmmword_ptr[constants.Scales + layout.ScalesAt + Panels.Height * (sizeof(ushort) + number / 2)]);
+        // 2 s + 1, of the lower or upper 4 bits s.
+        if (number % 2 == 0)
+            c.vpslld(scale, scale, 1);
+        else
+            c.vpsrld(scale, scale, 3);
+        c.vpandd(scale, scale, constants.Constant(30));
+        c.vpord(scale, scale, constants.Constant(1));
+        c.vcvtdq2ps(scale, scale);
+        c.vmulps(scale, scale, constants.Shared);
     }
 }

@@ -280,17 +280,9 @@ internal sealed partial class KernelAssembler(int tokens)
         LoadMagic();
         if (levels is not null)
             c.vbroadcasti32x4(Levels, __xmmword_ptr[scaleCode.Data(levels)]);
-        Label stretch = c.CreateLabel(), loop = c.CreateLabel();
         Label panel = StartPanel(activations, notes, groups);
         LoadSums(sums);
-        c.Label(ref stretch);
-        // The stretch's scales follow its codes.
-        c.mov(within, Panels.Stretch / IntegerPanels.Group);
-        c.cmp(groups, within);
-        c.cmovl(within, groups);
-        c.imul(scales, within, groupBytes);
-        c.add(scales, codes);
-        c.Label(ref loop);
+        (Label stretch, Label loop) = StartStretches(codes, scales, groups, within, groupBytes);
         layout.Scales.AssembleUnit(scaleCode);
         ClearWide();
         for (int g = 0; g < unit; g++)
@@ -322,15 +314,37 @@ internal sealed partial class KernelAssembler(int tokens)
         c.add(scales, layout.Scales.UnitBytes);
         c.add(activations, unit * IntegerPanels.Group * tokens);
         c.add(notes, unit * kind.NotesPerGroup * tokens * Dword);
+        EndStretches(stretch, loop, codes, scales, groups, within, unit);
+        StoreSums(sums);
+        NextPanel(panel, codes, activations, notes, sums, groups, panels);
+        Leave();
+        ConstantBytes = scaleCode.WriteConstants(Padding);
+    }
+
+    /// <summary>Begins a loop over stretches, in each of which the scales follow the codes, and one over the groups within.</summary>
+    private (Label Stretch, Label Loop) StartStretches(
+        AssemblerRegister64 codes, AssemblerRegister64 scales, AssemblerRegister64 groups, AssemblerRegister64 within, int groupBytes)
+    {
+        Label stretch = c.CreateLabel(), loop = c.CreateLabel();
+        c.Label(ref stretch);
+        c.mov(within, Panels.Stretch / IntegerPanels.Group);
+        c.cmp(groups, within);
+        c.cmovl(within, groups);
+        c.imul(scales, within, groupBytes);
+        c.add(scales, codes);
+        c.Label(ref loop);
+        return (stretch, loop);
+    }
+
+    private void EndStretches(
+        Label stretch, Label loop, AssemblerRegister64 codes, AssemblerRegister64 scales, AssemblerRegister64 groups, AssemblerRegister64 within,
+        int unit)
+    {
         c.sub(within, unit);
         c.jnz(loop);
         c.mov(codes, scales);
         c.sub(groups, Panels.Stretch / IntegerPanels.Group);
         c.jg(stretch);
-        StoreSums(sums);
-        NextPanel(panel, codes, activations, notes, sums, groups, panels);
-        Leave();
-        ConstantBytes = scaleCode.WriteConstants(Padding);
     }
 
     private void Prefetch(AssemblerRegister64 data, int from, int bytes)

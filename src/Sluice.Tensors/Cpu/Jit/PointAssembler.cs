@@ -65,19 +65,60 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
     /// <summary>Leaves a quad's codes in register 25, with the group's signs, if there are any, in 30.</summary>
     public void Quad(int quad)
     {
-        int width = format.Points.Width, bits = BitsOf(format), perRegister = width / 2, at = quad % perRegister * 4 * bits;
-        AssemblerRegisterZMM merged = quad / perRegister % 2 == 0 ? zmm27 : zmm29, code = zmm25;
-        // A qword is two rows: 32 bits each.
-        c.vmovdqu32(code, Constant("spread", quad % perRegister, i => (byte)(i % 8 / 4 * 32 + at + i % 4 * bits)));
-        c.vpmultishiftqb(code, code, merged);
-        c.vpermb(code, code, Constant("levels", 0, i => levels[i % (1 << bits) % levels.Length]));
+        LevelNumbers(quad);
+        c.vpermb(Code, Code, Constant("levels", 0, LevelOf));
         if (!format.HasSigns)
             return;
         c.vptestmb(k1, zmm30, Constant("sign", quad, _ => (byte)(1 << quad)));
-        c.vpsubb(code.k1, zmm24, code); // an integer q is q + offset: its negative's is 2 offset - code
+        c.vpsubb(Code.k1, zmm24, Code); // an integer q is q + offset: its negative's is 2 offset - code
     }
 
-    /// <summary>Loads what stays in register 24.</summary>
+    /// <summary>Leaves a quad's two pairs of bfloat16 in registers 16 and 17. A fifth bit of a level's number is the sign.</summary>
+    public void Pairs(int quad)
+    {
+        LevelNumbers(quad);
+        if (format.HasSigns)
+        {
+            if (quad < 4)
+                c.vpsllw(zmm16, zmm30, (byte)(4 - quad));
+            else
+                c.vpsrlw(zmm16, zmm30, (byte)(quad - 4));
+            c.vpternlogd(Code, zmm16, constants.Constant(0x10101010), 0xD8); // where the mask is set the second, else the first
+        }
+        c.vpshufb(zmm16, Code, zmm26);
+        c.vpshufb(zmm17, Code, zmm31);
+        c.vpermw(zmm16, zmm16, zmm24);
+        c.vpermw(zmm17, zmm17, zmm24);
+    }
+
+    /// <summary>Loads what stays in registers for <see cref="Pairs"/>: 24, 26 and 31.</summary>
+    public void StartPairs()
+    {
+        c.vmovdqu32(zmm24, PairAssembler.Words(constants, i =>
+        {
+            float value = LevelOf(i) + format.Lowest;
+            return PairAssembler.Bits(format.HasSigns && i >= 16 ? -value : value);
+        }));
+        c.vmovdqu32(zmm26, PairAssembler.Spread(constants, 0));
+        c.vmovdqu32(zmm31, PairAssembler.Spread(constants, 1));
+    }
+
+    private static AssemblerRegisterZMM Code => zmm25;
+
+    // The numbers of the levels of a quad's codes, in the low bits of each byte.
+    private void LevelNumbers(int quad)
+    {
+        int width = format.Points.Width, bits = BitsOf(format), perRegister = width / 2, at = quad % perRegister * 4 * bits;
+        AssemblerRegisterZMM merged = quad / perRegister % 2 == 0 ? zmm27 : zmm29;
+        // A qword is two rows: 32 bits each.
+        c.vmovdqu32(Code, Constant("spread", quad % perRegister, i => (byte)(i % 8 / 4 * 32 + at + i % 4 * bits)));
+        c.vpmultishiftqb(Code, Code, merged);
+    }
+
+    // The level of a number with other bits above it.
+    private byte LevelOf(int number) => levels[number % (1 << BitsOf(format)) % levels.Length];
+
+    /// <summary>Loads what stays in register 24 for <see cref="Quad"/>.</summary>
     public void Start() => c.vmovdqu32(zmm24, Constant("twice", 0, _ => (byte)(-2 * format.Lowest)));
 
     private static AssemblerRegisterK[] Masks => [k1, k2, k3];

@@ -19,6 +19,10 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16PairKernels = new nint[MaxTokens];
+    private static readonly nint[] CodeKernels = new nint[8 * MaxTokens]; // by kind, then tokens
+    private static readonly nint[] CodePairKernels = new nint[8 * MaxTokens];
+    private static readonly nint[] PackedBFloat16Kernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
+    private static readonly nint[] PackedSingleKernels = new nint[64 * 4 * MaxTokens];
     private static readonly Lock Assembling = new();
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
@@ -64,7 +68,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool Packed(
         PackedIntegers panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups, nint count)
     {
-        ref nint kernel = ref Packed(panels.Type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, panels.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePacked(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, nint, void>)kernel)(
@@ -93,7 +97,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     {
         if (!panels.CanLookUp)
             return false;
-        ref nint kernel = ref Packed(panels.Format.Type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssemblePoints(ref kernel, tokens, panels);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, sbyte*, float*, float*, nint, nint, void>)kernel)(
@@ -103,7 +107,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override bool PackedFloats(TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns)
     {
-        ref nint kernel = ref Packed(type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssembleFloats(ref kernel, tokens, type);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(values, activations, sums, columns);
@@ -113,7 +117,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool PackedScaledFloats(
         PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns)
     {
-        ref nint kernel = ref Packed(panels.Format.Type, tokens);
+        ref nint kernel = ref Packed(PackedKernels, panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)
             AssembleScaled(ref kernel, tokens, panels.Format, panels: 1);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, 0);
@@ -146,6 +150,57 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
             values, activations, sums, pairs, distance);
     }
 
+    public override void ScaledCodes(
+        in CodeKind kind, int tokens, float* values, float* scales, float* activations, float* sumsOf, float* sums, nint groups)
+    {
+        ref nint kernel = ref CodeKernels[kind.Index * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleCodes(ref kernel, tokens, kind);
+        ((delegate* unmanaged[SuppressGCTransition]<float*, float*, float*, float*, float*, nint, void>)kernel)(
+            values, scales, activations, sumsOf, sums, groups);
+    }
+
+    public override void ScaledCodePair(in CodeKind kind, int tokens, in PairArguments arguments)
+    {
+        ref nint kernel = ref CodePairKernels[kind.Index * MaxTokens + tokens - 1];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleCodePair(ref kernel, tokens, kind);
+        fixed (PairArguments* given = &arguments)
+            ((delegate* unmanaged[SuppressGCTransition]<PairArguments*, void>)kernel)(given);
+    }
+
+    public override bool PackedCodes(
+        ScaledCodes panels, in CodeKind kind, int tokens, int panel, int column, float* activations, float* sumsOf, float* sums, nint groups)
+    {
+        nint[] kernels = kind.IsSingle ? PackedSingleKernels : PackedBFloat16Kernels;
+        switch (panels.Codes)
+        {
+            case PackedIntegers integers:
+                ref nint kernel = ref Packed(kernels, integers.Type, tokens);
+                if (Volatile.Read(ref kernel) == 0)
+                    AssemblePackedCodes(ref kernel, tokens, kind, integers);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, float*, nint, void>)kernel)(
+                    integers.Units(panel, column), activations, sumsOf, sums, groups);
+                return true;
+            case PackedPoints { CanLookUp: true } points:
+                kernel = ref Packed(kernels, points.Format.Type, tokens);
+                if (Volatile.Read(ref kernel) == 0)
+                    AssembleScaledPoints(ref kernel, tokens, kind, points);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(
+                    points.Units(panel, column), activations, sums, groups);
+                return true;
+            case PackedScaledFloats floats:
+                kernel = ref Packed(kernels, floats.Format.Type, tokens);
+                if (Volatile.Read(ref kernel) == 0)
+                    AssembleScaledLevels(ref kernel, tokens, kind, floats);
+                ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, void>)kernel)(
+                    floats.Codes(panel, column), activations, sums, groups * IntegerPanels.Group);
+                return true;
+            default:
+                return false;
+        }
+    }
+
     public override long IntegerPeak(int rounds) => PeakLoop.Integers.Run(rounds);
 
     public override long FloatPeak(int rounds) => PeakLoop.Floats.Run(rounds);
@@ -153,8 +208,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
     // Types of our own follow GGUF's 64.
-    private static ref nint Packed(TensorType type, int tokens) =>
-        ref PackedKernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
+    private static ref nint Packed(nint[] kernels, TensorType type, int tokens) =>
+        ref kernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
 
     protected static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
 
@@ -173,6 +228,21 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format, int panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format, panels));
+
+    private static void AssembleCodes(ref nint kernel, int tokens, CodeKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledCodes(kind));
+
+    private static void AssembleCodePair(ref nint kernel, int tokens, CodeKind kind) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledCodePair(kind));
+
+    private static void AssemblePackedCodes(ref nint kernel, int tokens, CodeKind kind, PackedIntegers panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.PackedCodes(kind, panels.Kind.Offset, panels.Layout, panels.Levels));
+
+    private static void AssembleScaledPoints(ref nint kernel, int tokens, CodeKind kind, PackedPoints panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledPoints(kind, panels.Format, panels.Layout));
+
+    private static void AssembleScaledLevels(ref nint kernel, int tokens, CodeKind kind, PackedScaledFloats panels) =>
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

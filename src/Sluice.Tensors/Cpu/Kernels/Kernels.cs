@@ -25,6 +25,8 @@ namespace Sluice.Tensors.Cpu;
 /// For floats: values [columns, 16 rows], activations [columns, T], sums = fma(value, activation, sums) column by column. With
 /// BF16 weights activations are rounded to bfloat16, and of two neighbouring columns the odd one comes before the even one, in values and
 /// activations alike: the order of the bfloat16 dot product instruction, whose kernels take both as pairs (<see cref="Bfloat16Pairs"/>).
+/// Codes with scales that meet floats (<see cref="Cpu.ScaledCodes"/>) are summed in this order for each part of 32 columns, from 0:
+/// sums = fma(part, scale, sums), and after the parts sums = fma(minimum, sum of its activations, sums).
 /// </remarks>
 internal abstract unsafe class Kernels
 {
@@ -92,6 +94,50 @@ internal abstract unsafe class Kernels
     /// </summary>
     public virtual void BFloat16Pair(int tokens, byte* values, nint distance, uint* activations, float* sums, nint pairs) =>
         throw new NotSupportedException();
+
+    /// <summary>
+    /// Multiplies codes with scales. Pairs of bfloat16, if <see cref="HasBFloat16"/>: values [groups, 16, 16 rows, 2], activations
+    /// [groups, 16, T, 2]; singles: values [groups, 32, 16 rows], activations [groups, 32, T], of each pair of columns the odd one first.
+    /// Scales are [groups, scales then minimums of a group, 16 rows], sums of activations, where there are minimums, [groups, parts, T].
+    /// This joins what <see cref="Floats"/> makes of each part of a group.
+    /// </summary>
+    public virtual void ScaledCodes(
+        in CodeKind kind, int tokens, float* values, float* scales, float* activations, float* sumsOf, float* sums, nint groups)
+    {
+        const int Height = Panels.Height;
+        if (!kind.IsSingle)
+            throw new NotSupportedException();
+        float* products = stackalloc float[MaxTokens * Height];
+        int columns = IntegerPanels.Group / kind.Parts;
+        for (nint g = 0; g < groups; g++)
+        {
+            for (int part = 0; part < kind.Parts; part++, scales += Height, values += columns * Height, activations += columns * tokens)
+            {
+                new Span<float>(products, tokens * Height).Clear();
+                Floats(tokens, values, activations, products, columns);
+                for (int t = 0; t < tokens; t++)
+                    Add(Vector512.Load(products + t * Height), scales, sums + t * Height);
+            }
+            for (int part = 0; part < kind.SumsPerGroup; part++, scales += Height, sumsOf += tokens)
+            {
+                for (int t = 0; t < tokens; t++)
+                    Add(Vector512.Create(sumsOf[t]), scales, sums + t * Height);
+            }
+        }
+
+        static void Add(Vector512<float> factor, float* scales, float* sums) =>
+            Vector512.FusedMultiplyAdd(factor, Vector512.Load(scales), Vector512.Load(sums)).Store(sums);
+    }
+
+    /// <summary>
+    /// The same for two panels, unpacked to the two places for values of a <see cref="WorkerScratch"/>, by one tile after the other, if
+    /// <see cref="HasPairs"/>.
+    /// </summary>
+    public virtual void ScaledCodePair(in CodeKind kind, int tokens, in PairArguments arguments) => throw new NotSupportedException();
+
+    /// <summary>The same for codes as they are packed, all columns of a panel at once; false where it cannot.</summary>
+    public virtual bool PackedCodes(
+        ScaledCodes panels, in CodeKind kind, int tokens, int panel, int column, float* activations, float* sumsOf, float* sums, nint groups) => false;
 
     /// <summary>Multiplies floats.</summary>
     public abstract void Floats(int tokens, float* values, float* activations, float* sums, nint columns);

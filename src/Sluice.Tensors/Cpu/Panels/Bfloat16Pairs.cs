@@ -40,6 +40,26 @@ internal static unsafe class Bfloat16Pairs
         (high << 16).AsSingle().Store(floats + 8);
     }
 
+    /// <summary>Pairs of 16 rows as floats: the odd column of each, then the even one, as their products are summed; a last one without a partner alone.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Unpack(int* pairs, int columns, float* values)
+    {
+        for (int i = 0; i < columns; i += 2, pairs += Panels.Height)
+        {
+            Vector256<int> first = Vector256.Load(pairs), second = Vector256.Load(pairs + 8);
+            if (i + 1 < columns)
+            {
+                Vector256<int> upper = Vector256.Create(unchecked((int)0xFFFF0000));
+                (first & upper).AsSingle().Store(values);
+                (second & upper).AsSingle().Store(values + 8);
+                values += Panels.Height;
+            }
+            (first << 16).AsSingle().Store(values);
+            (second << 16).AsSingle().Store(values + 8);
+            values += Panels.Height;
+        }
+    }
+
     /// <summary>Rounds 16 floats to the nearest bfloat16, ties to even; a NaN stays one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<ushort> Round(float* x) =>

@@ -34,29 +34,10 @@ internal sealed unsafe class PackedBFloat16s : FloatPanels
 
     public override void Dispose() => buffer.Dispose();
 
-    /// <summary>
-    /// Unpacks to floats: the odd column of each pair, then the even one, as their products are summed; a last column without a
-    /// partner alone.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>Unpacks to floats, in the order of <see cref="Bfloat16Pairs.Unpack"/>.</summary>
     public override float* Unpack(int panel, int column, int columns, float* values)
     {
-        int* from = (int*)Values(panel, column);
-        float* to = values;
-        for (int i = 0; i < columns; i += 2, from += Height)
-        {
-            Vector256<int> first = Vector256.Load(from), second = Vector256.Load(from + 8);
-            if (i + 1 < columns)
-            {
-                Vector256<int> upper = Vector256.Create(unchecked((int)0xFFFF0000));
-                (first & upper).AsSingle().Store(to);
-                (second & upper).AsSingle().Store(to + 8);
-                to += Height;
-            }
-            (first << 16).AsSingle().Store(to);
-            (second << 16).AsSingle().Store(to + 8);
-            to += Height;
-        }
+        Bfloat16Pairs.Unpack((int*)Values(panel, column), columns, values);
         return values;
     }
 

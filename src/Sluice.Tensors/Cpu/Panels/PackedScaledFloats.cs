@@ -17,11 +17,13 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
     private readonly byte* _data;
     private readonly long _panelBytes;
     private readonly int _blockBytes;
+    private readonly int[] _pairs;
 
     public PackedScaledFloats(WeightData source, ScaledFloats format, WorkerPool pool)
         : base(source)
     {
         Format = format;
+        _pairs = PairsOf(format);
         _blockBytes = format.BlockBytes * Height;
         _panelBytes = (long)Columns / format.BlockSize * _blockBytes;
         _buffer = new NativeBuffer(checked(_panelBytes * PanelsPerExpert * Experts));
@@ -40,6 +42,9 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
     public ScaledFloats Format { get; }
 
     public override long Bytes => _buffer.Length;
+
+    /// <summary>The bfloat16s that the 16 codes of 4 bits stand for.</summary>
+    public ReadOnlySpan<int> Nibbles => _pairs.AsSpan(0, 16);
 
     /// <summary>The packed blocks of a panel from a block's first column on.</summary>
     public byte* Codes(int panel, int column) => _data + panel * _panelBytes + (long)column / Format.BlockSize * _blockBytes;
@@ -64,6 +69,43 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
             }
         }
         return values;
+    }
+
+    public override bool IsLike(Panels other) => other is PackedScaledFloats floats && floats.Format == Format;
+
+    /// <summary>Unpacks levels, rounded to bfloat16, and scales, as <see cref="ScaledCodes.Unpack"/> says.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void UnpackPairs(int panel, int column, int groups, int* pairs, float* scales)
+    {
+        const int Group = IntegerPanels.Group;
+        fixed (int* levels = _pairs)
+        {
+            for (int done = 0; done < groups; done++, scales += Height)
+            {
+                (int block, int within) = Math.DivRem(done * Group, Format.BlockSize);
+                byte* scale = Codes(panel, column) + (long)block * _blockBytes, codes = scale + Height * sizeof(float) + within * Height * Format.Bits / 8;
+                Buffer.MemoryCopy(scale, scales, Height * sizeof(float), Height * sizeof(float));
+                for (int pair = 0; pair < Group / 2; pair++, pairs += Height)
+                {
+                    for (int r = 0; r < Height; r++, codes++)
+                        pairs[r] = Format.Bits == 4 ? levels[*codes] : levels[*codes] & 0xFFFF | levels[codes[Height]] << 16;
+                    codes += Format.Bits == 4 ? 0 : Height;
+                }
+            }
+        }
+    }
+
+    // What a byte of codes stands for, as bfloat16s: of codes of 4 bits both, the first in the lower half.
+    private static int[] PairsOf(ScaledFloats format)
+    {
+        float* room = stackalloc float[Height];
+        int[] pairs = new int[256];
+        for (int b = 0; b < pairs.Length; b++)
+        {
+            (room[0], room[1]) = format.Bits == 8 ? (format.Levels[b], 0) : (format.Levels[b & 15], format.Levels[b >> 4]);
+            pairs[b] = Bfloat16Pairs.Round(room).AsInt32()[0];
+        }
+        return pairs;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

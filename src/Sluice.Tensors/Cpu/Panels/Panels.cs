@@ -40,18 +40,20 @@ internal abstract class Panels : IDisposable
     {
         if (Stretch % data.Format.BlockSize != 0)
             throw new NotSupportedException($"{data.Name}: blocks of {data.Format.BlockSize} weights do not divide {Stretch}.");
-        if (data.Format.Integer is { } format)
+        Product product = Products.Of(data.Format, activations);
+        Panels panels = data.Format switch
         {
-            IntegerPanels integers = LoadIntegers(data, format, pool);
-            return activations is ActivationPrecision.Auto or ActivationPrecision.Int8 ? integers : new IntegersAsFloats(data, integers);
-        }
-        return data.Format.Type switch
-        {
-            _ when data.Format is ScaledFloats scaled => new PackedScaledFloats(data, scaled, pool),
-            TensorType.BF16 when activations is ActivationPrecision.Auto or ActivationPrecision.BF16 => new PackedBFloat16s(data, pool),
-            TensorType.BF16 => new PackedFloats(data, pool),
-            TensorType.F32 or TensorType.F16 => new PackedFloats(data, pool),
+            IntegerFormat format => LoadIntegers(data, format, pool),
+            ScaledFloats format => new PackedScaledFloats(data, format, pool),
+            BF16 when product == Product.BFloat16 => new PackedBFloat16s(data, pool),
+            F32 or F16 or BF16 => new PackedFloats(data, pool),
             _ => new StoredFloats(data),
+        };
+        return (panels, product) switch
+        {
+            (IntegerPanels, not Product.Int8) or (PackedScaledFloats, Product.BFloat16) =>
+                new ScaledCodes(data, panels, isSingle: product == Product.Float32),
+            _ => panels,
         };
     }
 
@@ -65,21 +67,37 @@ internal abstract class Panels : IDisposable
     }
 
     /// <summary>What <see cref="Load"/> makes of a format, in words: how weights are kept, and what they are multiplied by.</summary>
-    public static string Describe(WeightFormat format) => format switch
+    public static string Describe(WeightFormat format, ActivationPrecision activations)
     {
-        PointFormat points => $"code book of {points.Points.Count} points, int8 activations",
-        IntegerFormat integers => IntegerLayout.Find(integers) is { } layout
-            ? $"{layout.Bits}-bit {(layout.HasLevels ? "levels" : "integers")}, int8 activations"
-            : "blocks unpacked each time, int8 activations",
-        ScaledFloats scaled => $"{scaled.Bits}-bit floats with scales, float32 activations",
-        BF16 => "bfloat16 weights and activations",
-        F32 or F16 => "floats, float32 activations",
-        _ => "blocks unpacked each time, float32 activations",
-    };
+        Product product = Products.Of(format, activations);
+        string weights = format switch
+        {
+            PointFormat points => $"code book of {points.Points.Count} points",
+            IntegerFormat integers => IntegerLayout.Find(integers) is { } layout
+                ? $"{layout.Bits}-bit {(layout.HasLevels ? "levels" : "integers")}" : "blocks unpacked each time",
+            ScaledFloats scaled => $"{scaled.Bits}-bit floats with scales",
+            BF16 => "bfloat16s",
+            F32 or F16 => "floats",
+            _ => "blocks unpacked each time",
+        };
+        string products = product switch { Product.Int8 => "int8", Product.BFloat16 => "bfloat16", _ => "float32" };
+        string rounded = activations switch
+        {
+            ActivationPrecision.Int8 => "int8",
+            ActivationPrecision.Int8Token => "int8 (one scale a token)",
+            ActivationPrecision.FP8 => "E4M3 (one scale a token)",
+            ActivationPrecision.BF16 => "bfloat16",
+            _ => products,
+        };
+        return $"{weights}, {rounded} activations{(rounded.StartsWith(products, StringComparison.Ordinal) ? "" : $" as {products}")}";
+    }
 
     public virtual void Dispose()
     {
     }
+
+    /// <summary>Whether a kernel can multiply a panel of this and one of another together.</summary>
+    public virtual bool IsLike(Panels other) => GetType() == other.GetType();
 
     /// <summary>The expert and first row of a panel.</summary>
     protected (int Expert, int Row, int Count) Locate(int panel)
@@ -105,6 +123,8 @@ internal abstract unsafe class IntegerPanels(WeightData data, IntegerFormat form
     public IntegerKind Kind { get; } = new(
         -format.Lowest, Group / format.GroupSize, format.HasMin, format.Highest - format.Lowest < 128,
         format.ActivationGroup == WideGroups * Group);
+
+    public override bool IsLike(Panels other) => other is IntegerPanels integers && integers.Kind == Kind;
 
     /// <summary>Unpacks columns of a panel.</summary>
     /// <param name="panel">The panel, counted over all experts.</param>
