@@ -113,6 +113,8 @@ public sealed unsafe partial class ScalarOps
             float[] input = x.ToArray();
             for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
                 input[i] = x[order[i]];
+            for (int i = 0; i < input.Length; i++)
+                input[i] = Math.Abs(input[i]) < part.Threshold ? 0 : input[i];
             IntegerFormat? format = part.Format.Integer;
             QuantizedRow? quantized = format is null ? null : new QuantizedRow(input, format.ActivationGroup);
             float[] rounded = RoundToBFloat16(input), floats = Round(Activations, input);
