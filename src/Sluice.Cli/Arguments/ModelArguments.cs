@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using Sluice.Cli.Output;
 using Sluice.Tensors;
 using Sluice.Tensors.KvFormats;
@@ -26,6 +27,12 @@ internal sealed class ModelArguments(string? kvType = null)
     private readonly Option<string?> _activations = Parsing.Choice(
         "--activations", "How inputs of linear maps are rounded: auto (as is fastest for the weights), f32, bf16, int8, fp8.",
         Enum.GetNames<ActivationPrecision>().Select(name => name.ToLowerInvariant()), "auto");
+
+    private readonly Option<float?> _sparsity = Parsing.Make<float?>(
+        "--activation-sparsity", [], "The share of linear maps' inputs that count as zero, of a model that 'sluice sparsify' found thresholds for; 0: none. What it was meant for if not given.",
+        "X", null, false, text => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) && value is >= 0 and < 1
+            ? value
+            : throw new FormatException("a share from 0 to below 1"));
 
     /// <summary>Which model.</summary>
     public Option<string?> Model { get; } = new("--model", "-m")
@@ -55,6 +62,7 @@ internal sealed class ModelArguments(string? kvType = null)
         command.Add(_kvMemory);
         command.Add(_kvType);
         command.Add(_activations);
+        command.Add(_sparsity);
     }
 
     /// <summary>The model's path, or null where none was given.</summary>
@@ -69,6 +77,7 @@ internal sealed class ModelArguments(string? kvType = null)
         KvMemory = parsed.GetValue(_kvMemory),
         KvFormat = parsed.GetValue(_kvType)!,
         Activations = Enum.Parse<ActivationPrecision>(parsed.GetValue(_activations)!, ignoreCase: true),
+        ActivationSparsity = parsed.GetValue(_sparsity),
     };
 
     /// <summary>Loads the model, or the one that comes with Sluice, for one request at a time.</summary>

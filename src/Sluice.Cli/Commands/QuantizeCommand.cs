@@ -84,14 +84,9 @@ internal static class QuantizeCommand
     private static QuantizeResult Run(
         QuantizationPlan plan, string input, string output, QuantizationMethod method, CancellationToken cancellation)
     {
-        if (Resolve(input) == Resolve(output))
+        if (OutputFile.Resolve(input) == OutputFile.Resolve(output))
             throw new UsageException($"{output} is the input itself; write to another file.");
-        string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"There is no folder {folder} to write to.");
-        long room = new DriveInfo(folder).AvailableFreeSpace;
-        if (plan.Bytes > room)
-            throw new IOException($"The result has {Numbers.Bytes(plan.Bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");
+        OutputFile.CheckRoom(output, plan.Bytes);
         long start = Stopwatch.GetTimestamp();
         IReadOnlyList<string> written = Terminal.Stages("Quantizing", report =>
         {
@@ -120,9 +115,6 @@ internal static class QuantizeCommand
             throw;
         }
     }
-
-    private static string Resolve(string path) =>
-        File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path) : Path.GetFullPath(path);
 
     private static TensorType? Type(string? name) => name is null ? null : WeightFormats.Get(name).Type;
 

@@ -46,7 +46,10 @@ public sealed unsafe partial class CpuOps : Ops
     internal WorkerPool Pool { get; }
 
     /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
-    public static string KernelOf(WeightFormat format) => Panels.Describe(format);
+    /// <param name="format">The format.</param>
+    /// <param name="isSparse">Whether small inputs count as zero (<see cref="WeightData.Threshold"/>).</param>
+    public static string KernelOf(WeightFormat format, bool isSparse = false) =>
+        Panels.Describe(format) + (!isSparse ? "" : Panels.FitsColumns(format) ? ", columns that meet zeros left unread" : ", all read");
 
     /// <summary>The instruction set of the kernels.</summary>
     public static string InstructionSet => Kernels.Best().Name;
