@@ -62,15 +62,15 @@ internal unsafe struct ActiveColumns
     {
         for (int start = 0; start < columns; start += part, quants += part, places += part)
         {
+            // Without branches, which would be guessed wrong half of the time.
             int found = 0;
-            new Span<sbyte>(quants, part).Clear();
             for (int i = start; i < start + part; i++)
             {
-                if (x[i] == 0)
-                    continue;
                 quants[found] = x[i];
-                places[found++] = (byte)(i % Panels.Stretch);
+                places[found] = (byte)(i % Panels.Stretch);
+                found += x[i] == 0 ? 0 : 1;
             }
+            new Span<sbyte>(quants + found, part - found).Clear();
             // The last four are filled up with one of them, times zero.
             for (; found % 4 != 0; found++)
                 places[found] = places[found - 1];

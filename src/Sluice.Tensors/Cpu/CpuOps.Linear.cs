@@ -228,9 +228,8 @@ public unsafe partial class CpuOps
             active.FloatCounts = (int*)AllocateBytes((long)activations.Positions * (active.Groups + 1) * sizeof(int));
         }
         Pool.For(activations.Positions, new ActiveJob(activations, active, weight));
-        float* sums = (float*)AllocateBytes((long)activations.Positions * weight.PanelsPerExpert * Panels.Height * sizeof(float));
-        SkippingJob job = new(
-            kernels, weight, activations, active, segments, outputRows, result, bias, sums, scratch, SkippingJob.PiecesOf(weight, Pool.Threads));
+        float* sums = (float*)AllocateBytes((long)activations.Positions * SkippingJob.BlocksOf(weight) * IColumns.BlockRows * sizeof(float));
+        SkippingJob job = new(kernels, weight, activations, active, segments, outputRows, result, bias, sums, scratch);
         Pool.For(checked(job.Items * segmentCount), job);
     }
 

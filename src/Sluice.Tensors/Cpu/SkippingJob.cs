@@ -18,191 +18,234 @@ internal readonly struct ActiveJob(Activations activations, ActiveColumns active
 }
 
 /// <summary>
-/// Multiplies few tokens by weights that lie in columns (<see cref="IColumns"/>), reading only columns that do not meet zeros: it brings these
-/// together in the first-level cache, in the form of a panel with fewer columns, and leaves that to the usual kernels. Integers keep their
-/// groups of columns, whose sums are exact, and floats their order, so what comes out is the same to the bit as with all columns.
+/// Multiplies few tokens by weights that lie in columns (<see cref="IColumns"/>), reading only columns that do not meet zeros: by a kernel of
+/// their own or, where there is none, by bringing them together in the first-level cache, in the form of a panel with fewer columns, for the
+/// usual ones. Integers keep their groups of columns, whose sums are exact, and floats their order, so what comes out is the same to the bit
+/// as with all columns.
 /// </summary>
 /// <remarks>
-/// An item is a piece of the rows of a part of the weight, times a segment of the inputs. The columns of the next step are asked for
+/// An item is a slab of a part of the weight, times a segment of the inputs. The columns of the next step are asked for
 /// while one is computed: the processor's own guesses of what comes next are wrong here.
 /// </remarks>
 internal readonly unsafe struct SkippingJob(
     Kernels kernels, CpuWeight weight, Activations activations, ActiveColumns active, Segment* segments, int* outputRows, Tensor output,
-    Tensor bias, float* sums, WorkerScratch[] scratch, int pieces) : IParallelJob
+    Tensor bias, float* sums, WorkerScratch[] scratch) : IParallelJob
 {
-    /// <summary>Bytes of a column that are read in one go, at most: what two steps take must leave room in the second-level cache.</summary>
-    public const int PieceBytes = 2048;
-
-    /// <summary>Items of a segment.</summary>
-    public int Items => weight.Parts.Length * pieces;
-
-    /// <summary>Into how many pieces parts are cut: one a thread at least.</summary>
-    public static int PiecesOf(CpuWeight weight, int threads)
+    /// <summary>Items of a segment: the slabs of all parts.</summary>
+    public int Items
     {
-        int pieces = threads;
-        foreach (CpuWeight.Part part in weight.Parts)
-            pieces = Math.Max(pieces, (BlocksOf(part) * ((IColumns)part.Panels).BlockBytes + PieceBytes - 1) / PieceBytes);
-        return pieces;
+        get
+        {
+            int items = 0;
+            foreach (CpuWeight.Part part in weight.Parts)
+                items += SlabsOf(part);
+            return items;
+        }
     }
 
     public void Run(int start, int end, int worker)
     {
         for (int item = start; item < end; item++)
         {
-            (int segment, int within) = Math.DivRem(item, Items);
-            (int part, int piece) = Math.DivRem(within, pieces);
-            Multiply(segments[segment], weight.Parts[part], piece, scratch[worker]);
+            (int segment, int slab) = Math.DivRem(item, Items);
+            int part = 0;
+            for (; slab >= SlabsOf(weight.Parts[part]); part++)
+                slab -= SlabsOf(weight.Parts[part]);
+            Multiply(segments[segment], part, slab, scratch[worker]);
         }
     }
 
-    private static int BlocksOf(CpuWeight.Part part) => (part.Panels.Rows + IColumns.BlockRows - 1) / IColumns.BlockRows;
-
-    private float* SumsOf(CpuWeight.Part part, int position, int panel) =>
-        sums + ((long)position * weight.PanelsPerExpert + part.Panel + panel) * Panels.Height;
-
-    private void Multiply(Segment segment, CpuWeight.Part part, int piece, WorkerScratch room)
+    /// <summary>Blocks of a weight: each part has whole ones.</summary>
+    public static int BlocksOf(CpuWeight weight)
     {
-        int blocks = BlocksOf(part), firstBlock = (int)((long)blocks * piece / pieces), endBlock = (int)((long)blocks * (piece + 1) / pieces);
-        int firstPanel = firstBlock * IColumns.BlockPanels, endPanel = Math.Min(endBlock * IColumns.BlockPanels, part.Panels.PanelsPerExpert);
-        if (firstBlock == endBlock)
-            return;
+        int blocks = 0;
+        foreach (CpuWeight.Part part in weight.Parts)
+            blocks += BlocksOf(part);
+        return blocks;
+    }
+
+    private static int BlocksOf(CpuWeight.Part part) => IColumns.Blocks(part.Panels.Rows);
+
+    private static int SlabsOf(CpuWeight.Part part)
+    {
+        int blocks = ((IColumns)part.Panels).SlabBlocks;
+        return (BlocksOf(part) + blocks - 1) / blocks;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Multiply(Segment segment, int index, int slab, WorkerScratch room)
+    {
+        CpuWeight.Part part = weight.Parts[index];
         IColumns columns = (IColumns)part.Panels;
+        int firstBlock = slab * columns.SlabBlocks, endBlock = Math.Min(firstBlock + columns.SlabBlocks, BlocksOf(part));
+        int before = 0;
+        for (int i = 0; i < index; i++)
+            before += BlocksOf(weight.Parts[i]);
+        float* partSums = sums + (long)before * IColumns.BlockRows;
+        long stride = (long)BlocksOf(weight) * IColumns.BlockRows; // from a position's sums to the next one's
         int step = columns.StepColumns, first = activations.Tiles[segment.FirstTile], last = activations.Tiles[segment.FirstTile + segment.TileCount];
         for (int position = first; position < last; position++)
-            new Span<float>(SumsOf(part, position, firstPanel), (endPanel - firstPanel) * Panels.Height).Clear();
-        int* wanted = stackalloc int[Panels.Stretch];
-        int count = Wanted(part, first, last, 0, step, wanted);
-        Ahead ahead = new(columns, segment.Expert, firstBlock, endBlock);
-        ahead.Ask(wanted, count);
+        {
+            new Span<float>(partSums + position * stride + firstBlock * IColumns.BlockRows, (endBlock - firstBlock) * IColumns.BlockRows).Clear();
+        }
+        Ahead ahead = new(active, weight, part, segment.Expert, firstBlock, endBlock);
+        int groups = step / IntegerPanels.Group;
+        ahead.Ask(first, last, 0, groups);
         for (int column = 0; column < active.Columns; column += step)
         {
-            count = Wanted(part, first, last, column + step, step, wanted);
-            for (int block = firstBlock, asked = 0; block < endBlock; block++)
+            int next = (column + step) / IntegerPanels.Group;
+            for (int block = firstBlock; block < endBlock; block++)
             {
                 // A share of the next step's columns for each block.
-                int until = (int)((long)count * (block + 1 - firstBlock) / (endBlock - firstBlock));
-                ahead.Ask(wanted + asked, until - asked);
-                asked = until;
-                for (int position = first; position < last; position++)
-                {
-                    if (part.Panels is ColumnIntegers integers)
-                        MultiplyIntegers(integers, part, segment.Expert, block, column, position, room);
-                    else
-                        MultiplyFloats((ColumnFloats)part.Panels, part, segment.Expert, block, column, position, room);
-                }
+                int done = block - firstBlock, all = endBlock - firstBlock;
+                ahead.Ask(first, last, next + groups * done / all, next + groups * (done + 1) / all);
+                Block at = new(segment.Expert, block, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
+                if (part.Panels is ColumnIntegers integers)
+                    MultiplyIntegers(integers, part.Kind, at, room);
+                else
+                    MultiplyFloats((ColumnFloats)part.Panels, at, room);
             }
         }
+        int row = firstBlock * IColumns.BlockRows, rows = Math.Min(endBlock * IColumns.BlockRows, part.Panels.Rows) - row;
         for (int position = first; position < last; position++)
-            Write(segment, part, position, firstPanel, endPanel);
+            Write(segment.Expert, position, partSums + position * stride + row, part.Row + row, rows);
     }
 
-    private void MultiplyIntegers(ColumnIntegers panels, CpuWeight.Part part, int expert, int block, int column, int position, WorkerScratch room)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Block at, WorkerScratch room)
     {
         IntegerKind kind = panels.Kind;
-        int groups = Math.Min(panels.StepColumns, active.Columns - column) / IntegerPanels.Group, group = column / IntegerPanels.Group;
-        byte* codes = (byte*)room.Values;
-        panels.Gather(
-            expert, block, column, active.PlacesOf(part.Kind, position) + column,
-            active.CountsOf(part.Kind, kind, position) + group * kind.Parts, groups, codes);
-        sbyte* quants = active.QuantsOf(part.Kind, position) + column;
-        float* notes = activations.NotesAt(part.Kind, kind.NotesPerGroup, position, 1, column);
-        int firstPanel = block * IColumns.BlockPanels, count = Math.Min(IColumns.BlockPanels, panels.PanelsPerExpert - firstPanel);
-        for (int i = 0; i < count; i++, codes += ColumnIntegers.GatheredBytes)
+        int groups = Math.Min(panels.StepColumns, active.Columns - at.Column) / IntegerPanels.Group, group = at.Column / IntegerPanels.Group;
+        int firstPanel = at.Index * IColumns.BlockPanels, count = Math.Min(IColumns.BlockPanels, panels.PanelsPerExpert - firstPanel);
+        int panelScales = panels.StepColumns / IntegerPanels.Group * kind.ScalesPerGroup;
+        float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
+        for (int i = 0; i < count; i++)
+            panels.UnpackScales(at.Expert * panels.PanelsPerExpert + firstPanel + i, at.Column, groups, scales + i * panelScales);
+        for (int position = at.First; position < at.Last; position++)
         {
-            panels.UnpackScales(expert * panels.PanelsPerExpert + firstPanel + i, column, groups, room.Scales);
-            kernels.Integers(kind, 1, codes, room.Scales, quants, notes, SumsOf(part, position, firstPanel + i), groups);
-        }
-    }
-
-    private void MultiplyFloats(ColumnFloats panels, CpuWeight.Part part, int expert, int block, int column, int position, WorkerScratch room)
-    {
-        int* counts = active.FloatCountsOf(position) + column / IntegerPanels.Group;
-        int before = counts[0], count = counts[Math.Min(panels.StepColumns / IntegerPanels.Group, active.Groups - column / IntegerPanels.Group)] - before;
-        if (count == 0)
-            return;
-        long at = (long)position * active.Columns + before;
-        int firstPanel = block * IColumns.BlockPanels, endPanel = Math.Min(firstPanel + IColumns.BlockPanels, panels.PanelsPerExpert);
-        for (int panel = firstPanel; panel < endPanel; panel++)
-        {
-            panels.Gather(expert, panel, active.FloatColumns + at, count, room.Codes);
-            if (kernels.PackedFloats(panels.Type, 1, room.Codes, active.Floats + at, SumsOf(part, position, panel), count))
-                continue;
-            float* values = (float*)room.Codes;
-            for (int i = 0; i < count && panels.Type == Formats.TensorType.F16; i++)
-                HalfBits.ToSingles((ushort*)room.Codes + i * Panels.Height, (values = room.Values) + i * Panels.Height);
-            kernels.Floats(1, values, active.Floats + at, SumsOf(part, position, panel), count);
-        }
-    }
-
-    /// <summary>The columns of a step, counted from the first of all, that some of the tokens do not have zeros for.</summary>
-    private int Wanted(CpuWeight.Part part, int first, int last, int column, int step, int* wanted)
-    {
-        int end = Math.Min(column + step, active.Columns), count = 0;
-        bool* seen = stackalloc bool[Panels.Stretch];
-        new Span<bool>(seen, Panels.Stretch).Clear();
-        for (int position = first; position < last && column < end; position++)
-        {
-            if (part.Kind < 0)
+            ColumnArguments arguments = new()
             {
-                int* counts = active.FloatCountsOf(position);
-                int until = counts[(end + IntegerPanels.Group - 1) / IntegerPanels.Group];
-                int* columns = active.FloatColumns + (long)position * active.Columns;
-                for (int i = counts[column / IntegerPanels.Group]; i < until; i++)
-                    Add(columns[i]);
+                First = panels.At(at.Expert, at.Index, at.Column),
+                ColumnBytes = panels.ColumnBytes,
+                Places = active.PlacesOf(kindIndex, position) + at.Column,
+                Counts = active.CountsOf(kindIndex, kind, position) + group * kind.Parts,
+                Quants = active.QuantsOf(kindIndex, position) + at.Column,
+                Notes = activations.NotesAt(kindIndex, kind.NotesPerGroup, position, 1, at.Column),
+                Scales = scales,
+                Sums = at.Sums + position * at.Stride,
+                Groups = groups,
+                Levels = panels.LevelTable,
+            };
+            if (kernels.ColumnIntegers(kind, panels.IsNibbles, arguments))
                 continue;
-            }
-            IntegerKind kind = weight.Kinds[part.Kind];
-            int size = IntegerPanels.Group / kind.Parts;
-            byte* quads = active.CountsOf(part.Kind, kind, position), places = active.PlacesOf(part.Kind, position);
-            for (int at = column; at < end; at += size)
+            byte* codes = (byte*)room.Values;
+            panels.Gather(at.Expert, at.Index, at.Column, arguments.Places, arguments.Counts, groups, codes);
+            for (int i = 0; i < count; i++, codes += ColumnIntegers.GatheredBytes)
             {
-                for (int i = 0; i < 4 * quads[at / size]; i++)
-                    Add(column + places[at + i]);
+                kernels.Integers(
+                    kind, 1, codes, scales + i * panelScales, arguments.Quants, arguments.Notes, arguments.Sums + i * Panels.Height, groups);
             }
         }
-        return count;
+    }
 
-        void Add(int found)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void MultiplyFloats(ColumnFloats panels, in Block at, WorkerScratch room)
+    {
+        int group = at.Column / IntegerPanels.Group, endGroup = Math.Min(group + panels.StepColumns / IntegerPanels.Group, active.Groups);
+        for (int position = at.First; position < at.Last; position++)
         {
-            if (seen[found - column])
-                return;
-            seen[found - column] = true;
-            wanted[count++] = found;
+            int* counts = active.FloatCountsOf(position);
+            int before = counts[group], count = counts[endGroup] - before;
+            if (count == 0)
+                continue;
+            int* columns = active.FloatColumns + (long)position * active.Columns + before;
+            float* values = active.Floats + (long)position * active.Columns + before, to = at.Sums + position * at.Stride;
+            byte* from = panels.At(at.Expert, at.Index, 0);
+            if (kernels.ColumnFloats(panels.Type, from, panels.ColumnBytes, columns, values, to, count))
+                continue;
+            for (int i = 0; i < IColumns.BlockPanels; i++, to += Panels.Height)
+            {
+                panels.Gather(at.Expert, at.Index * IColumns.BlockPanels + i, columns, count, room.Values);
+                kernels.Floats(1, room.Values, values, to, count);
+            }
         }
     }
 
-    private void Write(Segment segment, CpuWeight.Part part, int position, int firstPanel, int endPanel)
+    private void Write(int expert, int position, float* from, int row, int rows)
     {
-        int row = firstPanel * Panels.Height, rows = Math.Min(endPanel * Panels.Height, part.Panels.Rows) - row;
-        float* from = SumsOf(part, position, firstPanel), target = output.Data + (long)outputRows[position] * output.Stride + part.Row + row;
+        float* target = output.Data + (long)outputRows[position] * output.Stride + row;
         if (bias.IsEmpty)
         {
             new Span<float>(from, rows).CopyTo(new Span<float>(target, rows));
             return;
         }
-        float* added = bias.Data + (long)segment.Expert * bias.Stride + part.Row + row;
+        float* added = bias.Data + (long)expert * bias.Stride + row;
         for (int r = 0; r < rows; r++)
             target[r] = from[r] + added[r];
     }
 
-    /// <summary>Asks for columns of some blocks to be brought to the second-level cache.</summary>
-    private readonly struct Ahead(IColumns columns, int expert, int firstBlock, int endBlock)
+    /// <summary>A step of columns of a block, times some positions, whose sums are so far apart.</summary>
+    private readonly record struct Block(int Expert, int Index, int Column, int First, int Last, nint SumsAt, long Stride)
     {
-        private readonly byte* first = columns.At(expert, firstBlock, 0);
-        private readonly nint columnBytes = (nint)(columns.At(expert, firstBlock, 1) - columns.At(expert, firstBlock, 0));
-        private readonly int bytes = (endBlock - firstBlock) * columns.BlockBytes;
+        public Block(int expert, int index, int column, int first, int last, float* sums, long stride)
+            : this(expert, index, column, first, last, (nint)sums, stride)
+        {
+        }
+
+        public float* Sums => (float*)SumsAt;
+    }
+
+    /// <summary>Asks for active columns of some blocks to be brought to the second-level cache.</summary>
+    private readonly struct Ahead(ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock)
+    {
+        private readonly byte* first = ((IColumns)part.Panels).At(expert, firstBlock, 0);
+        private readonly nint columnBytes = ((IColumns)part.Panels).ColumnBytes;
+        private readonly int bytes = (endBlock - firstBlock) * ((IColumns)part.Panels).BlockBytes;
+
+        /// <summary>Asks for those that some positions have in some groups.</summary>
+        public void Ask(int position, int endPosition, int group, int endGroup)
+        {
+            endGroup = Math.Min(endGroup, active.Groups);
+            if (!Sse.IsSupported || group >= endGroup)
+                return;
+            for (; position < endPosition; position++)
+            {
+                if (part.Kind < 0)
+                    AskFloats(position, group, endGroup);
+                else
+                    AskIntegers(position, group, endGroup);
+            }
+        }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Ask(int* wanted, int count)
+        private void AskFloats(int position, int group, int endGroup)
         {
-            if (!Sse.IsSupported)
-                return;
-            for (int i = 0; i < count; i++)
+            int* counts = active.FloatCountsOf(position), columns = active.FloatColumns + (long)position * active.Columns;
+            for (int i = counts[group]; i < counts[endGroup]; i++)
+                Ask(columns[i]);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void AskIntegers(int position, int group, int endGroup)
+        {
+            IntegerKind kind = weight.Kinds[part.Kind];
+            int size = IntegerPanels.Group / kind.Parts;
+            byte* quads = active.CountsOf(part.Kind, kind, position) + group * kind.Parts;
+            byte* places = active.PlacesOf(part.Kind, position) + group * IntegerPanels.Group;
+            for (int at = group * IntegerPanels.Group; at < endGroup * IntegerPanels.Group; at += size, places += size)
             {
-                byte* from = first + wanted[i] * columnBytes;
-                for (byte* end = from + bytes; from < end; from += NativeBuffer.Alignment)
-                    Sse.Prefetch1(from);
+                int start = at - at % Panels.Stretch, count = 4 * *quads++;
+                for (int i = 0; i < count; i++)
+                    Ask(start + places[i]);
             }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void Ask(int column)
+        {
+            byte* from = first + column * columnBytes;
+            for (byte* end = from + bytes; from < end; from += NativeBuffer.Alignment)
+                Sse.Prefetch1(from);
         }
     }
 }

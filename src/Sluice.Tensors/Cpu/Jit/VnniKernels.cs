@@ -19,6 +19,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] FloatPairKernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16Kernels = new nint[MaxTokens];
     private static readonly nint[] BFloat16PairKernels = new nint[MaxTokens];
+    private static readonly nint[] ColumnKernels = new nint[16 * 3]; // by kind, then bytes, nibbles, levels
+    private static readonly nint[] ColumnFloatKernels = new nint[2];
     private static readonly Lock Assembling = new();
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
@@ -120,6 +122,27 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
         return true;
     }
 
+    public override bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments)
+    {
+        bool hasLevels = arguments.Levels is not null;
+        ref nint kernel = ref ColumnKernels[Index(kind) * 3 + (isNibbles ? 1 : 0) + (hasLevels ? 1 : 0)];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleColumns(ref kernel, kind, isNibbles, hasLevels);
+        ColumnArguments copy = arguments; // the kernel counts in it
+        ((delegate* unmanaged[SuppressGCTransition]<ColumnArguments*, void>)kernel)(&copy);
+        return true;
+    }
+
+    public override bool ColumnFloats(TensorType type, byte* first, nint columnBytes, int* columns, float* values, float* sums, nint count)
+    {
+        ref nint kernel = ref ColumnFloatKernels[type == TensorType.F16 ? 1 : 0];
+        if (Volatile.Read(ref kernel) == 0)
+            Assemble(ref kernel, 1, assembler => assembler.ColumnFloats(type));
+        ((delegate* unmanaged[SuppressGCTransition]<byte*, nint, int*, float*, float*, nint, void>)kernel)(
+            first, columnBytes, columns, values, sums, count);
+        return true;
+    }
+
     public override void ScaledFloatPair(
         ScaledFloats format, int tokens, byte* codes, nint distance, float* activations, float* sums, nint columns)
     {
@@ -173,6 +196,9 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssembleScaled(ref nint kernel, int tokens, ScaledFloats format, int panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledFloats(format, panels));
+
+    private static void AssembleColumns(ref nint kernel, IntegerKind kind, bool isNibbles, bool hasLevels) =>
+        Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(kind, isNibbles, hasLevels));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

@@ -10,7 +10,8 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
 {
     private readonly int size; // bytes of a number
     private readonly NativeBuffer buffer;
-    private readonly long columnBytes;
+    private readonly int slabs;
+    private readonly long slabBytes;
     private volatile bool isFinite = true;
 
     public ColumnFloats(WeightData source, WorkerPool pool)
@@ -18,9 +19,11 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
     {
         Type = source.Format.Type;
         size = source.Format.BlockBytes;
-        int blocks = (Rows + IColumns.BlockRows - 1) / IColumns.BlockRows;
-        columnBytes = ((long)blocks * BlockBytes) + 64; // as in ColumnIntegers
-        buffer = new NativeBuffer(checked(columnBytes * Columns * Experts));
+        SlabBlocks = IColumns.ChooseSlab(Rows, BlockBytes, pool.Threads);
+        slabs = (IColumns.Blocks(Rows) + SlabBlocks - 1) / SlabBlocks;
+        ColumnBytes = SlabBlocks * BlockBytes + 64; // as in ColumnIntegers
+        slabBytes = (long)ColumnBytes * Columns;
+        buffer = new NativeBuffer(checked(slabBytes * slabs * Experts));
         pool.For(PanelsPerExpert * Experts, new PackJob(this, source));
     }
 
@@ -36,8 +39,15 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
 
     public static bool Fits(WeightFormat format) => format is F32 or F16;
 
-    public byte* At(int expert, int block, int column) =>
-        buffer.Pointer + (((long)expert * Columns) + column) * columnBytes + (long)block * BlockBytes;
+    public int SlabBlocks { get; }
+
+    public nint ColumnBytes { get; }
+
+    public byte* At(int expert, int block, int column)
+    {
+        (int slab, int within) = Math.DivRem(block, SlabBlocks);
+        return buffer.Pointer + ((long)expert * slabs + slab) * slabBytes + column * ColumnBytes + within * BlockBytes;
+    }
 
     public override void Dispose() => buffer.Dispose();
 
@@ -45,35 +55,33 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
     public override float* Unpack(int panel, int column, int columns, float* values)
     {
         (int expert, int row, _) = Locate(panel);
-        byte* from = At(expert, 0, column) + (long)row * size;
-        for (int i = 0; i < columns; i++, from += columnBytes)
-        {
-            if (size == sizeof(float))
-                Vector512.Load((float*)from).Store(values + i * Height);
-            else
-                HalfBits.ToSingles((ushort*)from, values + i * Height);
-        }
+        byte* from = At(expert, row / IColumns.BlockRows, column) + row % IColumns.BlockRows * size;
+        for (int i = 0; i < columns; i++, from += ColumnBytes)
+            Load(from, values + i * Height);
         return values;
     }
 
-    /// <summary>Brings columns of a panel together, as they are stored: [count, 16 rows].</summary>
+    /// <summary>Brings columns of a panel together, unpacked: [count, 16 rows].</summary>
     /// <param name="expert">The matrix.</param>
-    /// <param name="panel">The panel, counted from the first of the matrix.</param>
+    /// <param name="panel">The panel, counted from the first of the matrix; also one of the last block that there is not.</param>
     /// <param name="columns">Which columns.</param>
     /// <param name="count">How many.</param>
     /// <param name="target">Room for them.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Gather(int expert, int panel, int* columns, int count, byte* target)
+    public void Gather(int expert, int panel, int* columns, int count, float* target)
     {
-        byte* first = At(expert, 0, 0) + (long)panel * Height * size;
+        byte* first = At(expert, panel / IColumns.BlockPanels, 0) + panel % IColumns.BlockPanels * Height * size;
+        for (int i = 0; i < count; i++, target += Height)
+            Load(first + columns[i] * ColumnBytes, target);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Load(byte* from, float* to)
+    {
         if (size == sizeof(float))
-        {
-            for (int i = 0; i < count; i++, target += Height * sizeof(float))
-                Vector512.Load(first + columns[i] * columnBytes).Store(target);
-            return;
-        }
-        for (int i = 0; i < count; i++, target += Height * sizeof(ushort))
-            Vector256.Load(first + columns[i] * columnBytes).Store(target);
+            Vector512.Load((float*)from).Store(to);
+        else
+            HalfBits.ToSingles((ushort*)from, to);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -84,7 +92,7 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
         bool allFinite = true;
         for (int column = 0; column < Columns; column++)
         {
-            byte* target = At(expert, 0, column) + (long)first * size;
+            byte* target = At(expert, first / IColumns.BlockRows, column) + first % IColumns.BlockRows * size;
             for (int r = 0; r < count; r++)
             {
                 byte* from = rows + (r * source.RowBytes) + (column * size);

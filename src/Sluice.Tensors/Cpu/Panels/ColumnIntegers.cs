@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Sluice.Tensors.Formats;
 using Sluice.Tensors.Memory;
@@ -22,26 +23,33 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
 
     private readonly IntegerFormat format;
     private readonly ScaleLayout scaleLayout;
-    private readonly byte[]? levels;
-    private readonly bool isNibbles;
+    private readonly byte[]? levels; // pinned
     private readonly NativeBuffer codes, scales;
     private readonly int scaleBytes; // of a panel's full stretch
-    private readonly long columnBytes, expertScaleBytes;
+    private readonly long slabBytes, expertScaleBytes;
+    private readonly int slabs;
 
     public ColumnIntegers(WeightData source, IntegerFormat format, IntegerLayout layout, WorkerPool pool)
         : base(source, format)
     {
         this.format = format;
         scaleLayout = layout.Scales;
-        isNibbles = layout.Bits == 4;
-        levels = layout.HasLevels ? PackedIntegers.FindLevels(format) : null;
-        int blocks = (Rows + BlockRows - 1) / BlockRows, last = Columns % Stretch / Group;
+        IsNibbles = layout.Bits == 4;
+        if (layout.HasLevels)
+        {
+            levels = GC.AllocateUninitializedArray<byte>(16, pinned: true);
+            PackedIntegers.FindLevels(format).CopyTo(levels, 0);
+        }
+        int blocks = IColumns.Blocks(Rows), last = Columns % Stretch / Group;
+        SlabBlocks = IColumns.ChooseSlab(Rows, BlockBytes, pool.Threads);
+        slabs = (blocks + SlabBlocks - 1) / SlabBlocks;
         // A cache line more, so that the columns of a block do not share cache sets.
-        columnBytes = ((long)blocks * BlockBytes) + 64;
+        ColumnBytes = SlabBlocks * BlockBytes + 64;
+        slabBytes = (long)ColumnBytes * Columns;
         scaleBytes = scaleLayout.Bytes(Stretch / Group);
         long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? scaleLayout.Bytes(last) : 0);
         expertScaleBytes = ((ofPanel * PanelsPerExpert) + 63) & ~63L;
-        codes = new NativeBuffer(checked(columnBytes * Columns * Experts));
+        codes = new NativeBuffer(checked(slabBytes * slabs * Experts));
         scales = new NativeBuffer(checked(expertScaleBytes * Experts));
         try
         {
@@ -56,17 +64,30 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
 
     public override long Bytes => codes.Length + scales.Length;
 
+    /// <summary>Whether codes have 4 bits, and not a byte.</summary>
+    public bool IsNibbles { get; }
+
+    /// <summary>The 16 codes that 4 bits choose from, or null.</summary>
+    public byte* LevelTable => levels is null ? null : (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(levels, 0);
+
     public int StepColumns => Stretch;
 
-    public int BlockBytes => isNibbles ? BlockRows / 2 : BlockRows;
+    public int BlockBytes => IsNibbles ? BlockRows / 2 : BlockRows;
 
     public bool CanSkip => true;
 
     /// <summary>Whether a format can lie in columns, and is smaller for it at half of them.</summary>
     public static bool Fits(IntegerFormat format) => IntegerLayout.Find(format) is { Bits: >= 4 };
 
-    public byte* At(int expert, int block, int column) =>
-        codes.Pointer + (((long)expert * Columns) + column) * columnBytes + (long)block * BlockBytes;
+    public int SlabBlocks { get; }
+
+    public nint ColumnBytes { get; }
+
+    public byte* At(int expert, int block, int column)
+    {
+        (int slab, int within) = Math.DivRem(block, SlabBlocks);
+        return codes.Pointer + ((long)expert * slabs + slab) * slabBytes + column * ColumnBytes + within * BlockBytes;
+    }
 
     /// <summary>The packed scales of a panel from a column on, which is a multiple of <see cref="Panels.Stretch"/>.</summary>
     public byte* Scales(int panel, int column)
@@ -96,16 +117,16 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
         (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
         (int half, int j) = Math.DivRem(inBlock, Rows64 / Height);
-        byte* from = At(expert, block, column) + (isNibbles ? 0 : half * Rows64);
+        byte* from = At(expert, block, column) + (IsNibbles ? 0 : half * Rows64);
         Vector512<byte> table = Levels();
         byte* target = codes;
-        for (int quad = 0; quad < groups * (Group / 4); quad++, from += 4 * columnBytes, target += Rows64)
+        for (int quad = 0; quad < groups * (Group / 4); quad++, from += 4 * ColumnBytes, target += Rows64)
         {
-            Vector512<byte> a = Vector512.Load(from), b = Vector512.Load(from + columnBytes);
-            Vector512<byte> c = Vector512.Load(from + 2 * columnBytes), d = Vector512.Load(from + 3 * columnBytes);
+            Vector512<byte> a = Vector512.Load(from), b = Vector512.Load(from + ColumnBytes);
+            Vector512<byte> c = Vector512.Load(from + 2 * ColumnBytes), d = Vector512.Load(from + 3 * ColumnBytes);
             Vector512<byte> ab = j < 2 ? Interleaving.Low(a, b) : Interleaving.High(a, b), cd = j < 2 ? Interleaving.Low(c, d) : Interleaving.High(c, d);
             Vector512<byte> result = j % 2 == 0 ? Interleaving.LowPairs(ab, cd) : Interleaving.HighPairs(ab, cd);
-            if (isNibbles)
+            if (IsNibbles)
                 result = Look(half == 0 ? result & Vector512.Create((byte)15) : Upper(result), table);
             result.Store(target);
         }
@@ -128,10 +149,10 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             byte* place = places + part * quads * 4, to = target + part * quads * Rows64;
             for (int count = counts[part]; count > 0; count--, place += 4, to += Rows64)
             {
-                byte* a = first + place[0] * columnBytes, b = first + place[1] * columnBytes;
-                byte* c = first + place[2] * columnBytes, d = first + place[3] * columnBytes;
+                byte* a = first + place[0] * ColumnBytes, b = first + place[1] * ColumnBytes;
+                byte* c = first + place[2] * ColumnBytes, d = first + place[3] * ColumnBytes;
                 Quad q = new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
-                if (isNibbles)
+                if (IsNibbles)
                 {
                     if (levels is null)
                     {
@@ -203,7 +224,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         {
             byte* row = quants + Interleaving.RowOf(i) * Stretch;
             byte first = *row, second = row[Rows64 * Stretch];
-            if (isNibbles)
+            if (IsNibbles)
             {
                 target[i] = (byte)(first | (second << 4));
                 continue;
