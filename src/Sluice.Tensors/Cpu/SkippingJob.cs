@@ -88,22 +88,19 @@ internal readonly unsafe struct SkippingJob(
         {
             new Span<float>(partSums + position * stride + firstBlock * IColumns.BlockRows, (endBlock - firstBlock) * IColumns.BlockRows).Clear();
         }
-        Ahead ahead = new(active, weight, part, segment.Expert, firstBlock, endBlock);
-        int groups = step / IntegerPanels.Group;
-        ahead.Ask(first, last, 0, groups);
+        Ahead ahead = new(active, weight, part, segment.Expert, firstBlock, endBlock, (int*)room.SumsOf(0, 0));
+        ahead.Fetch(first, 0, step);
         for (int column = 0; column < active.Columns; column += step)
         {
-            int next = (column + step) / IntegerPanels.Group;
+            for (int position = first; position < last; position++)
+                ahead.Find(position, position - first, column, step);
             for (int block = firstBlock; block < endBlock; block++)
             {
-                // A share of the next step's columns for each block.
-                int done = block - firstBlock, all = endBlock - firstBlock;
-                ahead.Ask(first, last, next + groups * done / all, next + groups * (done + 1) / all);
                 Block at = new(segment.Expert, block, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
                 if (part.Panels is ColumnIntegers integers)
-                    MultiplyIntegers(integers, part.Kind, at, room);
+                    MultiplyIntegers(integers, part.Kind, at, ahead, room);
                 else
-                    MultiplyFloats((ColumnFloats)part.Panels, at, room);
+                    MultiplyFloats((ColumnFloats)part.Panels, at, ahead, room);
             }
         }
         int row = firstBlock * IColumns.BlockRows, rows = Math.Min(endBlock * IColumns.BlockRows, part.Panels.Rows) - row;
@@ -112,7 +109,7 @@ internal readonly unsafe struct SkippingJob(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Block at, WorkerScratch room)
+    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Block at, in Ahead ahead, WorkerScratch room)
     {
         IntegerKind kind = panels.Kind;
         int groups = Math.Min(panels.StepColumns, active.Columns - at.Column) / IntegerPanels.Group, group = at.Column / IntegerPanels.Group;
@@ -121,6 +118,7 @@ internal readonly unsafe struct SkippingJob(
         float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
         for (int i = 0; i < count; i++)
             panels.UnpackScales(at.Expert * panels.PanelsPerExpert + firstPanel + i, at.Column, groups, scales + i * panelScales);
+        panels.PrefetchScales(at.Expert * panels.PanelsPerExpert + firstPanel, count, at.Column + panels.StepColumns);
         for (int position = at.First; position < at.Last; position++)
         {
             ColumnArguments arguments = new()
@@ -135,6 +133,8 @@ internal readonly unsafe struct SkippingJob(
                 Sums = at.Sums + position * at.Stride,
                 Groups = groups,
                 Levels = panels.LevelTable,
+                Slab = ahead.Slab,
+                Ahead = ahead.Of(position - at.First, at.Index),
             };
             if (kernels.ColumnIntegers(kind, panels.IsNibbles, arguments))
                 continue;
@@ -149,7 +149,7 @@ internal readonly unsafe struct SkippingJob(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MultiplyFloats(ColumnFloats panels, in Block at, WorkerScratch room)
+    private void MultiplyFloats(ColumnFloats panels, in Block at, in Ahead ahead, WorkerScratch room)
     {
         int group = at.Column / IntegerPanels.Group, endGroup = Math.Min(group + panels.StepColumns / IntegerPanels.Group, active.Groups);
         for (int position = at.First; position < at.Last; position++)
@@ -160,8 +160,15 @@ internal readonly unsafe struct SkippingJob(
                 continue;
             int* columns = active.FloatColumns + (long)position * active.Columns + before;
             float* values = active.Floats + (long)position * active.Columns + before, to = at.Sums + position * at.Stride;
-            byte* from = panels.At(at.Expert, at.Index, 0);
-            if (kernels.ColumnFloats(panels.Type, from, panels.ColumnBytes, columns, values, to, count))
+            ColumnArguments arguments = new()
+            {
+                First = panels.At(at.Expert, at.Index, 0),
+                ColumnBytes = panels.ColumnBytes,
+                Sums = to,
+                Slab = ahead.Slab,
+                Ahead = ahead.Of(position - at.First, at.Index),
+            };
+            if (kernels.ColumnFloats(panels.Type, columns, values, count, arguments))
                 continue;
             for (int i = 0; i < IColumns.BlockPanels; i++, to += Panels.Height)
             {
@@ -195,57 +202,91 @@ internal readonly unsafe struct SkippingJob(
         public float* Sums => (float*)SumsAt;
     }
 
-    /// <summary>Asks for active columns of some blocks to be brought to the second-level cache.</summary>
-    private readonly struct Ahead(ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock)
+    /// <summary>
+    /// What of a slab is wanted in the next step: for each turn of a kernel's loop in this one as many bytes as it takes. What comes from memory
+    /// is so asked for in pieces, at the pace at which it is used.
+    /// </summary>
+    private readonly struct Ahead(
+        ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock, int* room)
     {
-        private readonly byte* first = ((IColumns)part.Panels).At(expert, firstBlock, 0);
-        private readonly nint columnBytes = ((IColumns)part.Panels).ColumnBytes;
-        private readonly int bytes = (endBlock - firstBlock) * ((IColumns)part.Panels).BlockBytes;
+        private const int MostPositions = 4, MostTurns = Panels.Stretch / 4 * IColumns.SlabBytes / (IColumns.BlockRows / 2);
 
-        /// <summary>Asks for those that some positions have in some groups.</summary>
-        public void Ask(int position, int endPosition, int group, int endGroup)
+        private readonly IColumns columns = (IColumns)part.Panels;
+        private readonly int blocks = endBlock - firstBlock;
+
+        /// <summary>The slab.</summary>
+        public byte* Slab { get; } = ((IColumns)part.Panels).At(expert, firstBlock, 0);
+
+        // Of a block, for each position; behind what is wanted.
+        private int* Turns => room + MostPositions * MostTurns;
+
+        // Columns of a turn.
+        private int Width => part.Kind < 0 ? 1 : 4;
+
+        /// <summary>Those for a block's turns.</summary>
+        public int* Of(int position, int block)
         {
-            endGroup = Math.Min(endGroup, active.Groups);
-            if (!Sse.IsSupported || group >= endGroup)
-                return;
-            for (; position < endPosition; position++)
+            int index = position % MostPositions;
+            return room + index * MostTurns + (block - firstBlock) * Turns[index];
+        }
+
+        /// <summary>Brings a step to the cache at once.</summary>
+        public void Fetch(int position, int column, int step)
+        {
+            int* wanted = stackalloc int[Panels.Stretch];
+            int count = Wanted(position, column, step, wanted);
+            for (int i = 0; i < count && Sse.IsSupported; i++)
             {
-                if (part.Kind < 0)
-                    AskFloats(position, group, endGroup);
-                else
-                    AskIntegers(position, group, endGroup);
+                byte* from = Slab + wanted[i] * columns.ColumnBytes;
+                for (byte* end = from + blocks * columns.BlockBytes; from < end; from += NativeBuffer.Alignment)
+                    Sse.Prefetch1(from);
             }
         }
 
+        /// <summary>Finds what is wanted after a step.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void AskFloats(int position, int group, int endGroup)
+        public void Find(int position, int index, int column, int step)
         {
-            int* counts = active.FloatCountsOf(position), columns = active.FloatColumns + (long)position * active.Columns;
-            for (int i = counts[group]; i < counts[endGroup]; i++)
-                Ask(columns[i]);
+            int* wanted = stackalloc int[Panels.Stretch];
+            index %= MostPositions;
+            int own = (Wanted(position, column, step, wanted) + Width - 1) / Width, count = Wanted(position, column + step, step, wanted);
+            Turns[index] = own;
+            int* to = room + index * MostTurns;
+            int piece = Width * columns.BlockBytes, all = own * blocks, bytes = blocks * columns.BlockBytes, done = 0;
+            for (int i = 0; i < count && done < all; i++)
+            {
+                int from = (int)(wanted[i] * columns.ColumnBytes);
+                for (int at = 0; at < bytes && done < all; at += piece)
+                    to[done++] = from + at;
+            }
+            // Where there are more turns than pieces, the last is asked for again, which costs little.
+            int last = done > 0 ? to[done - 1] : 0;
+            new Span<int>(to + done, all - done).Fill(last);
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void AskIntegers(int position, int group, int endGroup)
+        // The active columns of a step, counted from the first of all; of integers in fours.
+        private int Wanted(int position, int column, int step, int* wanted)
         {
+            int end = Math.Min(column + step, active.Columns), count = 0;
+            if (column >= end)
+                return 0;
+            if (part.Kind < 0)
+            {
+                int* counts = active.FloatCountsOf(position), found = active.FloatColumns + (long)position * active.Columns;
+                int first = counts[column / IntegerPanels.Group], until = counts[(end + IntegerPanels.Group - 1) / IntegerPanels.Group];
+                new Span<int>(found + first, until - first).CopyTo(new Span<int>(wanted, Panels.Stretch));
+                return until - first;
+            }
             IntegerKind kind = weight.Kinds[part.Kind];
             int size = IntegerPanels.Group / kind.Parts;
-            byte* quads = active.CountsOf(part.Kind, kind, position) + group * kind.Parts;
-            byte* places = active.PlacesOf(part.Kind, position) + group * IntegerPanels.Group;
-            for (int at = group * IntegerPanels.Group; at < endGroup * IntegerPanels.Group; at += size, places += size)
+            byte* quads = active.CountsOf(part.Kind, kind, position), places = active.PlacesOf(part.Kind, position);
+            for (int at = column; at < end; at += size)
             {
-                int start = at - at % Panels.Stretch, count = 4 * *quads++;
-                for (int i = 0; i < count; i++)
-                    Ask(start + places[i]);
+                int ofPart = 4 * quads[at / size];
+                for (int i = 0; i < ofPart; i++)
+                    wanted[count++] = column + places[at + i];
             }
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void Ask(int column)
-        {
-            byte* from = first + column * columnBytes;
-            for (byte* end = from + bytes; from < end; from += NativeBuffer.Alignment)
-                Sse.Prefetch1(from);
+            return count;
         }
     }
 }

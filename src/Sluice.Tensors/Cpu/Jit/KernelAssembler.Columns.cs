@@ -19,13 +19,16 @@ internal sealed partial class KernelAssembler
     /// </summary>
     public void ColumnIntegers(IntegerKind kind, bool isNibbles, bool hasLevels)
     {
-        AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, scales = r11, sums = rax, quad = rbx;
+        AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, scales = r11, sums = rax, quad = rbx,
+            slab = r12, ahead = r13;
         AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<ColumnArguments>(name)];
         AssemblerRegisterZMM mask = zmm29, levels = zmm30, factor = zmm28;
         bool keepsSums = kind is { Parts: 1, HasWideScale: false };
         int part = IntegerPanels.Group / kind.Parts, panelScales = Panels.Stretch / IntegerPanels.Group * kind.ScalesPerGroup * sizeof(float);
         Enter(1);
         c.push(rbx);
+        c.push(r12);
+        c.push(r13);
         c.mov(first, Field(nameof(ColumnArguments.First)));
         c.mov(columnBytes, Field(nameof(ColumnArguments.ColumnBytes)));
         c.mov(places, Field(nameof(ColumnArguments.Places)));
@@ -33,6 +36,8 @@ internal sealed partial class KernelAssembler
         c.mov(quants, Field(nameof(ColumnArguments.Quants)));
         c.mov(notes, Field(nameof(ColumnArguments.Notes)));
         c.mov(scales, Field(nameof(ColumnArguments.Scales)));
+        c.mov(slab, Field(nameof(ColumnArguments.Slab)));
+        c.mov(ahead, Field(nameof(ColumnArguments.Ahead)));
         LoadMagic();
         if (isNibbles)
         {
@@ -65,6 +70,7 @@ internal sealed partial class KernelAssembler
             c.cmp(__byte_ptr[counts + p], 0);
             c.je(done);
             c.Label(ref next);
+            Prefetch(slab, ahead, isNibbles ? IColumns.BlockRows * 2 : IColumns.BlockRows * 4);
             for (int i = 0; i < 4; i++)
             {
                 c.movzx(eax, __byte_ptr[places + quad * 4 + p * part + i]);
@@ -135,19 +141,30 @@ internal sealed partial class KernelAssembler
             AddKept(sums, factor); // the last group's copy of the scale that all share
         for (int i = 0; i < BlockPanels && keepsSums; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
+        c.pop(r13);
+        c.pop(r12);
         c.pop(rbx);
         Leave();
     }
 
-    /// <summary>void (first, column bytes, columns, values, sums, count) of floats of this type.</summary>
+    /// <summary>void (columns, values, count, <see cref="ColumnArguments"/>*) of floats of this type.</summary>
     public void ColumnFloats(TensorType type)
     {
-        AssemblerRegister64 first = rdi, columnBytes = rsi, columns = rdx, values = rcx, sums = r8, count = r9;
-        Enter(6);
+        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, slab = r11;
+        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<ColumnArguments>(name)];
+        int size = type == TensorType.F16 ? Vector / 2 : Vector;
+        Enter(4);
+        c.push(r12);
+        c.mov(first, Field(nameof(ColumnArguments.First)));
+        c.mov(columnBytes, Field(nameof(ColumnArguments.ColumnBytes)));
+        c.mov(sums, Field(nameof(ColumnArguments.Sums)));
+        c.mov(slab, Field(nameof(ColumnArguments.Slab)));
+        c.mov(r12, Field(nameof(ColumnArguments.Ahead)));
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(Kept[i], __zmmword_ptr[sums + i * Vector]);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
+        Prefetch(slab, r12, BlockPanels * size);
         c.movsxd(rax, __dword_ptr[columns]);
         c.imul(rax, columnBytes);
         c.add(rax, first);
@@ -156,11 +173,11 @@ internal sealed partial class KernelAssembler
         {
             if (type == TensorType.F16)
             {
-                c.vcvtph2ps(Zmm[i], __ymmword_ptr[rax + i * Vector / 2]);
+                c.vcvtph2ps(Zmm[i], __ymmword_ptr[rax + i * size]);
                 c.vfmadd231ps(Kept[i], zmm24, Zmm[i]);
             }
             else
-                c.vfmadd231ps(Kept[i], zmm24, __zmmword_ptr[rax + i * Vector]);
+                c.vfmadd231ps(Kept[i], zmm24, __zmmword_ptr[rax + i * size]);
         }
         c.add(columns, Dword);
         c.add(values, Dword);
@@ -168,7 +185,17 @@ internal sealed partial class KernelAssembler
         c.jnz(loop);
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
+        c.pop(r12);
         Leave();
+    }
+
+    // A few lines at a time: more than the processor can wait for at once would stop it.
+    private void Prefetch(AssemblerRegister64 slab, AssemblerRegister64 ahead, int bytes)
+    {
+        c.movsxd(rax, __dword_ptr[ahead]);
+        c.add(ahead, Dword);
+        for (int at = 0; at < bytes; at += Vector)
+            c.prefetcht1(__byte_ptr[slab + rax + at]);
     }
 
     /// <summary>Results times the scale of the activations join the sums, and begin again.</summary>

@@ -133,13 +133,13 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
         return true;
     }
 
-    public override bool ColumnFloats(TensorType type, byte* first, nint columnBytes, int* columns, float* values, float* sums, nint count)
+    public override bool ColumnFloats(TensorType type, int* columns, float* values, nint count, in ColumnArguments arguments)
     {
         ref nint kernel = ref ColumnFloatKernels[type == TensorType.F16 ? 1 : 0];
         if (Volatile.Read(ref kernel) == 0)
             Assemble(ref kernel, 1, assembler => assembler.ColumnFloats(type));
-        ((delegate* unmanaged[SuppressGCTransition]<byte*, nint, int*, float*, float*, nint, void>)kernel)(
-            first, columnBytes, columns, values, sums, count);
+        fixed (ColumnArguments* given = &arguments)
+            ((delegate* unmanaged[SuppressGCTransition]<int*, float*, nint, ColumnArguments*, void>)kernel)(columns, values, count, given);
         return true;
     }
 

@@ -69,9 +69,8 @@ internal abstract unsafe class Kernels
     /// </summary>
     public virtual bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments) => false;
 
-    /// <summary>The same for floats, whose columns are counted from <paramref name="first"/>.</summary>
-    public virtual bool ColumnFloats(
-        TensorType type, byte* first, nint columnBytes, int* columns, float* values, float* sums, nint count) => false;
+    /// <summary>The same for floats: the columns are counted from the slab's first, which <see cref="ColumnArguments.First"/> is of.</summary>
+    public virtual bool ColumnFloats(TensorType type, int* columns, float* values, nint count, in ColumnArguments arguments) => false;
 
     /// <summary>Multiplies small floats with scales as they are packed, all columns of a panel at once; false where it cannot.</summary>
     public virtual bool PackedScaledFloats(
@@ -203,4 +202,13 @@ internal unsafe struct ColumnArguments
 
     /// <summary>The 16 codes that nibbles choose from; null where they are the codes.</summary>
     public byte* Levels;
+
+    /// <summary>What <see cref="Ahead"/> counts from.</summary>
+    public byte* Slab;
+
+    /// <summary>
+    /// For each four columns that are multiplied, where as many bytes lie that are wanted next, to be brought to the second-level cache
+    /// meanwhile.
+    /// </summary>
+    public int* Ahead;
 }

@@ -31,7 +31,7 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
 
     public TensorType Type { get; }
 
-    public int StepColumns => 128;
+    public int StepColumns => 32;
 
     public int BlockBytes => IColumns.BlockRows * size;
 

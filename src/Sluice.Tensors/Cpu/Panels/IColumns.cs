@@ -15,7 +15,7 @@ internal unsafe interface IColumns
     const int BlockPanels = BlockRows / Panels.Height;
 
     /// <summary>Bytes of a slab's column, at most: what two steps of a slab take must leave room in the second-level cache.</summary>
-    const int SlabBytes = 2048;
+    const int SlabBytes = 4096;
 
     /// <summary>Blocks of a slab; the last may be shorter.</summary>
     int SlabBlocks { get; }
