@@ -70,6 +70,7 @@ internal static class CommandLine
             CompareCommand.Create(),
             QuantizeCommand.Create(),
             ImatrixCommand.Create(),
+            SparsifyCommand.Create(),
             LogitsCommand.Create(),
             TokenizeCommand.Create(),
             TemplateCommand.Create(),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using Sluice.Cli.Output;
 using Sluice.Tensors.KvFormats;
 
@@ -23,6 +24,12 @@ internal sealed class ModelArguments(string? kvType = null)
         "--kv-type", "How the KV cache is stored.", KvFormats.All.Select(format => format.Name), kvType ?? Defaults.KvFormat);
 
     private readonly ActivationsOption _activations = new();
+
+    private readonly Option<float?> _sparsity = Parsing.Make<float?>(
+        "--activation-sparsity", [], "The share of linear maps' inputs that count as zero, of a model that 'sluice sparsify' found thresholds for; 0: none. What it was meant for if not given.",
+        "X", null, false, text => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) && value is >= 0 and < 1
+            ? value
+            : throw new FormatException("a share from 0 to below 1"));
 
     /// <summary>Which model.</summary>
     public Option<string?> Model { get; } = new("--model", "-m")
@@ -52,6 +59,7 @@ internal sealed class ModelArguments(string? kvType = null)
         command.Add(_kvMemory);
         command.Add(_kvType);
         _activations.AddTo(command);
+        command.Add(_sparsity);
     }
 
     /// <summary>The model's path, or null where none was given.</summary>
@@ -66,6 +74,7 @@ internal sealed class ModelArguments(string? kvType = null)
         KvMemory = parsed.GetValue(_kvMemory),
         KvFormat = parsed.GetValue(_kvType)!,
         Activations = _activations.Value(parsed),
+        ActivationSparsity = parsed.GetValue(_sparsity),
     };
 
     /// <summary>Loads the model, or the one that comes with Sluice, for one request at a time.</summary>

@@ -4,6 +4,7 @@ using Sluice.Cache;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
 using Sluice.Cli.Synthesis;
+using Sluice.Compression;
 using Sluice.Files;
 using Sluice.Tensors;
 using Sluice.Tensors.Cpu;
@@ -81,6 +82,8 @@ internal static class BenchCommand
             Shape? chosen = Shape.All.FirstOrDefault(s => s.Name == parsed.GetValue(shape));
             using SyntheticModel? made = chosen is null ? null : SyntheticModel.Create(chosen, parsed.GetValue(type)!, parsed.GetValue(save), cancellation);
             string path = made?.Path ?? model.Path(parsed) ?? DefaultModel.Path;
+            if (options.ActivationSparsity > 0)
+                options = options with { Thresholds = Thresholds(path, options, cancellation) };
             long start = Stopwatch.GetTimestamp();
             using Runner runner = KnownTokens.Load(path, options, tests.Max(test => test.Tokens) + filled, tests.Max(test => test.Sequences));
             if (!OperatingSystem.IsWindows())
@@ -100,6 +103,24 @@ internal static class BenchCommand
         });
         return command;
     }
+
+    /// <summary>For a model that has no thresholds of activations, as one of made-up weights, those of the tokens that the tests run; else null.</summary>
+    private static ActivationThresholds? Thresholds(string path, EngineOptions options, CancellationToken cancellation)
+    {
+        int vocabulary;
+        using (ModelFile file = ModelFile.Open(path))
+        {
+            if (ActivationThresholds.Read(file.Metadata) is not null)
+                return null;
+            vocabulary = (int)file.Tensor("token_embd.weight").Shape[1];
+        }
+        const int Tokens = 128;
+        SparsityOptions sparsity = new() { Tokens = Tokens, ChunkLength = Tokens, Threads = options.Threads };
+        return Terminal.Stages("Finding thresholds", report =>
+            ThresholdFinder.Find(path, [.. Enumerable.Range(0, Tokens).Select(i => TokenAt(i, vocabulary))], sparsity, report, cancellation));
+    }
+
+    private static int TokenAt(int position, int vocabulary) => (int)(position * 7919L % vocabulary);
 
     /// <summary>Runs a test some times.</summary>
     public static BenchRow Measure(
@@ -166,7 +187,7 @@ internal static class BenchCommand
                     throw new InvalidOperationException($"The KV cache has no room for {start + count:N0} tokens. Raise --kv-memory.");
                 sequence.Begin(batch);
                 for (int i = start; i < start + count; i++)
-                    batch.Add((int)(i * 7919L % vocabulary), wantOutput: i == tokens - 1 || !isPrompt);
+                    batch.Add(TokenAt(i, vocabulary), wantOutput: i == tokens - 1 || !isPrompt);
             }
             using ScratchScope scope = runner.Ops.Scratch();
             runner.Forward(batch);

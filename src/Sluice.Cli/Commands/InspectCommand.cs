@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Sluice.Cache;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
@@ -56,10 +57,12 @@ internal static class InspectCommand
                 .OrderByDescending(share => share.Bytes),
         ];
         file.Metadata.TryGetString("general.architecture", out string? architecture);
+        ActivationThresholds? thresholds = null;
         MemoryFit? memory = null;
         string? unsupported = null;
         try
         {
+            thresholds = ActivationThresholds.Read(file.Metadata);
             memory = Fit(file, kvFormat);
         }
         catch (Exception error) when (error is NotSupportedException or InvalidDataException)
@@ -69,16 +72,25 @@ internal static class InspectCommand
         return new InspectResult(
             file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Parameters, file.TensorBytes,
             unsupported, types, memory, new OrderedDictionary<string, MetadataValue>(file.Metadata),
-            [.. file.Tensors.Values.Select(tensor => new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor, activations)))]);
+            [.. file.Tensors.Values.Select(tensor => Row(file, tensor, activations, thresholds))]);
     }
 
-    private static string Kernel(ModelFile file, TensorInfo tensor, ActivationPrecision activations)
+    private static TensorRow Row(ModelFile file, TensorInfo tensor, ActivationPrecision activations, ActivationThresholds? thresholds)
+    {
+        float threshold = thresholds?.ThresholdOf(tensor.Name, thresholds.Level) ?? 0;
+        string kernel = Kernel(file, tensor, activations, threshold > 0);
+        return threshold > 0
+            ? new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, kernel, threshold, thresholds!.ShareOf(tensor.Name, thresholds.Level))
+            : new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, kernel);
+    }
+
+    private static string Kernel(ModelFile file, TensorInfo tensor, ActivationPrecision activations, bool isSparse)
     {
         if (tensor.Name == "token_embd.weight" && file.Tensors.ContainsKey("output.weight"))
             return "rows looked up";
         if (tensor.Shape.Length < 2 || WeightFormats.Find(tensor.Type) is not { } format)
             return "float32";
-        return CpuOps.KernelOf(format, activations) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
+        return CpuOps.KernelOf(format, activations, isSparse) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
     }
 
     private static MemoryFit Fit(ModelFile file, KvFormat format)
@@ -119,11 +131,15 @@ internal static class InspectCommand
         Console.Out.WriteLine($"Kernels of this processor: {result.InstructionSet}");
         Table tensors = Terminal.Table("tensor", "type", "shape", "size", "kernel");
         foreach (TensorRow tensor in result.Tensors)
-            tensors.AddRow(new Text(tensor.Name), new Text(tensor.Type), new Text(string.Join(" x ", tensor.Shape)), new Text(Numbers.Bytes(tensor.Bytes)), new Text(tensor.Kernel));
+            tensors.AddRow(new Text(tensor.Name), new Text(tensor.Type), new Text(string.Join(" x ", tensor.Shape)), new Text(Numbers.Bytes(tensor.Bytes)), new Text(Describe(tensor)));
         Terminal.Out.Write(tensors);
         if (result.Memory is { } memory)
             Show(memory);
     }
+
+    private static string Describe(TensorRow tensor) => tensor.Threshold is not { } threshold
+        ? tensor.Kernel
+        : $"{tensor.Kernel}; {Numbers.Figure(100 * tensor.Sparsity!.Value)} % of inputs, those below {threshold.ToString("G4", CultureInfo.InvariantCulture)}, count as zero";
 
     private static void Show(MemoryFit memory)
     {

@@ -42,7 +42,7 @@ internal static class PerplexityCommand
             int length = parsed.GetValue(context);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
             string? other = parsed.GetValue(reference);
-            using Runner? referenceRunner = other is null ? null : KnownTokens.Load(other, model.Options(parsed), length);
+            using Runner? referenceRunner = other is null ? null : KnownTokens.Load(other, model.Options(parsed) with { ActivationSparsity = 0 }, length);
             PerplexityResult result = Measure(runner, adapter.Load(parsed, runner)[0], referenceRunner, input, length, parsed.GetValue(chunks), cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);

@@ -84,13 +84,9 @@ internal static class QuantizeCommand
     private static QuantizeResult Run(
         QuantizationPlan plan, string input, string output, QuantizationMethod method, CancellationToken cancellation)
     {
-        if (Resolve(input) == Resolve(output))
+        if (OutputFile.Resolve(input) == OutputFile.Resolve(output))
             throw new UsageException($"{output} is the input itself; write to another file.");
-        OutputFile.Check(output);
-        string folder = Path.GetDirectoryName(Path.GetFullPath(output))!;
-        long room = new DriveInfo(folder).AvailableFreeSpace;
-        if (plan.Bytes > room)
-            throw new IOException($"The result has {Numbers.Bytes(plan.Bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");
+        OutputFile.CheckRoom(output, plan.Bytes);
         long start = Stopwatch.GetTimestamp();
         IReadOnlyList<string> written = Terminal.Stages("Quantizing", report =>
         {
@@ -119,9 +115,6 @@ internal static class QuantizeCommand
             throw;
         }
     }
-
-    private static string Resolve(string path) =>
-        File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path) : Path.GetFullPath(path);
 
     private static TensorType? Type(string? name) => name is null ? null : WeightFormats.Get(name).Type;
 

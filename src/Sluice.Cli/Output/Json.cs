@@ -17,6 +17,7 @@ namespace Sluice.Cli.Output;
 [JsonSerializable(typeof(IReadOnlyList<CompareRow>))]
 [JsonSerializable(typeof(QuantizeResult))]
 [JsonSerializable(typeof(ImatrixResult))]
+[JsonSerializable(typeof(SparsifyResult))]
 [JsonSerializable(typeof(InspectResult))]
 [JsonSerializable(typeof(LoadReport))]
 [JsonSerializable(typeof(TokenizeResult))]
@@ -133,6 +134,19 @@ internal sealed record QuantizedRow(string Name, IReadOnlyList<long> Shape, stri
 /// <param name="Seconds">The time that it took.</param>
 internal sealed record ImatrixResult(string Output, int Entries, int Chunks, int ChunkSize, int UnseenExperts, double Seconds);
 
+/// <summary>A model that was given thresholds of activations.</summary>
+/// <param name="Output">The file.</param>
+/// <param name="Sparsity">The share of inputs that shall count as zero.</param>
+/// <param name="Allocation">How it is shared among the maps of a layer.</param>
+/// <param name="Seconds">The time that it took.</param>
+/// <param name="Tensors">The maps.</param>
+internal sealed record SparsifyResult(string Output, float Sparsity, string Allocation, double Seconds, IReadOnlyList<ThresholdRow> Tensors);
+
+/// <param name="Name">The map's tensor.</param>
+/// <param name="Threshold">Inputs of a smaller magnitude count as zero.</param>
+/// <param name="Share">The share of them on the calibration text.</param>
+internal sealed record ThresholdRow(string Name, float Threshold, float Share);
+
 internal sealed record TokenizeResult(IReadOnlyList<int> Tokens, IReadOnlyList<string>? Pieces);
 
 internal sealed record EmbedResult(IReadOnlyList<EmbedRow> Embeddings);
@@ -150,7 +164,12 @@ internal sealed record TypeShare(string Type, int Tensors, long Bytes);
 /// <param name="Shape">The fastest dimension first.</param>
 /// <param name="Bytes">Its size.</param>
 /// <param name="Kernel">How it is computed with.</param>
-internal sealed record TensorRow(string Name, string Type, IReadOnlyList<long> Shape, long Bytes, string Kernel);
+/// <param name="Threshold">If inputs of small magnitude count as zero, those below this.</param>
+/// <param name="Sparsity">The share of them on the calibration text.</param>
+internal sealed record TensorRow(
+    string Name, string Type, IReadOnlyList<long> Shape, long Bytes, string Kernel,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] float? Threshold = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] float? Sparsity = null);
 
 /// <param name="Available">Free memory of the machine, in bytes.</param>
 /// <param name="Weights">What the weights take.</param>

@@ -13,4 +13,19 @@ internal static class OutputFile
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder {folder} to write {Path.GetFileName(path)} to.");
     }
+
+    /// <summary>A path without links, to compare with another.</summary>
+    public static string Resolve(string path) =>
+        File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path) : Path.GetFullPath(path);
+
+    /// <summary>Refuses a path that no file of that size can have.</summary>
+    /// <exception cref="IOException">As of <see cref="Check"/>, or the disk has no room.</exception>
+    public static void CheckRoom(string path, long bytes)
+    {
+        Check(path);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        long room = new DriveInfo(folder).AvailableFreeSpace;
+        if (bytes > room)
+            throw new IOException($"The result has {Numbers.Bytes(bytes)}, and {folder} has room for {Numbers.Bytes(room)}.");
+    }
 }

@@ -24,8 +24,11 @@ internal unsafe struct Activations
     /// <summary>The input of each column where they stand in another order, else null.</summary>
     public int* Order;
 
-    /// <summary>With an order: the inputs in it [positions, columns], written by <see cref="Arrange"/>.</summary>
-    public float* Ordered;
+    /// <summary>Inputs whose magnitude is below this count as zero.</summary>
+    public float Threshold;
+
+    /// <summary>With an order or a threshold: what they make of the inputs [positions, columns], written by <see cref="Arrange"/>.</summary>
+    public float* Changed;
 
     /// <summary>How the inputs are rounded.</summary>
     public ActivationPrecision Precision;
@@ -110,9 +113,9 @@ internal unsafe struct Activations
         return (long)start * Positions + (long)first * width + (long)(column - start) * tokens;
     }
 
-    private readonly float* Row(int position) => Order is null
+    private readonly float* Row(int position) => Changed is null
         ? Input.Data + (long)Rows[position] * Input.Stride
-        : Ordered + (long)position * Columns;
+        : Changed + (long)position * Columns;
 
     /// <summary>Arranges a tile.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -122,12 +125,8 @@ internal unsafe struct Activations
         for (int t = 0; t < tokens; t++)
         {
             float* x = Row(first + t);
-            if (Order is not null)
-            {
-                float* from = Input.Data + (long)Rows[first + t] * Input.Stride;
-                for (int i = 0; i < Columns; i++)
-                    x[i] = from[Order[i]];
-            }
+            if (Changed is not null)
+                Change(Input.Data + (long)Rows[first + t] * Input.Stride, x);
             float* floats = x;
             if (Float is not null)
             {
@@ -179,6 +178,28 @@ internal unsafe struct Activations
     }
 
     private const int PairsAtOnce = 64;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Change(float* from, float* to)
+    {
+        int i = 0;
+        if (Order is not null)
+        {
+            for (; i < Columns; i++)
+                to[i] = from[Order[i]];
+            from = to;
+            i = 0;
+        }
+        Vector256<float> threshold = Vector256.Create(Threshold);
+        for (; i <= Columns - 8; i += 8)
+        {
+            // A NaN is not below anything, and stays.
+            Vector256<float> x = Vector256.Load(from + i);
+            Vector256.AndNot(x, Vector256.LessThan(Vector256.Abs(x), threshold)).Store(to + i);
+        }
+        for (; i < Columns; i++)
+            to[i] = Math.Abs(from[i]) < Threshold ? 0 : from[i];
+    }
 
     // A few columns of all tokens at a time, so that what is written stays in the first-level cache until it is whole.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

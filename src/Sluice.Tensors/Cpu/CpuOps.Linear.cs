@@ -4,6 +4,9 @@ namespace Sluice.Tensors.Cpu;
 
 public unsafe partial class CpuOps
 {
+    /// <summary>Up to so many tokens, columns of the weights that meet zeros are left unread.</summary>
+    private const int MostSkipping = 4;
+
     private readonly Kernels kernels;
     private readonly List<CpuWeight> weights = [];
     private readonly WorkerScratch[] scratch;
@@ -17,12 +20,15 @@ public unsafe partial class CpuOps
         if (owner is not null)
             return Borrow(columns, parts);
         Panels[] packed = new Panels[parts.Length];
-        int[]?[] orders = new int[]?[parts.Length];
+        CpuWeight.Inputs[] inputs = new CpuWeight.Inputs[parts.Length];
+        bool inColumns = true;
+        foreach (WeightData part in parts)
+            inColumns &= part.Threshold > 0 && Panels.FitsColumns(part.Format, Activations);
         try
         {
             for (int i = 0; i < packed.Length; i++)
-                (packed[i], orders[i]) = (Panels.Load(parts[i], Pool, Activations), parts[i].ColumnOrder);
-            CpuWeight weight = new(columns, packed, orders);
+                (packed[i], inputs[i]) = (Panels.Load(parts[i], Pool, Activations, inColumns), new(parts[i].ColumnOrder, parts[i].Threshold));
+            CpuWeight weight = new(columns, packed, inputs);
             weights.Add(weight);
             return weight;
         }
@@ -53,7 +59,7 @@ public unsafe partial class CpuOps
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows);
         int row = 0;
-        foreach (CpuWeight part in loaded.ByOrder)
+        foreach (CpuWeight part in loaded.ByInputs)
         {
             Tensor partBias = bias.IsEmpty ? bias : bias.ColumnRange(row, part.Rows);
             Multiply(x, part, partBias, gate: null, result.ColumnRange(row, part.Rows));
@@ -66,7 +72,7 @@ public unsafe partial class CpuOps
     protected override Tensor MultiplyGated(Activation activation, Tensor x, Weight weight)
     {
         CpuWeight loaded = (CpuWeight)weight;
-        if (!loaded.HasHalves)
+        if (!loaded.HasHalves || Skips(loaded, x.Rows, 1))
             return base.MultiplyGated(activation, x, weight);
         CheckWidth(x, loaded);
         Tensor result = Allocate(x.Rows, loaded.Rows / 2);
@@ -82,20 +88,20 @@ public unsafe partial class CpuOps
         int* rows = AllocateInts(x.Rows);
         for (int i = 0; i < x.Rows; i++)
             rows[i] = i;
-        bool inPairs = InPairs(loaded, x.Rows, 1);
-        int size = TileSize(loaded, inPairs), tiles = (x.Rows + size - 1) / size;
+        bool skips = Skips(loaded, x.Rows, 1), inPairs = !skips && InPairs(loaded, x.Rows, 1);
+        int size = skips ? 1 : TileSize(loaded, inPairs), tiles = (x.Rows + size - 1) / size;
         int* tileStarts = AllocateInts(tiles + 1);
         for (int i = 0; i <= tiles; i++)
             tileStarts[i] = Math.Min(i * size, x.Rows);
         // Segments as long as may be, for that is how often a panel is unpacked; but enough of them for all threads.
-        int perSegment = WorkerScratch.Tokens / size;
-        while (perSegment > 4 && loaded.PanelsPerExpert * ((tiles + perSegment - 1) / perSegment) < 4 * Pool.Threads)
+        int perSegment = skips ? tiles : WorkerScratch.Tokens / size;
+        while (!skips && perSegment > 4 && loaded.PanelsPerExpert * ((tiles + perSegment - 1) / perSegment) < 4 * Pool.Threads)
             perSegment /= 2;
         int count = (tiles + perSegment - 1) / perSegment;
         Segment* segments = (Segment*)AllocateBytes((long)count * sizeof(Segment));
         for (int i = 0; i < count; i++)
             segments[i] = new Segment(0, i * perSegment, Math.Min(perSegment, tiles - i * perSegment));
-        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, inPairs, gate, result);
+        Multiply(x, loaded, bias, rows, rows, tileStarts, tiles, segments, count, inPairs, skips, gate, result);
     }
 
     /// <inheritdoc/>
@@ -123,8 +129,8 @@ public unsafe partial class CpuOps
         int active = 0;
         for (int expert = 0; expert < experts; expert++)
             active += Math.Min(ends[expert], 1);
-        bool inPairs = InPairs(loaded, pairs, active);
-        int size = TileSize(loaded, inPairs);
+        bool skips = Skips(loaded, pairs, active), inPairs = !skips && InPairs(loaded, pairs, active);
+        int size = skips ? 1 : TileSize(loaded, inPairs);
         int* tileStarts = AllocateInts(pairs + 1);
         Segment* segments = (Segment*)AllocateBytes((long)pairs * sizeof(Segment));
         int tiles = 0, count = 0, position = 0;
@@ -149,22 +155,22 @@ public unsafe partial class CpuOps
             inputRows[at] = x.Rows == pairs ? pair : pair / routing.Used;
             outputRows[at] = pair;
         }
-        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, inPairs, gate: null, result);
+        Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, inPairs, skips, gate: null, result);
         return result;
     }
 
     private void Multiply(
         Tensor x, CpuWeight weight, Tensor bias, int* inputRows, int* outputRows, int* tileStarts, int tiles,
-        Segment* segments, int segmentCount, bool inPairs, Activation? gate, Tensor result)
+        Segment* segments, int segmentCount, bool inPairs, bool skips, Activation? gate, Tensor result)
     {
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
         activations.ByToken = inPairs && InTiles(weight);
         if (weight.ColumnOrder is { } order)
-        {
             activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
-            activations.Ordered = AllocateFloats(positions * x.Columns);
-        }
+        activations.Threshold = weight.Threshold;
+        if (weight.ColumnOrder is not null || weight.Threshold > 0)
+            activations.Changed = AllocateFloats(positions * x.Columns);
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         activations.Precision = Activations;
         long values = positions * x.Columns;
@@ -192,6 +198,11 @@ public unsafe partial class CpuOps
             long notes = positions * (x.Columns / IntegerPanels.Group) * weight.Kinds[i].NotesPerGroup;
             activations.Notes[i] = (long)AllocateBytes(notes * sizeof(float));
         }
+        if (skips)
+        {
+            MultiplySkipping(weight, activations, bias, outputRows, segments, segmentCount, result);
+            return;
+        }
         Pool.For(tiles, new ArrangeJob(activations, weight));
         // Several pairs an item, but enough items that all threads end together; of few tokens one, whose weights are read in order.
         int perItem = !inPairs ? 0
@@ -200,6 +211,33 @@ public unsafe partial class CpuOps
         LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, gate, scratch, perItem);
         Pool.For(checked(job.Items * segmentCount), job);
     }
+
+    /// <summary>Multiplies, and leaves unread the columns of the weight that meet zeros. Tiles are of one token.</summary>
+    private void MultiplySkipping(
+        CpuWeight weight, in Activations activations, Tensor bias, int* outputRows, Segment* segments, int segmentCount, Tensor result)
+    {
+        long values = (long)activations.Positions * activations.Columns;
+        ActiveColumns active = new() { Columns = activations.Columns };
+        for (int i = 0; i < weight.Kinds.Length; i++)
+        {
+            active.Quants[i] = (long)AllocateBytes(values);
+            active.Places[i] = (long)AllocateBytes(values);
+            active.Counts[i] = (long)AllocateBytes((long)activations.Positions * active.Groups * weight.Kinds[i].Parts);
+        }
+        if (weight.HasFloats)
+        {
+            active.FloatColumns = (int*)AllocateBytes(values * sizeof(int));
+            active.Floats = (float*)AllocateBytes(values * sizeof(float));
+            active.FloatCounts = (int*)AllocateBytes((long)activations.Positions * (active.Groups + 1) * sizeof(int));
+        }
+        Pool.For(activations.Positions, new ActiveJob(activations, active, weight));
+        float* sums = (float*)AllocateBytes((long)activations.Positions * SkippingJob.BlocksOf(weight) * IColumns.BlockRows * sizeof(float));
+        SkippingJob job = new(kernels, weight, activations, active, segments, outputRows, result, bias, sums, scratch);
+        Pool.For(checked(job.Items * segmentCount), job);
+    }
+
+    // Of more tokens nearly every column is wanted by one of them.
+    private static bool Skips(CpuWeight weight, int positions, int experts) => weight.IsInColumns && positions <= MostSkipping * experts;
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
     private bool InPairs(CpuWeight weight, int positions, int experts) =>

@@ -43,8 +43,11 @@ public sealed unsafe partial class CpuOps : Ops
     internal WorkerPool Pool { get; }
 
     /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
-    public static string KernelOf(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto) =>
-        Panels.Describe(format, activations);
+    /// <param name="format">The format.</param>
+    /// <param name="activations">How inputs are rounded.</param>
+    /// <param name="isSparse">Whether small inputs count as zero (<see cref="WeightData.Threshold"/>).</param>
+    public static string KernelOf(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto, bool isSparse = false) =>
+        Panels.Describe(format, activations) + (!isSparse ? "" : Panels.FitsColumns(format, activations) ? ", columns that meet zeros left unread" : ", all read");
 
     /// <summary>The instruction set of the kernels.</summary>
     public static string InstructionSet => Kernels.Best().Name;

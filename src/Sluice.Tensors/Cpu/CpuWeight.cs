@@ -9,8 +9,8 @@ internal sealed class CpuWeight : Weight, IDisposable
     /// <summary>Joins tensors.</summary>
     /// <param name="columns">Inputs.</param>
     /// <param name="parts">The packed tensors.</param>
-    /// <param name="orders">The order of the columns of each (<see cref="WeightData.ColumnOrder"/>).</param>
-    public CpuWeight(int columns, Panels[] parts, int[]?[] orders)
+    /// <param name="inputs">What each does to its inputs first.</param>
+    public CpuWeight(int columns, Panels[] parts, Inputs[] inputs)
         : base(
             string.Join(" + ", parts.Select(part => part.Name)), parts.Sum(part => part.Rows), columns, parts[0].Experts,
             parts.Sum(part => part.Bytes))
@@ -36,19 +36,20 @@ internal sealed class CpuWeight : Weight, IDisposable
             PairsPerExpert += (parts[i].PanelsPerExpert + 1) / 2;
         }
         int same = 1;
-        while (same < parts.Length && IsSame(orders[same], orders[0]))
+        while (same < parts.Length && inputs[same].Equals(inputs[0]))
             same++;
         if (same == parts.Length)
         {
-            ByOrder = [this];
-            if (orders[0] is { } order)
+            ByInputs = [this];
+            Threshold = inputs[0].Threshold;
+            if (inputs[0].Order is { } order)
             {
                 ColumnOrder = GC.AllocateUninitializedArray<int>(columns, pinned: true);
                 order.CopyTo(ColumnOrder, 0);
             }
         }
         else
-            ByOrder = [new CpuWeight(columns, parts[..same], orders[..same]), .. new CpuWeight(columns, parts[same..], orders[same..]).ByOrder];
+            ByInputs = [new CpuWeight(columns, parts[..same], inputs[..same]), .. new CpuWeight(columns, parts[same..], inputs[same..]).ByInputs];
         if (kinds.Count > MaxKinds)
             throw new NotSupportedException($"{Name}: more than {MaxKinds} kinds of formats in one weight.");
         Kinds = [.. kinds];
@@ -57,10 +58,16 @@ internal sealed class CpuWeight : Weight, IDisposable
     public Part[] Parts { get; }
 
     /// <summary>
-    /// Itself; but where the columns of its parts stand in different orders, the runs of parts of one order, which have to be
+    /// Itself; but where its parts have columns in different orders or different thresholds, the runs of parts that agree, which have to be
     /// multiplied one after the other.
     /// </summary>
-    public CpuWeight[] ByOrder { get; }
+    public CpuWeight[] ByInputs { get; }
+
+    /// <summary>Inputs of all parts whose magnitude is below this count as zero.</summary>
+    public float Threshold { get; }
+
+    /// <summary>Whether all parts lie in columns, of which those that meet zeros can be left unread.</summary>
+    public bool IsInColumns => Array.TrueForAll(Parts, part => part.Panels is IColumns { CanSkip: true });
 
     /// <summary>The order of the columns of all parts, or null for that of the inputs. The array does not move.</summary>
     public int[]? ColumnOrder { get; }
@@ -99,7 +106,7 @@ internal sealed class CpuWeight : Weight, IDisposable
     public int PairsPerExpert { get; }
 
     /// <summary>Whether the weight is two halves whose panels can be multiplied side by side: of as many whole panels, of one kind.</summary>
-    public bool HasHalves => ByOrder.Length == 1 && Rows % (2 * Panels.Height) == 0 && Parts switch
+    public bool HasHalves => ByInputs.Length == 1 && Rows % (2 * Panels.Height) == 0 && Parts switch
     {
         [_] => true,
         [Part first, Part second] => first.Panels.Rows == second.Panels.Rows && first.Panels.IsLike(second.Panels),
@@ -133,12 +140,19 @@ internal sealed class CpuWeight : Weight, IDisposable
         return new PanelPair(first, panel, second, other, IsWhole: true);
     }
 
-    private static bool IsSame(int[]? a, int[]? b) => a is null || b is null ? a == b : a.AsSpan().SequenceEqual(b);
-
     public void Dispose()
     {
         foreach (Part part in Parts)
             part.Panels.Dispose();
+    }
+
+    /// <summary>What a stored tensor does to its inputs: <see cref="WeightData.ColumnOrder"/> and <see cref="WeightData.Threshold"/>.</summary>
+    internal readonly record struct Inputs(int[]? Order, float Threshold)
+    {
+        public bool Equals(Inputs other) => Threshold == other.Threshold
+            && (Order is null || other.Order is null ? Order == other.Order : Order.AsSpan().SequenceEqual(other.Order));
+
+        public override int GetHashCode() => HashCode.Combine(Order?.Length, Threshold);
     }
 
     /// <summary>

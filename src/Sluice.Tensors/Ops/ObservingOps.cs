@@ -66,6 +66,11 @@ public readonly ref struct LinearInputs
     /// <summary>The inputs [rows, weight.Columns]: a row for each token, or for each (token, chosen expert) pair.</summary>
     public Tensor X { get; }
 
+    /// <summary>What the map makes of other inputs of the same shape, without a bias.</summary>
+    /// <param name="ops">What computes it: those that the observer is around.</param>
+    /// <param name="x">The inputs.</param>
+    public Tensor Apply(Ops ops, Tensor x) => _routing.Weights.IsEmpty ? ops.Linear(x, Weight) : ops.ExpertLinear(x, Weight, _routing);
+
     /// <summary>The matrices of the weight that a row of <see cref="X"/> goes through: 0 alone where there are no experts.</summary>
     public ReadOnlySpan<int> Experts(int row)
     {

@@ -121,7 +121,10 @@ public abstract unsafe class Ops : IDisposable
     /// <summary>Ends <see cref="Adapt(Batch)"/>: rows have no adapters.</summary>
     public void EndAdapt() => _adapted.Clear();
 
-    /// <summary>x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows].</summary>
+    /// <summary>
+    /// x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows]. To the weight, but not to
+    /// the adapter, inputs below its <see cref="WeightData.Threshold"/> are zero.
+    /// </summary>
     public Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
     {
         Tensor result = Multiply(x, weight, bias);

@@ -113,6 +113,8 @@ public sealed unsafe partial class ScalarOps
             float[] input = x.ToArray();
             for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
                 input[i] = x[order[i]];
+            for (int i = 0; i < input.Length; i++)
+                input[i] = Math.Abs(input[i]) < part.Threshold ? 0 : input[i];
             Product product = Products.Of(part.Format, Activations);
             QuantizedRow? quantized = product == Product.Int8 ? new QuantizedRow(input, part.Format.Integer!.ActivationGroup, Activations) : null;
             (float[] floats, float tokenScale) = Round(Activations, input);

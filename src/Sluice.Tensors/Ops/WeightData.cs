@@ -46,6 +46,17 @@ public readonly unsafe struct WeightData
     /// </summary>
     public int[]? ColumnOrder { get; private init; }
 
+    /// <summary>
+    /// Inputs whose magnitude is below this count as zero (activation sparsity; Liu et al. 2024, TEAL); 0 where all count.
+    /// </summary>
+    public float Threshold { get; private init; }
+
+    /// <summary>The same, for inputs of which small ones count as zero.</summary>
+    /// <exception cref="InvalidDataException">The threshold is negative or not finite.</exception>
+    public WeightData WithThreshold(float threshold) => float.IsFinite(threshold) && threshold >= 0
+        ? this with { Threshold = threshold }
+        : throw new InvalidDataException($"{Name}: {threshold} is no threshold of magnitudes.");
+
     /// <summary>The same, its columns in this order.</summary>
     /// <exception cref="InvalidDataException">The order does not name each input once, or there are several matrices.</exception>
     public WeightData InOrder(int[] columnOrder)

@@ -1,4 +1,5 @@
 using Sluice.Cache;
+using Sluice.Files;
 using Sluice.Tensors;
 
 namespace Sluice;
@@ -32,6 +33,15 @@ public sealed record EngineOptions
 
     /// <summary>How inputs of linear maps are rounded: what weights are multiplied by.</summary>
     public ActivationPrecision Activations { get; init; }
+
+    /// <summary>
+    /// The share of inputs of linear maps that shall count as zero, the small ones, so that decoding does not read the weights' columns that
+    /// they meet; null for what the file's thresholds are meant for, which is none where it has no thresholds.
+    /// </summary>
+    public float? ActivationSparsity { get; init; }
+
+    /// <summary>Thresholds in place of those that the file has.</summary>
+    public ActivationThresholds? Thresholds { get; init; }
 
     /// <summary>How many sequences of full length the KV cache shall have room for, if memory allows.</summary>
     public int Sequences { get; init; } = 8;
@@ -91,6 +101,8 @@ public sealed record EngineOptions
         ArgumentOutOfRangeException.ThrowIfNegative(KvDisk);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Sequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(StepTokens);
+        if (ActivationSparsity is { } sparsity && !(sparsity is >= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(ActivationSparsity), sparsity, "A share is from 0 to below 1.");
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.Window);
         ArgumentOutOfRangeException.ThrowIfNegative(Retention.SinkTokens);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(Running);

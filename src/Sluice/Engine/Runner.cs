@@ -63,7 +63,7 @@ public sealed class Runner : IDisposable
                 throw new InvalidOperationException($"{path} has {file.Length:N0} bytes; only {available:N0} bytes of memory are free.");
             CpuOps cpu = new(options.Threads, options.PinThreads) { Activations = options.Activations };
             ops = options.Wrap?.Invoke(cpu) ?? cpu;
-            ModelOptions modelOptions = new(options.Context, options.Retention);
+            ModelOptions modelOptions = new(options.Context, options.Retention) { Sparsity = options.ActivationSparsity, Thresholds = options.Thresholds };
             Model model = Model.Load(file, ops, modelOptions, progress);
             (Ops, Model)? second = null;
             if (options.Disaggregate)

@@ -15,6 +15,8 @@ public sealed class ModelLoader
     private readonly IProgress<float>? _progress;
     private readonly long _totalBytes;
     private readonly Dictionary<string, LinearMap> _linearMaps = new(StringComparer.Ordinal);
+    private readonly ActivationThresholds? _thresholds;
+    private readonly float _sparsity;
     private long _loadedBytes;
 
     internal ModelLoader(ModelFile file, Ops ops, ModelOptions options, IProgress<float>? progress)
@@ -22,6 +24,10 @@ public sealed class ModelLoader
         (_file, Ops, Options, _progress) = (file, ops, options, progress);
         Config = new ModelConfig(file);
         _totalBytes = Math.Max(1, file.TensorBytes);
+        _thresholds = options.Thresholds ?? ActivationThresholds.Read(file.Metadata);
+        _sparsity = options.Sparsity ?? _thresholds?.Level ?? 0;
+        if (_sparsity > 0 && _thresholds is null)
+            throw new InvalidDataException($"{file.Path} has no thresholds of activations; 'sluice sparsify' finds them.");
     }
 
     /// <summary>The numbers of the model.</summary>
@@ -128,6 +134,9 @@ public sealed class ModelLoader
         string? key = Config.Metadata.UnreadKeys.FirstOrDefault(key => key.StartsWith(Config.Architecture + ".", StringComparison.Ordinal));
         if (key is not null)
             throw new NotSupportedException($"{_file.Path}: metadata key '{key}' is not implemented for {Config.Architecture} models.");
+        string? unknown = _thresholds?.Tensors.FirstOrDefault(name => !_linearMaps.ContainsKey(name));
+        if (unknown is not null)
+            throw new InvalidDataException($"{_file.Path}: there are thresholds of activations for '{unknown}', which is no linear map.");
         string? tensor = _file.UnreadTensors.FirstOrDefault();
         if (tensor is not null)
             throw new NotSupportedException($"{_file.Path}: tensor '{tensor}' is not implemented for {Config.Architecture} models.");
@@ -138,7 +147,11 @@ public sealed class ModelLoader
     {
         WeightData[] data = new WeightData[parts.Length];
         for (int i = 0; i < parts.Length; i++)
+        {
             data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts, isMap: true);
+            if (_sparsity > 0)
+                data[i] = data[i].WithThreshold(_thresholds!.ThresholdOf(parts[i].Name, _sparsity));
+        }
         Weight weight = Ops.LoadWeight(data);
         WeightBytes += weight.Bytes;
         int row = 0;
@@ -165,4 +178,11 @@ internal readonly record struct LinearMap(Weight Weight, int FirstRow, int Rows)
 /// <summary>Choices that shape a model when it is loaded.</summary>
 /// <param name="Context">The tokens that a sequence may have, or 0 for what the model was trained for.</param>
 /// <param name="Retention">Keeps every full-attention layer to a window (and sinks); full by default.</param>
-public readonly record struct ModelOptions(int Context = 0, Retention Retention = default);
+public readonly record struct ModelOptions(int Context = 0, Retention Retention = default)
+{
+    /// <summary>The share of inputs of linear maps that shall count as zero; null for what the thresholds are meant for.</summary>
+    public float? Sparsity { get; init; }
+
+    /// <summary>Thresholds in place of those that the file has.</summary>
+    public ActivationThresholds? Thresholds { get; init; }
+}

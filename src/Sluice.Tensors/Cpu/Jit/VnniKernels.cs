@@ -23,6 +23,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] CodePairKernels = new nint[8 * MaxTokens];
     private static readonly nint[] PackedBFloat16Kernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
     private static readonly nint[] PackedSingleKernels = new nint[64 * 4 * MaxTokens];
+    private static readonly nint[] ColumnKernels = new nint[16 * 3]; // by kind, then bytes, nibbles, levels
+    private static readonly nint[] ColumnFloatKernels = new nint[2];
     private static readonly Lock Assembling = new();
 
     /// <summary>Whether this processor and system can run them; the environment variable SLUICE_JIT=0 says no.</summary>
@@ -121,6 +123,27 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
         if (Volatile.Read(ref kernel) == 0)
             AssembleScaled(ref kernel, tokens, panels.Format, panels: 1);
         ((delegate* unmanaged[SuppressGCTransition]<byte*, float*, float*, nint, nint, void>)kernel)(codes, activations, sums, columns, 0);
+        return true;
+    }
+
+    public override bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments)
+    {
+        bool hasLevels = arguments.Levels is not null;
+        ref nint kernel = ref ColumnKernels[Index(kind) * 3 + (isNibbles ? 1 : 0) + (hasLevels ? 1 : 0)];
+        if (Volatile.Read(ref kernel) == 0)
+            AssembleColumns(ref kernel, kind, isNibbles, hasLevels);
+        ColumnArguments copy = arguments; // the kernel counts in it
+        ((delegate* unmanaged[SuppressGCTransition]<ColumnArguments*, void>)kernel)(&copy);
+        return true;
+    }
+
+    public override bool ColumnFloats(TensorType type, int* columns, float* values, nint count, in ColumnArguments arguments)
+    {
+        ref nint kernel = ref ColumnFloatKernels[type == TensorType.F16 ? 1 : 0];
+        if (Volatile.Read(ref kernel) == 0)
+            Assemble(ref kernel, 1, assembler => assembler.ColumnFloats(type));
+        fixed (ColumnArguments* given = &arguments)
+            ((delegate* unmanaged[SuppressGCTransition]<int*, float*, nint, ColumnArguments*, void>)kernel)(columns, values, count, given);
         return true;
     }
 
@@ -243,6 +266,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssembleScaledLevels(ref nint kernel, int tokens, CodeKind kind, PackedScaledFloats panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
+    private static void AssembleColumns(ref nint kernel, IntegerKind kind, bool isNibbles, bool hasLevels) =>
+        Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(kind, isNibbles, hasLevels));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>

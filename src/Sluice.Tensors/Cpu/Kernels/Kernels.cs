@@ -69,6 +69,14 @@ internal abstract unsafe class Kernels
     public virtual bool PackedFloats(
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
+    /// <summary>
+    /// Multiplies the active columns of a block of integers that lie in columns, bytes or nibbles, by one token; false where it cannot.
+    /// </summary>
+    public virtual bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments) => false;
+
+    /// <summary>The same for floats: the columns are counted from the slab's first, which <see cref="ColumnArguments.First"/> is of.</summary>
+    public virtual bool ColumnFloats(TensorType type, int* columns, float* values, nint count, in ColumnArguments arguments) => false;
+
     /// <summary>Multiplies small floats with scales as they are packed, all columns of a panel at once; false where it cannot.</summary>
     public virtual bool PackedScaledFloats(
         PackedScaledFloats panels, int tokens, byte* codes, float* activations, float* sums, nint columns) => false;
@@ -221,4 +229,35 @@ internal unsafe struct PairArguments
 
     /// <summary>Of <see cref="AmxKernels.RoomBytes"/>, for <see cref="Kernels.IntegerTiles"/>.</summary>
     public byte* Room;
+}
+
+/// <summary>What <see cref="Kernels.ColumnIntegers"/> multiplies; see <see cref="ActiveColumns"/>.</summary>
+internal unsafe struct ColumnArguments
+{
+    /// <summary>The block of the step's first column.</summary>
+    public byte* First;
+    public nint ColumnBytes;
+    public byte* Places;
+    public byte* Counts;
+    public sbyte* Quants;
+    public float* Notes;
+
+    /// <summary>[panels, 8 groups, scales and then minimums of a group, 16 rows].</summary>
+    public float* Scales;
+
+    /// <summary>[panels, 16 rows].</summary>
+    public float* Sums;
+    public nint Groups;
+
+    /// <summary>The 16 codes that nibbles choose from; null where they are the codes.</summary>
+    public byte* Levels;
+
+    /// <summary>What <see cref="Ahead"/> counts from.</summary>
+    public byte* Slab;
+
+    /// <summary>
+    /// For each four columns that are multiplied, where as many bytes lie that are wanted next, to be brought to the second-level cache
+    /// meanwhile.
+    /// </summary>
+    public int* Ahead;
 }

@@ -141,7 +141,7 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     }
 
     // The reverse of looking up; any of the choices whose levels are equal will do.
-    private static void ToChoices(sbyte* quants, int count, byte[] levels, int lowest)
+    internal static void ToChoices(sbyte* quants, int count, byte[] levels, int lowest)
     {
         for (int i = 0; i < count; i += 32)
         {
@@ -153,7 +153,7 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
     }
 
     /// <summary>The codes that the 4 bits of a format with levels choose, found by decomposing a block of each.</summary>
-    private static byte[] FindLevels(IntegerFormat format)
+    internal static byte[] FindLevels(IntegerFormat format)
     {
         // Whatever its layout, a block of a 4-bit format whose bytes are all (c << 4) | c has only weights of choice c.
         Span<byte> block = stackalloc byte[format.BlockBytes];

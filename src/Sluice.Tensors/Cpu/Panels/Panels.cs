@@ -36,10 +36,21 @@ internal abstract class Panels : IDisposable
     public abstract long Bytes { get; }
 
     /// <summary>Packs a tensor, or where there is no packed form wraps it as it is.</summary>
-    public static Panels Load(WeightData data, WorkerPool pool, ActivationPrecision activations = ActivationPrecision.Auto)
+    /// <param name="data">The tensor.</param>
+    /// <param name="pool">Threads.</param>
+    /// <param name="activations">What it is multiplied by.</param>
+    /// <param name="inColumns">Whether it shall lie in columns, which it <see cref="FitsColumns"/>.</param>
+    public static Panels Load(
+        WeightData data, WorkerPool pool, ActivationPrecision activations = ActivationPrecision.Auto, bool inColumns = false)
     {
         if (Stretch % data.Format.BlockSize != 0)
             throw new NotSupportedException($"{data.Name}: blocks of {data.Format.BlockSize} weights do not divide {Stretch}.");
+        if (inColumns)
+        {
+            return data.Format.Integer is { } integer
+                ? new ColumnIntegers(data, integer, IntegerLayout.Find(integer)!, pool)
+                : new ColumnFloats(data, pool);
+        }
         Product product = Products.Of(data.Format, activations);
         Panels panels = data.Format switch
         {
@@ -56,6 +67,11 @@ internal abstract class Panels : IDisposable
             _ => panels,
         };
     }
+
+    /// <summary>Whether a format can lie in columns, so that those that meet zeros are not read (<see cref="IColumns"/>).</summary>
+    public static bool FitsColumns(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto) => format.Integer is { } integer
+        ? activations is ActivationPrecision.Auto or ActivationPrecision.Int8 && ColumnIntegers.Fits(integer)
+        : activations is ActivationPrecision.Auto or ActivationPrecision.F32 && ColumnFloats.Fits(format);
 
     private static IntegerPanels LoadIntegers(WeightData data, IntegerFormat format, WorkerPool pool)
     {

@@ -1,0 +1,307 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>
+/// Integers that lie column by column (<see cref="IColumns"/>), of 4 bits or, where a format has 5 to 8, of a byte. A block of a column:
+/// <code>
+/// 8 bits   2 vectors of 64 bytes, of 64 rows each
+/// 4 bits   1 vector; byte i: | byte i of the second 64 rows | byte i of the first |
+/// </code>
+/// in the order of rows of <see cref="Interleaving"/>. Scales lie apart: those of all panels for each 256 columns, then for the next.
+/// </summary>
+internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
+{
+    /// <summary>Bytes from a panel's gathered codes to the next one's: a cache line more than they have.</summary>
+    public const int GatheredBytes = (Stretch * Height) + 64;
+
+    private const int BlockRows = IColumns.BlockRows, Rows64 = Interleaving.Rows;
+
+    private readonly IntegerFormat format;
+    private readonly ScaleLayout scaleLayout;
+    private readonly byte[]? levels; // pinned
+    private readonly NativeBuffer codes, scales;
+    private readonly int scaleBytes; // of a panel's full stretch
+    private readonly long slabBytes, expertScaleBytes;
+    private readonly int slabs;
+
+    public ColumnIntegers(WeightData source, IntegerFormat format, IntegerLayout layout, WorkerPool pool)
+        : base(source, format)
+    {
+        this.format = format;
+        scaleLayout = layout.Scales;
+        IsNibbles = layout.Bits == 4;
+        if (layout.HasLevels)
+        {
+            levels = GC.AllocateUninitializedArray<byte>(16, pinned: true);
+            PackedIntegers.FindLevels(format).CopyTo(levels, 0);
+        }
+        int blocks = IColumns.Blocks(Rows), last = Columns % Stretch / Group;
+        SlabBlocks = IColumns.ChooseSlab(Rows, BlockBytes, pool.Threads);
+        slabs = (blocks + SlabBlocks - 1) / SlabBlocks;
+        // A cache line more, so that the columns of a block do not share cache sets.
+        ColumnBytes = SlabBlocks * BlockBytes + 64;
+        slabBytes = (long)ColumnBytes * Columns;
+        scaleBytes = scaleLayout.Bytes(Stretch / Group);
+        long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? scaleLayout.Bytes(last) : 0);
+        expertScaleBytes = ((ofPanel * PanelsPerExpert) + 63) & ~63L;
+        codes = new NativeBuffer(checked(slabBytes * slabs * Experts));
+        scales = new NativeBuffer(checked(expertScaleBytes * Experts));
+        try
+        {
+            pool.For(blocks * Experts, new PackJob(this, source, blocks));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public override long Bytes => codes.Length + scales.Length;
+
+    /// <summary>Whether codes have 4 bits, and not a byte.</summary>
+    public bool IsNibbles { get; }
+
+    /// <summary>The 16 codes that 4 bits choose from, or null.</summary>
+    public byte* LevelTable => levels is null ? null : (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(levels, 0);
+
+    public int StepColumns => Stretch;
+
+    public int BlockBytes => IsNibbles ? BlockRows / 2 : BlockRows;
+
+    public bool CanSkip => true;
+
+    /// <summary>Whether a format can lie in columns, and is smaller for it at half of them.</summary>
+    public static bool Fits(IntegerFormat format) => IntegerLayout.Find(format) is { Bits: >= 4 };
+
+    public int SlabBlocks { get; }
+
+    public nint ColumnBytes { get; }
+
+    public byte* At(int expert, int block, int column)
+    {
+        (int slab, int within) = Math.DivRem(block, SlabBlocks);
+        return codes.Pointer + ((long)expert * slabs + slab) * slabBytes + column * ColumnBytes + within * BlockBytes;
+    }
+
+    /// <summary>The packed scales of a panel from a column on, which is a multiple of <see cref="Panels.Stretch"/>.</summary>
+    public byte* Scales(int panel, int column)
+    {
+        (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
+        return scales.Pointer + expert * expertScaleBytes + (long)(column / Stretch) * PanelsPerExpert * scaleBytes
+            + (long)within * scaleLayout.Bytes(Math.Min(Stretch, Columns - column) / Group);
+    }
+
+    /// <summary>Unpacks the scales of a panel for at most 256 columns, to [groups, scales and then minimums of a group, 16 rows].</summary>
+    public void UnpackScales(int panel, int column, int groups, float* target) => scaleLayout.Unpack(Scales(panel, column), groups, target);
+
+    /// <summary>Asks for the scales of some panels to be brought to the second-level cache, if there is such a column.</summary>
+    public void PrefetchScales(int panel, int count, int column)
+    {
+        if (!Sse.IsSupported || column >= Columns)
+            return;
+        byte* from = Scales(panel, column);
+        for (byte* end = from + count * scaleBytes; from < end; from += NativeBuffer.Alignment)
+            Sse.Prefetch1(from);
+    }
+
+    public override void Dispose()
+    {
+        codes.Dispose();
+        scales.Dispose();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
+    {
+        for (int done = 0; done < groups; done += Stretch / Group)
+        {
+            int count = Math.Min(groups - done, Stretch / Group);
+            UnpackScales(panel, column + done * Group, count, scales + done * Kind.ScalesPerGroup);
+        }
+        (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
+        (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
+        (int half, int j) = Math.DivRem(inBlock, Rows64 / Height);
+        byte* from = At(expert, block, column) + (IsNibbles ? 0 : half * Rows64);
+        Vector512<byte> table = Levels();
+        byte* target = codes;
+        for (int quad = 0; quad < groups * (Group / 4); quad++, from += 4 * ColumnBytes, target += Rows64)
+        {
+            Vector512<byte> a = Vector512.Load(from), b = Vector512.Load(from + ColumnBytes);
+            Vector512<byte> c = Vector512.Load(from + 2 * ColumnBytes), d = Vector512.Load(from + 3 * ColumnBytes);
+            Vector512<byte> ab = j < 2 ? Interleaving.Low(a, b) : Interleaving.High(a, b), cd = j < 2 ? Interleaving.Low(c, d) : Interleaving.High(c, d);
+            Vector512<byte> result = j % 2 == 0 ? Interleaving.LowPairs(ab, cd) : Interleaving.HighPairs(ab, cd);
+            if (IsNibbles)
+                result = Look(half == 0 ? result & Vector512.Create((byte)15) : Upper(result), table);
+            result.Store(target);
+        }
+        return codes;
+    }
+
+    /// <summary>
+    /// Brings the active columns of a block together, as <see cref="ActiveColumns"/> names them, in the form that kernels read:
+    /// the codes of panel p of the block at p * <see cref="GatheredBytes"/>, [groups, 8, 16 rows, 4]. What stands where there are fewer
+    /// active columns meets zeros.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Gather(int expert, int block, int column, byte* places, byte* counts, int groups, byte* target)
+    {
+        byte* first = At(expert, block, column);
+        Vector512<byte> table = Levels(), low = Vector512.Create((byte)15);
+        int quads = Group / 4 / Kind.Parts;
+        for (int part = 0; part < groups * Kind.Parts; part++)
+        {
+            byte* place = places + part * quads * 4, to = target + part * quads * Rows64;
+            for (int count = counts[part]; count > 0; count--, place += 4, to += Rows64)
+            {
+                byte* a = first + place[0] * ColumnBytes, b = first + place[1] * ColumnBytes;
+                byte* c = first + place[2] * ColumnBytes, d = first + place[3] * ColumnBytes;
+                Quad q = new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
+                if (IsNibbles)
+                {
+                    if (levels is null)
+                    {
+                        q.Store(to, low);
+                        q.StoreUpper(to + 4 * GatheredBytes);
+                    }
+                    else
+                        q.StoreLevels(to, table);
+                    continue;
+                }
+                q.Store(to, Vector512<byte>.AllBitsSet);
+                new Quad(Vector512.Load(a + Rows64), Vector512.Load(b + Rows64), Vector512.Load(c + Rows64), Vector512.Load(d + Rows64))
+                    .Store(to + 4 * GatheredBytes, Vector512<byte>.AllBitsSet);
+            }
+        }
+    }
+
+    private Vector512<byte> Levels()
+    {
+        if (levels is null)
+            return Vector512<byte>.Zero;
+        Vector128<byte> sixteen = Vector128.Create((ReadOnlySpan<byte>)levels);
+        Vector256<byte> twice = Vector256.Create(sixteen, sixteen);
+        return Vector512.Create(twice, twice);
+    }
+
+    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => levels is null ? choices : Quad.Look(choices, table);
+
+    private static Vector512<byte> Upper(Vector512<byte> bytes) => (bytes.AsUInt16() >>> 4).AsByte() & Vector512.Create((byte)15);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Pack(WeightData source, int expert, int block)
+    {
+        int firstRow = block * BlockRows, rows = Math.Min(BlockRows, Rows - firstRow), parts = Group / format.GroupSize;
+        // [rows, columns of a stretch]; rows that there are not stay zero.
+        sbyte* quants = stackalloc sbyte[BlockRows * Stretch];
+        float* rowScales = stackalloc float[Stretch / 16 * Height], mins = stackalloc float[Stretch / 16 * Height];
+        new Span<sbyte>(quants, BlockRows * Stretch).Clear();
+        for (int column = 0; column < Columns; column += Stretch)
+        {
+            int columns = Math.Min(Stretch, Columns - column), groups = columns / Group * parts;
+            for (int row = 0; row < rows; row += Height)
+            {
+                int count = Math.Min(Height, rows - row);
+                byte* blocks = source.Data + ((long)expert * Rows + firstRow + row) * source.RowBytes + format.Bytes(column);
+                for (int r = 0; r < count; r++)
+                {
+                    sbyte* own = quants + (row + r) * Stretch;
+                    format.Decompose(
+                        new ReadOnlySpan<byte>(blocks + r * source.RowBytes, (int)format.Bytes(columns)), new Span<sbyte>(own, columns),
+                        new Span<float>(rowScales + r * groups, groups), new Span<float>(mins + r * groups, format.HasMin ? groups : 0));
+                    if (levels is not null)
+                        PackedIntegers.ToChoices(own, columns, levels, format.Lowest);
+                    else if (format.Lowest != 0)
+                        Fields.Add(new Span<sbyte>(own, columns), (sbyte)-format.Lowest); // bytes that wrap around
+                }
+                int panel = (expert * PanelsPerExpert) + (firstRow + row) / Height;
+                scaleLayout.Pack(blocks, source.RowBytes, count, columns, rowScales, mins, Scales(panel, column), Name);
+            }
+            for (int c = 0; c < columns; c++)
+                PackColumn((byte*)quants + c, At(expert, block, column + c));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void PackColumn(byte* quants, byte* target)
+    {
+        for (int i = 0; i < Rows64; i++)
+        {
+            byte* row = quants + Interleaving.RowOf(i) * Stretch;
+            byte first = *row, second = row[Rows64 * Stretch];
+            if (IsNibbles)
+            {
+                target[i] = (byte)(first | (second << 4));
+                continue;
+            }
+            target[i] = first;
+            target[Rows64 + i] = second;
+        }
+    }
+
+    /// <summary>Four columns of 64 rows, interleaved: a vector for each of 4 panels.</summary>
+    private readonly struct Quad
+    {
+        private readonly Vector512<byte> p0, p1, p2, p3;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Quad(Vector512<byte> a, Vector512<byte> b, Vector512<byte> c, Vector512<byte> d)
+        {
+            Vector512<byte> low = Interleaving.Low(a, b), high = Interleaving.High(a, b), low2 = Interleaving.Low(c, d), high2 = Interleaving.High(c, d);
+            p0 = Interleaving.LowPairs(low, low2);
+            p1 = Interleaving.HighPairs(low, low2);
+            p2 = Interleaving.LowPairs(high, high2);
+            p3 = Interleaving.HighPairs(high, high2);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Vector512.ShuffleNative(table, choices);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Store(byte* to, Vector512<byte> mask)
+        {
+            (p0 & mask).Store(to);
+            (p1 & mask).Store(to + GatheredBytes);
+            (p2 & mask).Store(to + 2 * GatheredBytes);
+            (p3 & mask).Store(to + 3 * GatheredBytes);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void StoreUpper(byte* to)
+        {
+            Upper(p0).Store(to);
+            Upper(p1).Store(to + GatheredBytes);
+            Upper(p2).Store(to + 2 * GatheredBytes);
+            Upper(p3).Store(to + 3 * GatheredBytes);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void StoreLevels(byte* to, Vector512<byte> table)
+        {
+            Vector512<byte> low = Vector512.Create((byte)15);
+            Look(p0 & low, table).Store(to);
+            Look(p1 & low, table).Store(to + GatheredBytes);
+            Look(p2 & low, table).Store(to + 2 * GatheredBytes);
+            Look(p3 & low, table).Store(to + 3 * GatheredBytes);
+            Look(Upper(p0), table).Store(to + 4 * GatheredBytes);
+            Look(Upper(p1), table).Store(to + 5 * GatheredBytes);
+            Look(Upper(p2), table).Store(to + 6 * GatheredBytes);
+            Look(Upper(p3), table).Store(to + 7 * GatheredBytes);
+        }
+    }
+
+    private readonly struct PackJob(ColumnIntegers panels, WeightData source, int blocks) : IParallelJob
+    {
+        public void Run(int start, int end, int worker)
+        {
+            for (int item = start; item < end; item++)
+                panels.Pack(source, item / blocks, item % blocks);
+        }
+    }
+}

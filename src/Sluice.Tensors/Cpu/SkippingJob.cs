@@ -1,0 +1,292 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+using Sluice.Tensors.Memory;
+
+namespace Sluice.Tensors.Cpu;
+
+/// <summary>Arranges inputs, a tile for each token, and finds which are not zero.</summary>
+internal readonly struct ActiveJob(Activations activations, ActiveColumns active, CpuWeight weight) : IParallelJob
+{
+    public void Run(int start, int end, int worker)
+    {
+        for (int position = start; position < end; position++)
+        {
+            activations.Arrange(position, weight.Kinds);
+            active.Find(activations, position, weight.Kinds);
+        }
+    }
+}
+
+/// <summary>
+/// Multiplies few tokens by weights that lie in columns (<see cref="IColumns"/>), reading only columns that do not meet zeros: by a kernel of
+/// their own or, where there is none, by bringing them together in the first-level cache, in the form of a panel with fewer columns, for the
+/// usual ones. Integers keep their groups of columns, whose sums are exact, and floats their order, so what comes out is the same to the bit
+/// as with all columns.
+/// </summary>
+/// <remarks>
+/// An item is a slab of a part of the weight, times a segment of the inputs. The columns of the next step are asked for
+/// while one is computed: the processor's own guesses of what comes next are wrong here.
+/// </remarks>
+internal readonly unsafe struct SkippingJob(
+    Kernels kernels, CpuWeight weight, Activations activations, ActiveColumns active, Segment* segments, int* outputRows, Tensor output,
+    Tensor bias, float* sums, WorkerScratch[] scratch) : IParallelJob
+{
+    /// <summary>Items of a segment: the slabs of all parts.</summary>
+    public int Items
+    {
+        get
+        {
+            int items = 0;
+            foreach (CpuWeight.Part part in weight.Parts)
+                items += SlabsOf(part);
+            return items;
+        }
+    }
+
+    public void Run(int start, int end, int worker)
+    {
+        for (int item = start; item < end; item++)
+        {
+            (int segment, int slab) = Math.DivRem(item, Items);
+            int part = 0;
+            for (; slab >= SlabsOf(weight.Parts[part]); part++)
+                slab -= SlabsOf(weight.Parts[part]);
+            Multiply(segments[segment], part, slab, scratch[worker]);
+        }
+    }
+
+    /// <summary>Blocks of a weight: each part has whole ones.</summary>
+    public static int BlocksOf(CpuWeight weight)
+    {
+        int blocks = 0;
+        foreach (CpuWeight.Part part in weight.Parts)
+            blocks += BlocksOf(part);
+        return blocks;
+    }
+
+    private static int BlocksOf(CpuWeight.Part part) => IColumns.Blocks(part.Panels.Rows);
+
+    private static int SlabsOf(CpuWeight.Part part)
+    {
+        int blocks = ((IColumns)part.Panels).SlabBlocks;
+        return (BlocksOf(part) + blocks - 1) / blocks;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Multiply(Segment segment, int index, int slab, WorkerScratch room)
+    {
+        CpuWeight.Part part = weight.Parts[index];
+        IColumns columns = (IColumns)part.Panels;
+        int firstBlock = slab * columns.SlabBlocks, endBlock = Math.Min(firstBlock + columns.SlabBlocks, BlocksOf(part));
+        int before = 0;
+        for (int i = 0; i < index; i++)
+            before += BlocksOf(weight.Parts[i]);
+        float* partSums = sums + (long)before * IColumns.BlockRows;
+        long stride = (long)BlocksOf(weight) * IColumns.BlockRows; // from a position's sums to the next one's
+        int step = columns.StepColumns, first = activations.Tiles[segment.FirstTile], last = activations.Tiles[segment.FirstTile + segment.TileCount];
+        for (int position = first; position < last; position++)
+        {
+            new Span<float>(partSums + position * stride + firstBlock * IColumns.BlockRows, (endBlock - firstBlock) * IColumns.BlockRows).Clear();
+        }
+        Ahead ahead = new(active, weight, part, segment.Expert, firstBlock, endBlock, (int*)room.SumsOf(0, 0));
+        ahead.Fetch(first, 0, step);
+        for (int column = 0; column < active.Columns; column += step)
+        {
+            for (int position = first; position < last; position++)
+                ahead.Find(position, position - first, column, step);
+            for (int block = firstBlock; block < endBlock; block++)
+            {
+                Block at = new(segment.Expert, block, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
+                if (part.Panels is ColumnIntegers integers)
+                    MultiplyIntegers(integers, part.Kind, at, ahead, room);
+                else
+                    MultiplyFloats((ColumnFloats)part.Panels, at, ahead, room);
+            }
+        }
+        int row = firstBlock * IColumns.BlockRows, rows = Math.Min(endBlock * IColumns.BlockRows, part.Panels.Rows) - row;
+        for (int position = first; position < last; position++)
+            Write(segment.Expert, position, partSums + position * stride + row, part.Row + row, rows);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Block at, in Ahead ahead, WorkerScratch room)
+    {
+        IntegerKind kind = panels.Kind;
+        int groups = Math.Min(panels.StepColumns, active.Columns - at.Column) / IntegerPanels.Group, group = at.Column / IntegerPanels.Group;
+        int firstPanel = at.Index * IColumns.BlockPanels, count = Math.Min(IColumns.BlockPanels, panels.PanelsPerExpert - firstPanel);
+        int panelScales = panels.StepColumns / IntegerPanels.Group * kind.ScalesPerGroup;
+        float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
+        for (int i = 0; i < count; i++)
+            panels.UnpackScales(at.Expert * panels.PanelsPerExpert + firstPanel + i, at.Column, groups, scales + i * panelScales);
+        panels.PrefetchScales(at.Expert * panels.PanelsPerExpert + firstPanel, count, at.Column + panels.StepColumns);
+        for (int position = at.First; position < at.Last; position++)
+        {
+            ColumnArguments arguments = new()
+            {
+                First = panels.At(at.Expert, at.Index, at.Column),
+                ColumnBytes = panels.ColumnBytes,
+                Places = active.PlacesOf(kindIndex, position) + at.Column,
+                Counts = active.CountsOf(kindIndex, kind, position) + group * kind.Parts,
+                Quants = active.QuantsOf(kindIndex, position) + at.Column,
+                Notes = activations.NotesAt(kindIndex, kind.NotesPerGroup, position, 1, at.Column),
+                Scales = scales,
+                Sums = at.Sums + position * at.Stride,
+                Groups = groups,
+                Levels = panels.LevelTable,
+                Slab = ahead.Slab,
+                Ahead = ahead.Of(position - at.First, at.Index),
+            };
+            if (kernels.ColumnIntegers(kind, panels.IsNibbles, arguments))
+                continue;
+            byte* codes = (byte*)room.Values;
+            panels.Gather(at.Expert, at.Index, at.Column, arguments.Places, arguments.Counts, groups, codes);
+            for (int i = 0; i < count; i++, codes += ColumnIntegers.GatheredBytes)
+            {
+                kernels.Integers(
+                    kind, 1, codes, scales + i * panelScales, arguments.Quants, arguments.Notes, arguments.Sums + i * Panels.Height, groups);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void MultiplyFloats(ColumnFloats panels, in Block at, in Ahead ahead, WorkerScratch room)
+    {
+        int group = at.Column / IntegerPanels.Group, endGroup = Math.Min(group + panels.StepColumns / IntegerPanels.Group, active.Groups);
+        for (int position = at.First; position < at.Last; position++)
+        {
+            int* counts = active.FloatCountsOf(position);
+            int before = counts[group], count = counts[endGroup] - before;
+            if (count == 0)
+                continue;
+            int* columns = active.FloatColumns + (long)position * active.Columns + before;
+            float* values = active.Floats + (long)position * active.Columns + before, to = at.Sums + position * at.Stride;
+            ColumnArguments arguments = new()
+            {
+                First = panels.At(at.Expert, at.Index, 0),
+                ColumnBytes = panels.ColumnBytes,
+                Sums = to,
+                Slab = ahead.Slab,
+                Ahead = ahead.Of(position - at.First, at.Index),
+            };
+            if (kernels.ColumnFloats(panels.Type, columns, values, count, arguments))
+                continue;
+            for (int i = 0; i < IColumns.BlockPanels; i++, to += Panels.Height)
+            {
+                panels.Gather(at.Expert, at.Index * IColumns.BlockPanels + i, columns, count, room.Values);
+                kernels.Floats(1, room.Values, values, to, count);
+            }
+        }
+    }
+
+    private void Write(int expert, int position, float* from, int row, int rows)
+    {
+        float* target = output.Data + (long)outputRows[position] * output.Stride + row;
+        if (bias.IsEmpty)
+        {
+            new Span<float>(from, rows).CopyTo(new Span<float>(target, rows));
+            return;
+        }
+        float* added = bias.Data + (long)expert * bias.Stride + row;
+        for (int r = 0; r < rows; r++)
+            target[r] = from[r] + added[r];
+    }
+
+    /// <summary>A step of columns of a block, times some positions, whose sums are so far apart.</summary>
+    private readonly record struct Block(int Expert, int Index, int Column, int First, int Last, nint SumsAt, long Stride)
+    {
+        public Block(int expert, int index, int column, int first, int last, float* sums, long stride)
+            : this(expert, index, column, first, last, (nint)sums, stride)
+        {
+        }
+
+        public float* Sums => (float*)SumsAt;
+    }
+
+    /// <summary>
+    /// What of a slab is wanted in the next step: for each turn of a kernel's loop in this one as many bytes as it takes. What comes from memory
+    /// is so asked for in pieces, at the pace at which it is used.
+    /// </summary>
+    private readonly struct Ahead(
+        ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock, int* room)
+    {
+        private const int MostPositions = 4, MostTurns = Panels.Stretch / 4 * IColumns.SlabBytes / (IColumns.BlockRows / 2);
+
+        private readonly IColumns columns = (IColumns)part.Panels;
+        private readonly int blocks = endBlock - firstBlock;
+
+        /// <summary>The slab.</summary>
+        public byte* Slab { get; } = ((IColumns)part.Panels).At(expert, firstBlock, 0);
+
+        // Of a block, for each position; behind what is wanted.
+        private int* Turns => room + MostPositions * MostTurns;
+
+        // Columns of a turn.
+        private int Width => part.Kind < 0 ? 1 : 4;
+
+        /// <summary>Those for a block's turns.</summary>
+        public int* Of(int position, int block)
+        {
+            int index = position % MostPositions;
+            return room + index * MostTurns + (block - firstBlock) * Turns[index];
+        }
+
+        /// <summary>Brings a step to the cache at once.</summary>
+        public void Fetch(int position, int column, int step)
+        {
+            int* wanted = stackalloc int[Panels.Stretch];
+            int count = Wanted(position, column, step, wanted);
+            for (int i = 0; i < count && Sse.IsSupported; i++)
+            {
+                byte* from = Slab + wanted[i] * columns.ColumnBytes;
+                for (byte* end = from + blocks * columns.BlockBytes; from < end; from += NativeBuffer.Alignment)
+                    Sse.Prefetch1(from);
+            }
+        }
+
+        /// <summary>Finds what is wanted after a step.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Find(int position, int index, int column, int step)
+        {
+            int* wanted = stackalloc int[Panels.Stretch];
+            index %= MostPositions;
+            int own = (Wanted(position, column, step, wanted) + Width - 1) / Width, count = Wanted(position, column + step, step, wanted);
+            Turns[index] = own;
+            int* to = room + index * MostTurns;
+            int piece = Width * columns.BlockBytes, all = own * blocks, bytes = blocks * columns.BlockBytes, done = 0;
+            for (int i = 0; i < count && done < all; i++)
+            {
+                int from = (int)(wanted[i] * columns.ColumnBytes);
+                for (int at = 0; at < bytes && done < all; at += piece)
+                    to[done++] = from + at;
+            }
+            // Where there are more turns than pieces, the last is asked for again, which costs little.
+            int last = done > 0 ? to[done - 1] : 0;
+            new Span<int>(to + done, all - done).Fill(last);
+        }
+
+        // The active columns of a step, counted from the first of all; of integers in fours.
+        private int Wanted(int position, int column, int step, int* wanted)
+        {
+            int end = Math.Min(column + step, active.Columns), count = 0;
+            if (column >= end)
+                return 0;
+            if (part.Kind < 0)
+            {
+                int* counts = active.FloatCountsOf(position), found = active.FloatColumns + (long)position * active.Columns;
+                int first = counts[column / IntegerPanels.Group], until = counts[(end + IntegerPanels.Group - 1) / IntegerPanels.Group];
+                new Span<int>(found + first, until - first).CopyTo(new Span<int>(wanted, Panels.Stretch));
+                return until - first;
+            }
+            IntegerKind kind = weight.Kinds[part.Kind];
+            int size = IntegerPanels.Group / kind.Parts;
+            byte* quads = active.CountsOf(part.Kind, kind, position), places = active.PlacesOf(part.Kind, position);
+            for (int at = column; at < end; at += size)
+            {
+                int ofPart = 4 * quads[at / size];
+                for (int i = 0; i < ofPart; i++)
+                    wanted[count++] = column + places[at + i];
+            }
+            return count;
+        }
+    }
+}
