@@ -6,7 +6,10 @@ namespace Sluice.Compression;
 /// Layer-wise mixed precision: what quantizing each tensor to each type costs (<see cref="SensitivityMeter"/>), the best assignments for all
 /// sizes (<see cref="Frontier"/>), and what models made of them really lose, on text that is held out of calibration.
 /// </summary>
-/// <remarks>Whatever the method, losses are found with tensors rounded by it, but for AWQ, whose scales change several tensors together: by rounding to nearest.</remarks>
+/// <remarks>
+/// Losses are found with tensors rounded by the method; but for AWQ, whose scales change several tensors together, by rounding to nearest. Where
+/// there is no importance matrix, rounding to nearest weights errors by the mean squares of the calibration inputs.
+/// </remarks>
 public sealed class MixedPrecision
 {
     /// <summary>The share of the calibration text, at its end, that divergences are measured on.</summary>
@@ -46,11 +49,15 @@ public sealed class MixedPrecision
     {
         if (!plan.Tensors.Any(tensor => tensor.IsFree))
             throw new InvalidOperationException($"{plan.File.Path} has no tensor whose type is to be chosen.");
+        // Text is at hand, so that errors can go where they cost least.
+        bool addsImportance = plan.Options.Importance is null;
+        if (addsImportance)
+            plan = plan.With(new ImportanceMatrix(method.Calibration.ChunkLength));
         progress?.Invoke("Reference", 0);
         ReferencePredictions reference = new(calibrator.Runner, calibrator.HeldOut(options.Tokens), calibrator.Bos, cancellation);
         ITensorQuantizer rounding = method.IsByTensor ? method.Create(plan, calibrator) : new NearestQuantizer();
-        return new MixedPrecision(
-            plan, calibrator, method, reference, new SensitivityMeter(plan, calibrator, rounding, options).Measure(reference, progress, cancellation));
+        SensitivityMeter meter = new(plan, calibrator, rounding, options, addsImportance);
+        return new MixedPrecision(plan, calibrator, method, reference, meter.Measure(reference, progress, cancellation));
     }
 
     /// <summary>The types at a point of the frontier.</summary>

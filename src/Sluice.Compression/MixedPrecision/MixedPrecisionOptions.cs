@@ -11,7 +11,7 @@ public sealed record MixedPrecisionOptions
     /// </summary>
     public static IReadOnlyList<WeightFormat> DefaultTypes { get; } =
     [
-        .. new[] { "TQ2_0", "IQ2_XXS", "IQ2_XS", "IQ2_S", "Q2_K", "IQ3_XXS", "IQ3_S", "Q3_K", "IQ4_XS", "Q4_K", "Q5_K", "Q6_K", "Q8_0" }.Select(WeightFormats.Get),
+        .. new[] { "TQ2_0", "IQ2_XXS", "IQ2_XS", "IQ2_S", "Q2_K", "IQ3_XXS", "IQ3_S", "Q3_K", "IQ4_XS", "MXFP4", "Q4_K", "Q5_K", "Q6_K", "Q8_0" }.Select(WeightFormats.Get),
     ];
 
     /// <summary>What tensors may get; what stands in for a type where rows are no multiple of its blocks counts as it.</summary>

@@ -13,7 +13,9 @@ namespace Sluice.Compression;
 /// <param name="calibrator">Holds some text out.</param>
 /// <param name="method">Rounds the tensors; one that changes no tensor but the one it is given.</param>
 /// <param name="options">Choices.</param>
-internal sealed class SensitivityMeter(QuantizationPlan plan, Calibrator calibrator, ITensorQuantizer method, MixedPrecisionOptions options)
+/// <param name="addsImportance">Whether the plan's importance matrix is to be filled on the way.</param>
+internal sealed class SensitivityMeter(
+    QuantizationPlan plan, Calibrator calibrator, ITensorQuantizer method, MixedPrecisionOptions options, bool addsImportance)
 {
     private readonly RoundingError _errors = new(calibrator, method, plan.Options.Importance);
 
@@ -32,9 +34,20 @@ internal sealed class SensitivityMeter(QuantizationPlan plan, Calibrator calibra
         {
             cancellation.ThrowIfCancellationRequested();
             progress?.Invoke($"Sensitivity of {tensor.Name}", (float)result.Count / tensors.Length);
+            if (addsImportance)
+                AddImportance(tensor);
             result.Add(new TensorChoices(tensor, Measure(tensor, reference, cancellation)));
         }
         return result;
+    }
+
+    private void AddImportance(TensorInfo tensor)
+    {
+        for (int matrix = 0; matrix < FoldPair.Matrices(tensor); matrix++)
+        {
+            if (calibrator.Find(tensor.Name, matrix) is { } inputs)
+                plan.Options.Importance!.Entry(tensor.Name, inputs.Columns, FoldPair.Matrices(tensor)).Add(inputs, matrix);
+        }
     }
 
     private List<TypeChoice> Measure(TensorInfo tensor, ReferencePredictions reference, CancellationToken cancellation)

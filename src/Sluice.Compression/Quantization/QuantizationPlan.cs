@@ -52,6 +52,9 @@ public sealed class QuantizationPlan
         File, Options,
         [.. Tensors.Select(plan => formats.TryGetValue(plan.Tensor.Name, out WeightFormat? format) ? plan with { Format = format, Unfit = null } : plan)]);
 
+    /// <summary>The same plan with an importance matrix, which may be filled later.</summary>
+    public QuantizationPlan With(ImportanceMatrix importance) => new(File, Options with { Importance = importance }, Tensors);
+
     private static QuantizationPlan Checked(ModelFile file, QuantizationOptions options, IReadOnlyList<TensorPlan> plans)
     {
         foreach (TensorPlan plan in plans.Where(plan => plan.IsConverted))
