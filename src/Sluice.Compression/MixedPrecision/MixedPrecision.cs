@@ -42,7 +42,7 @@ public sealed class MixedPrecision
     /// <param name="options">Choices.</param>
     /// <param name="progress">Told what is done, and which share of it.</param>
     /// <param name="cancellation">Stops it.</param>
-    /// <exception cref="InvalidOperationException">No tensor is free, or the predictions of the text do not fit in memory.</exception>
+    /// <exception cref="InvalidOperationException">No tensor is free.</exception>
     public static MixedPrecision Find(
         QuantizationPlan plan, Calibrator calibrator, QuantizationMethod method, MixedPrecisionOptions options,
         Action<string, float>? progress = null, CancellationToken cancellation = default)
@@ -54,7 +54,9 @@ public sealed class MixedPrecision
         if (addsImportance)
             plan = plan.With(new ImportanceMatrix(method.Calibration.ChunkLength));
         progress?.Invoke("Reference", 0);
-        ReferencePredictions reference = new(calibrator.Runner, calibrator.HeldOut(options.Tokens), calibrator.Bos, cancellation);
+        int length = method.Calibration.ChunkLength;
+        long fit = method.Calibration.Memory / ReferencePredictions.Bytes(length, calibrator.Runner.Model.Config.Vocabulary) * length;
+        ReferencePredictions reference = new(calibrator.Runner, calibrator.HeldOut((int)Math.Min(options.Tokens, fit)), calibrator.Bos, cancellation);
         ITensorQuantizer rounding = method.IsByTensor ? method.Create(plan, calibrator) : new NearestQuantizer();
         SensitivityMeter meter = new(plan, calibrator, rounding, options, addsImportance);
         return new MixedPrecision(plan, calibrator, method, reference, meter.Measure(reference, progress, cancellation));

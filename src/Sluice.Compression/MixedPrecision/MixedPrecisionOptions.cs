@@ -23,7 +23,10 @@ public sealed record MixedPrecisionOptions
     /// <summary>Bits of a weight near which a probe is made.</summary>
     public double ProbeBits { get; init; } = 4.25;
 
-    /// <summary>How many tokens of held-out text each measurement of a divergence runs.</summary>
+    /// <summary>
+    /// How many tokens of held-out text each measurement of a divergence runs; less where the text is shorter, or where the predictions for them
+    /// would take more than <see cref="CalibrationOptions.Memory"/> (a chunk at least).
+    /// </summary>
     public int Tokens { get; init; } = 4096;
 }
 
