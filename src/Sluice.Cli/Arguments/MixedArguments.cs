@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using Sluice.Compression;
 using Sluice.Cli.Output;
+using Sluice.Compression;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Cli.Arguments;
