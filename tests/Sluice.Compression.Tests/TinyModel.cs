@@ -27,10 +27,12 @@ internal static class TinyModel
         }
     }
 
-    private static float[] Logits(string path)
+    /// <summary>Loads a model that computes in float32 throughout, so that nothing but the order of rounding differs.</summary>
+    public static Runner Load(string path, Func<Ops, Ops>? wrap = null) =>
+        Runner.Load(path, new EngineOptions { Threads = 2, Context = 64, Sequences = 1, KvFormat = "f32", Wrap = wrap });
+
+    public static float[] Logits(Runner runner)
     {
-        // Float32 throughout, so that nothing but the order of rounding differs.
-        using Runner runner = Runner.Load(path, new EngineOptions { Threads = 2, Context = 64, Sequences = 1, KvFormat = "f32" });
         using SequenceCache sequence = runner.Cache.CreateSequence();
         Assert.True(sequence.TryReserve(16));
         Batch batch = new();
@@ -40,5 +42,11 @@ internal static class TinyModel
         using ScratchScope scope = runner.Ops.Scratch();
         Tensor logits = runner.Forward(batch);
         return [.. Enumerable.Range(0, logits.Rows).SelectMany(row => logits[row].ToArray())];
+    }
+
+    private static float[] Logits(string path)
+    {
+        using Runner runner = Load(path);
+        return Logits(runner);
     }
 }

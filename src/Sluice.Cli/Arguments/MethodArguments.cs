@@ -13,7 +13,7 @@ internal sealed class MethodArguments
 
     private readonly Option<string?> _text = new("--calibration")
     {
-        Description = "The text that gptq, awq and smoothquant calibrate on: such as the model is for.",
+        Description = "The text that gptq, awq, smoothquant and mixed precision calibrate on: such as the model is for.",
         HelpName = "PATH",
     };
 
@@ -41,20 +41,24 @@ internal sealed class MethodArguments
     }
 
     /// <summary>What was asked for.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="mix">The types; null where they are to be found.</param>
     /// <exception cref="UsageException">Options do not go together.</exception>
-    public QuantizationMethod Read(ParseResult parsed, TypeMix mix)
+    public QuantizationMethod Read(ParseResult parsed, TypeMix? mix)
     {
         (string name, string? text, int bits) = (parsed.GetValue(_method)!, parsed.GetValue(_text), parsed.GetValue(_bits));
-        bool calibrates = name != "rtn";
+        bool calibrates = name != "rtn" || mix is null;
         if (calibrates && text is null)
-            throw new UsageException($"--method {name} needs a text to calibrate on: --calibration PATH.");
+            throw new UsageException($"{(mix is null ? "Finding types" : "--method " + name)} needs a text to calibrate on: --calibration PATH.");
         if (!calibrates && text is not null)
             throw new UsageException("--calibration is of no use to --method rtn; choose gptq, awq or smoothquant.");
         if (name != "gptq" && (IsGiven(_actOrder) || IsGiven(_damping)))
             throw new UsageException("--act-order and --damping are options of --method gptq.");
         if (bits == 0 && (IsGiven(_group) || IsGiven(_symmetric)))
             throw new UsageException("--group-size and --symmetric need --bits.");
-        if (bits > 0 && WeightFormats.Get(mix.Base).BlockSize > 1)
+        if (mix is null && (bits > 0 || name == "smoothquant"))
+            throw new UsageException($"{(bits > 0 ? "--bits" : "--method smoothquant")} needs a --type; it does not go with --target-bpw, --target-size or --max-kl.");
+        if (bits > 0 && WeightFormats.Get(mix!.Base).BlockSize > 1)
             throw new UsageException($"With --bits the rounded weights are stored as floats: --type F16, BF16 or F32, not {mix.Name}.");
         if (bits > 0 && name == "smoothquant")
             throw new UsageException("--bits is of no use to --method smoothquant, which writes Q8_0.");
@@ -64,6 +68,7 @@ internal sealed class MethodArguments
             Calibration = new CalibrationOptions
             {
                 Tokens = parsed.GetValue(_tokens),
+                HeldOut = mix is null ? MixedPrecision.HeldOut : 0,
                 ChunkLength = parsed.GetValue(_length),
                 Memory = parsed.GetValue(_memory) is > 0 and var memory ? memory : new CalibrationOptions().Memory,
             },

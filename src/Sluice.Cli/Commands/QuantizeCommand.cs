@@ -13,13 +13,15 @@ namespace Sluice.Cli.Commands;
 /// <summary>Writes a model in types of fewer bits (<see cref="ModelQuantizer"/>).</summary>
 internal static class QuantizeCommand
 {
+    /// <summary>What stands in for a mix where types are to be found.</summary>
+    private static readonly TypeMix Mixed = new("mixed", null, TensorType.Q8_0, []);
+
     public static Command Create()
     {
         Argument<string> input = new("IN") { Description = "A GGUF file or a Hugging Face folder." };
         Argument<string?> output = new("OUT") { Description = "The GGUF file to write; not needed with --dry-run.", Arity = ArgumentArity.ZeroOrOne };
         Option<string?> type = Parsing.Choice(
             "--type", "What the model becomes: a type, as Q8_0, or a mix of types, as Q4_K_M.", TypeMixes.All.Select(mix => mix.Name));
-        type.Required = true;
         Option<string?> importance = new("--imatrix") { Description = "An importance matrix of the model, as 'sluice imatrix' makes it.", HelpName = "PATH" };
         string[] types = [.. WeightFormats.All.Where(format => format.CanQuantize).Select(format => format.Name)];
         Option<string?> outputType = Parsing.Choice("--output-type", "The type of the output map.", types);
@@ -36,16 +38,19 @@ internal static class QuantizeCommand
         Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a processor if not given.", 1, EngineOptions.MostThreads, null, "-t");
         Option<bool> json = new("--json") { Description = "Write JSON." };
         MethodArguments method = new();
+        MixedArguments mixed = new();
         SluiceCommand command = new(
             "quantize", "Write a model in types of fewer bits.",
             "sluice quantize llama-f16.gguf llama-q4.gguf --type Q4_K_M",
             "sluice quantize ./Llama-3.2-1B llama-iq3.gguf --type IQ3_M --imatrix llama.imatrix.gguf",
             "sluice quantize llama-f16.gguf llama-q4.gguf --type Q4_0 --method gptq --calibration stories.txt",
+            "sluice quantize llama-f16.gguf llama-4bit.gguf --target-bpw 4.25 --calibration stories.txt --plot frontier.svg",
             "sluice quantize llama-f16.gguf --type Q3_K_M --tensor-type 'ffn_down=Q5_K' --dry-run")
         {
             input, output, type, importance, outputType, embeddingType, tensorTypes, pure, requantize, keepSplit, dryRun, threads, json,
         };
         method.AddTo(command);
+        mixed.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             string path = parsed.GetValue(input)!;
@@ -53,9 +58,15 @@ internal static class QuantizeCommand
             string? target = parsed.GetValue(output);
             if (target is null && !isDry)
                 throw new UsageException("Say where to write (OUT), or --dry-run.");
+            TypeMix? mix = parsed.GetValue(type) is { } name ? TypeMixes.Get(name) : null;
+            MixedTarget? goal = mixed.Target(parsed, mix is not null);
+            if (goal is not null && parsed.GetValue(pure))
+                throw new UsageException("--pure gives all matrices one type; it does not go with --target-bpw, --target-size or --max-kl.");
+            if (goal is not null && isDry && method.Rotates(parsed))
+                throw new UsageException("--dry-run writes nothing, so that there is no rotated model to find types for; leave out --rotate.");
             QuantizationOptions options = new()
             {
-                Mix = TypeMixes.Get(parsed.GetValue(type)!),
+                Mix = mix ?? Mixed,
                 OutputType = Type(parsed.GetValue(outputType)),
                 EmbeddingType = Type(parsed.GetValue(embeddingType)),
                 TensorTypes = [.. (parsed.GetValue(tensorTypes) ?? []).Select(Rule)],
@@ -65,13 +76,30 @@ internal static class QuantizeCommand
                 Threads = parsed.GetValue(threads),
                 Importance = parsed.GetValue(importance) is { } file ? ImportanceFile.Read(file) : null,
             };
-            QuantizationMethod chosen = method.Read(parsed, options.Mix);
+            QuantizationMethod chosen = method.Read(parsed, mix);
+            if (!isDry)
+                CheckPlace(path, target!);
             using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, cancellation) : null;
             path = rotated?.Path ?? path;
+            long start = Stopwatch.GetTimestamp();
             using ModelFile model = ModelFile.Open(path);
             QuantizationPlan plan = QuantizationPlan.Make(model, options);
             Warn(plan);
-            QuantizeResult result = isDry ? Describe(plan, [], TimeSpan.Zero) : Run(plan, path, target!, chosen, cancellation);
+            IReadOnlyList<string> written = [];
+            MixedResult? found = null;
+            if (goal is not null)
+            {
+                MixedPrecisionOptions how = mixed.Read(parsed, goal, chosen);
+                (plan, written, found) = MixedQuantization.Run(
+                    plan, path, isDry ? null : target, chosen, goal, how, plan => OutputFile.CheckRoom(target!, plan.Bytes), cancellation);
+                if (mixed.PlotPath(parsed) is { } drawing)
+                    MixedQuantization.Draw(drawing, found);
+            }
+            else if (!isDry)
+            {
+                written = Run(plan, path, target!, chosen, cancellation);
+            }
+            QuantizeResult result = Describe(plan, written, isDry ? TimeSpan.Zero : Stopwatch.GetElapsedTime(start)) with { Mixed = found };
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
@@ -81,20 +109,23 @@ internal static class QuantizeCommand
         return command;
     }
 
-    private static QuantizeResult Run(
+    private static IReadOnlyList<string> Run(
         QuantizationPlan plan, string input, string output, QuantizationMethod method, CancellationToken cancellation)
     {
-        if (OutputFile.Resolve(input) == OutputFile.Resolve(output))
-            throw new UsageException($"{output} is the input itself; write to another file.");
         OutputFile.CheckRoom(output, plan.Bytes);
-        long start = Stopwatch.GetTimestamp();
-        IReadOnlyList<string> written = Terminal.Stages("Quantizing", report =>
+        return Terminal.Stages("Quantizing", report =>
         {
             using Calibrator? calibrator = method.Calibrate(input, plan.Options.Threads, report, cancellation);
             return ModelQuantizer.Run(
                 plan, output, method.Create(plan, calibrator), (_, share) => report("Quantizing", (float)share), cancellation);
         });
-        return Describe(plan, written, Stopwatch.GetElapsedTime(start));
+    }
+
+    private static void CheckPlace(string input, string output)
+    {
+        if (OutputFile.Resolve(input) == OutputFile.Resolve(output))
+            throw new UsageException($"{output} is the input itself; write to another file.");
+        OutputFile.Check(output);
     }
 
     private static TemporaryFile Rotate(string input, string output, CancellationToken cancellation)
@@ -165,7 +196,11 @@ internal static class QuantizeCommand
 
     private static void Show(QuantizeResult result, bool isDry)
     {
-        if (isDry)
+        if (result.Mixed is { } mixed)
+        {
+            MixedQuantization.Show(mixed, result.Tensors);
+        }
+        else if (isDry)
         {
             Table tensors = Terminal.Table("tensor", "shape", "from", "to", "size");
             foreach (QuantizedRow row in result.Tensors)

@@ -117,9 +117,25 @@ internal sealed record CompareRow(
 /// <param name="Types">How much has each type.</param>
 /// <param name="Fallbacks">Tensors that got another type than they should, because their rows are no multiple of its blocks.</param>
 /// <param name="Tensors">Every tensor.</param>
+/// <param name="Mixed">How types were found, if they were.</param>
 internal sealed record QuantizeResult(
     IReadOnlyList<string> Outputs, string Type, long BytesBefore, long BytesAfter, double BitsPerWeight, double Seconds,
-    IReadOnlyList<TypeShare> Types, IReadOnlyList<FallbackRow> Fallbacks, IReadOnlyList<QuantizedRow> Tensors);
+    IReadOnlyList<TypeShare> Types, IReadOnlyList<FallbackRow> Fallbacks, IReadOnlyList<QuantizedRow> Tensors,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] MixedResult? Mixed = null);
+
+/// <summary>How types were found: divergences from the model that was quantized, in nats a token.</summary>
+/// <param name="Predicted">Those of all tensors added up.</param>
+/// <param name="Measured">That of the written model, on text held out of calibration; null of a dry run.</param>
+/// <param name="Error">Its standard error.</param>
+/// <param name="Tokens">The tokens that were predicted for it.</param>
+/// <param name="Frontier">The best that there is at some sizes.</param>
+/// <param name="Tensors">What each tensor costs alone.</param>
+internal sealed record MixedResult(
+    double Predicted, double? Measured, double? Error, int? Tokens, IReadOnlyList<FrontierPoint> Frontier, IReadOnlyList<TensorLoss> Tensors);
+
+internal sealed record FrontierPoint(double BitsPerWeight, long Bytes, double Divergence, bool IsChosen);
+
+internal sealed record TensorLoss(string Name, double Divergence);
 
 internal sealed record FallbackRow(string Name, string Wanted, string Type, long Columns);
 

@@ -6,6 +6,9 @@ public sealed record CalibrationOptions
     /// <summary>How many tokens of the text are run, in chunks spread evenly over it; less where the text is shorter.</summary>
     public int Tokens { get; init; } = 128 * 512;
 
+    /// <summary>The share of the text, at its end, that is not run but kept for measurements (<see cref="Calibrator.HeldOut"/>).</summary>
+    public double HeldOut { get; init; }
+
     /// <summary>Tokens of a chunk.</summary>
     public int ChunkLength { get; init; } = 512;
 

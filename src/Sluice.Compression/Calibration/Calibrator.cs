@@ -19,8 +19,7 @@ public sealed class Calibrator : IDisposable
     private readonly CalibrationOptions _options;
     private readonly Runner _runner;
     private readonly WorkerPool _pool;
-    private readonly int[] _tokens;
-    private readonly int? _bos;
+    private readonly int[] _tokens, _heldOut;
     private readonly Action<string, float>? _progress;
     private readonly CancellationToken _cancellation;
     private readonly List<MatrixInputs> _all = []; // as the forward pass comes to them
@@ -47,15 +46,21 @@ public sealed class Calibrator : IDisposable
             StepTokens = _options.ChunkLength,
             Sequences = 1,
             PrefixCache = false,
-            Wrap = ops => new ObservingOps(ops, Observe),
+            Wrap = ops => new ObservingOps(Weights = new SubstitutingOps(ops), Observe),
         });
         _pool = new WorkerPool(_options.Threads);
         try
         {
             Tokenizer tokenizer = Tokenizer.FromModel(_runner.File);
-            (_tokens, _bos) = (tokenizer.Encode(text), tokenizer.StartId);
-            if (_tokens.Length < _options.ChunkLength)
-                throw new ArgumentException($"The calibration text has {_tokens.Length} tokens, less than a chunk of {_options.ChunkLength}.", nameof(text));
+            Bos = tokenizer.StartId;
+            int[] tokens = tokenizer.Encode(text);
+            int kept = (int)(tokens.Length * (1 - _options.HeldOut));
+            (_tokens, _heldOut) = (tokens[..kept], tokens[kept..]);
+            if (kept < _options.ChunkLength || (_options.HeldOut > 0 && _heldOut.Length < _options.ChunkLength))
+            {
+                string rest = _options.HeldOut > 0 ? FormattableString.Invariant($" and as much in the {_options.HeldOut:0.##} of it that is kept for measurements") : "";
+                throw new ArgumentException($"The calibration text has {tokens.Length} tokens, less than a chunk of {_options.ChunkLength}{rest}.", nameof(text));
+            }
             Run(0, 2, outputs: 1, (in LinearInputs inputs) =>
                 _all.Add(new MatrixInputs(inputs.Names, inputs.Weight.Columns, inputs.Weight.Experts, IsOutput: inputs.X.Rows == 1)));
         }
@@ -71,6 +76,32 @@ public sealed class Calibrator : IDisposable
 
     /// <summary>The threads, for the methods' own work.</summary>
     public WorkerPool Pool => _pool;
+
+    /// <summary>The token that begins every chunk; null for none.</summary>
+    public int? Bos { get; }
+
+    /// <summary>The model, for measurements.</summary>
+    internal Runner Runner => _runner;
+
+    /// <summary>Its weights, to be exchanged for others; put them back before statistics are gathered.</summary>
+    internal SubstitutingOps Weights { get; private set; } = null!;
+
+    /// <summary>How often each token of the vocabulary is in the text that is calibrated on.</summary>
+    internal long[] CountTokens()
+    {
+        long[] counts = new long[_runner.Model.Config.Vocabulary];
+        foreach (int token in _tokens)
+            counts[token]++;
+        return counts;
+    }
+
+    /// <summary>Chunks of what is held out of the text, spread evenly over it.</summary>
+    /// <param name="tokens">How many tokens they have together; less where the text is shorter.</param>
+    internal IEnumerable<int[]> HeldOut(int tokens)
+    {
+        int length = _options.ChunkLength, available = _heldOut.Length / length, count = Math.Clamp(tokens / length, 1, available);
+        return Enumerable.Range(0, count).Select(chunk => _heldOut.AsSpan((int)((long)available * chunk / count) * length, length).ToArray());
+    }
 
     private int Chunks => Math.Max(1, Math.Min(_options.Tokens, _tokens.Length) / _options.ChunkLength);
 
@@ -149,13 +180,20 @@ public sealed class Calibrator : IDisposable
         Batch batch = new();
         sequence.Begin(batch);
         for (int i = 0; i < count; i++)
-            batch.Add(i == 0 && _bos is { } bos ? bos : _tokens[start + i], wantOutput: i >= count - outputs);
+            batch.Add(i == 0 && Bos is { } bos ? bos : _tokens[start + i], wantOutput: i >= count - outputs);
         using ScratchScope scope = _runner.Ops.Scratch();
         _observer = observer;
-        _runner.Forward(batch);
+        try
+        {
+            _runner.Forward(batch);
+        }
+        finally
+        {
+            _observer = null;
+        }
     }
 
-    private void Observe(in LinearInputs inputs) => _observer!(inputs);
+    private void Observe(in LinearInputs inputs) => _observer?.Invoke(inputs);
 
     private void Add(in LinearInputs seen, MatrixInputs last)
     {

@@ -81,6 +81,14 @@ public sealed class ImportanceEntry(int columns, int matrices)
         Counts[matrix]++;
     }
 
+    /// <summary>Adds inputs of a matrix that were summed up already.</summary>
+    public void Add(InputStatistics inputs, int matrix)
+    {
+        for (int i = 0; i < columns; i++)
+            Sums[matrix * columns + i] += inputs.Gram[i * columns + i];
+        Counts[matrix] += inputs.Count;
+    }
+
     /// <summary>Adds what another entry measured.</summary>
     public void Add(ImportanceEntry other)
     {

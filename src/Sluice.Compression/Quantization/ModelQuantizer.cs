@@ -41,14 +41,13 @@ public sealed class ModelQuantizer
         CancellationToken cancellation = default)
     {
         ModelQuantizer quantizer = new(plan, method, progress, cancellation);
-        int count = plan.Options.KeepSplit ? plan.Tensors.Max(tensor => tensor.Tensor.Part) + 1 : 1;
         List<string> written = [];
         try
         {
-            for (int part = 0; part < count; part++)
+            foreach ((int part, int count, TensorPlan[] tensors) in quantizer.Parts())
             {
                 string file = count == 1 ? path : PartPath(path, part, count);
-                quantizer.Write(file, quantizer.Describe(part, count), [.. plan.Tensors.Where(tensor => count == 1 || tensor.Tensor.Part == part)]);
+                quantizer.Write(file, quantizer.Describe(part, count), tensors);
                 written.Add(file);
             }
         }
@@ -60,10 +59,50 @@ public sealed class ModelQuantizer
         return written;
     }
 
+    /// <summary>The bytes of one tensor, as they would be written.</summary>
+    /// <inheritdoc cref="Run"/>
+    internal static byte[] Encode(QuantizationPlan plan, TensorPlan tensor, ITensorQuantizer method, CancellationToken cancellation = default)
+    {
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(checked((int)tensor.Bytes));
+        int length = 0;
+        foreach ((byte[] buffer, int count) in new ModelQuantizer(plan, method, null, cancellation).Encode(tensor))
+        {
+            buffer.AsSpan(0, count).CopyTo(bytes.AsSpan(length));
+            length += count;
+        }
+        return bytes;
+    }
+
+    /// <summary>The bytes of the file that <see cref="Run"/> would write, or of all of them.</summary>
+    public static long FileBytes(QuantizationPlan plan)
+    {
+        ModelQuantizer quantizer = new(plan, new NearestQuantizer(), null, default);
+        return quantizer.Parts().Sum(part =>
+        {
+            using GgufWriter writer = new(Stream.Null, quantizer.Describe(part.Number, part.Count));
+            Declare(writer, part.Tensors);
+            return writer.Length;
+        });
+    }
+
     private static string PartPath(string path, int part, int count)
     {
         string name = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? path[..^5] : path;
         return $"{name}-{part + 1:D5}-of-{count:D5}.gguf";
+    }
+
+    /// <summary>The files to write: which of how many, and its tensors.</summary>
+    private IEnumerable<(int Number, int Count, TensorPlan[] Tensors)> Parts()
+    {
+        int count = _plan.Options.KeepSplit ? _plan.Tensors.Max(tensor => tensor.Tensor.Part) + 1 : 1;
+        return Enumerable.Range(0, count).Select(part =>
+            (part, count, _plan.Tensors.Where(tensor => count == 1 || tensor.Tensor.Part == part).ToArray()));
+    }
+
+    private static void Declare(GgufWriter writer, TensorPlan[] tensors)
+    {
+        foreach (TensorPlan plan in tensors)
+            writer.Declare(plan.Tensor.Name, plan.Format?.Type ?? plan.Tensor.Type, plan.Tensor.Shape);
     }
 
     private Metadata Describe(int part, int count)
@@ -96,8 +135,7 @@ public sealed class ModelQuantizer
     private void Write(string path, Metadata metadata, TensorPlan[] tensors)
     {
         using GgufWriter writer = GgufWriter.Create(path, metadata);
-        foreach (TensorPlan plan in tensors)
-            writer.Declare(plan.Tensor.Name, plan.Format?.Type ?? plan.Tensor.Type, plan.Tensor.Shape);
+        Declare(writer, tensors);
         Task writing = Task.CompletedTask;
         try
         {

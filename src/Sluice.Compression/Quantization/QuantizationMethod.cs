@@ -26,14 +26,20 @@ public sealed record QuantizationMethod(string Name)
     /// <summary>As of <see cref="GptqFactor.Create"/>.</summary>
     public float Damping { get; init; } = 0.01f;
 
-    /// <summary>Loads what the method calibrates with; null for rtn.</summary>
+    /// <summary>Whether it rounds each tensor alone, and changes no other.</summary>
+    public bool IsByTensor => Name is "rtn" or "gptq";
+
+    /// <summary>Whether it can write a type: GPTQ and AWQ round weights one by one, which types that share codes do not allow.</summary>
+    public bool CanWrite(WeightFormat format) => Name == "rtn" || format.Integer is null || BlockGrid.Exists(format);
+
+    /// <summary>Loads what the method calibrates with; null for rtn, unless text is held out for measurements.</summary>
     /// <param name="model">The model's file or folder.</param>
     /// <param name="threads">Threads; 0 for one on each physical core.</param>
     /// <param name="progress">Told what is done, and which share of it.</param>
     /// <param name="cancellation">Stops it.</param>
     public Calibrator? Calibrate(string model, int threads = 0, Action<string, float>? progress = null, CancellationToken cancellation = default)
     {
-        if (Name == "rtn")
+        if (Name == "rtn" && Calibration.HeldOut == 0)
             return null;
         CalibrationOptions options = Calibration with { Threads = threads, Samples = Name == "smoothquant" ? SamplesOfSmoothQuant : 0 };
         return new Calibrator(model, Text ?? throw new InvalidOperationException($"{Name} needs a text to calibrate on."), options, progress, cancellation);

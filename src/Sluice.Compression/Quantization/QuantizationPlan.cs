@@ -40,16 +40,33 @@ public sealed class QuantizationPlan
         ModelShape shape = Shape(file, options.Importance is not null);
         List<TensorPlan> plans = [];
         foreach (TensorInfo tensor in file.Tensors.Values)
+            plans.Add(Plan(tensor, options, shape));
+        return Checked(file, options, plans);
+    }
+
+    /// <summary>The same plan with other types for some tensors.</summary>
+    /// <param name="formats">By the tensors' names.</param>
+    /// <exception cref="InvalidOperationException">As of <see cref="Make"/>.</exception>
+    /// <exception cref="NotSupportedException">Likewise.</exception>
+    public QuantizationPlan With(IReadOnlyDictionary<string, WeightFormat> formats) => Checked(
+        File, Options,
+        [.. Tensors.Select(plan => formats.TryGetValue(plan.Tensor.Name, out WeightFormat? format) ? plan with { Format = format, Unfit = null } : plan)]);
+
+    /// <summary>The same plan with an importance matrix, which may be filled later.</summary>
+    public QuantizationPlan With(ImportanceMatrix importance) => new(File, Options with { Importance = importance }, Tensors);
+
+    private static QuantizationPlan Checked(ModelFile file, QuantizationOptions options, IReadOnlyList<TensorPlan> plans)
+    {
+        foreach (TensorPlan plan in plans.Where(plan => plan.IsConverted))
         {
-            TensorPlan plan = Plan(tensor, options, shape);
-            if (plan.IsConverted && !plan.Format!.CanQuantize)
+            TensorInfo tensor = plan.Tensor;
+            if (!plan.Format!.CanQuantize)
                 throw new NotSupportedException($"{plan.Format.Name} can be read but not written (tensor '{tensor.Name}').");
-            if (plan.IsConverted && WeightFormats.Get(tensor.Type).BlockSize > 1 && !options.MayRequantize)
+            if (WeightFormats.Get(tensor.Type).BlockSize > 1 && !options.MayRequantize)
             {
                 throw new InvalidOperationException(
                     $"{file.Path} is quantized already: tensor '{tensor.Name}' is {tensor.Type}. Quantizing again adds error to error; --requantize does it all the same.");
             }
-            plans.Add(plan);
         }
         return new QuantizationPlan(file, options, plans);
     }
@@ -62,23 +79,22 @@ public sealed class QuantizationPlan
             return new TensorPlan(tensor, stored.BlockSize == 1 ? WeightFormats.Get(TensorType.F32) : stored);
         if (!tensor.Name.EndsWith(".weight", StringComparison.Ordinal) || Kept.Any(part => tensor.Name.Contains(part, StringComparison.Ordinal)))
             return new TensorPlan(tensor, stored);
-        WeightFormat wanted = WeightFormats.Get(Wanted(tensor.Name, options, shape));
-        return tensor.Shape[0] % wanted.BlockSize == 0
-            ? new TensorPlan(tensor, wanted)
-            : new TensorPlan(tensor, WeightFormats.Get(TypeMix.Fallback(wanted.Type, tensor.Shape[0])), wanted);
+        TensorPlace place = TensorPlace.Of(tensor.Name, shape);
+        TensorType? own = Own(tensor.Name, place, options);
+        WeightFormat wanted = WeightFormats.Get(own ?? (options.IsPure ? options.Mix.Base : options.Mix.Choose(place)));
+        WeightFormat fit = TypeMix.Fit(wanted, tensor.Shape[0]);
+        return new TensorPlan(tensor, fit, fit == wanted ? null : wanted) { IsFree = own is null };
     }
 
-    private static TensorType Wanted(string name, QuantizationOptions options, ModelShape shape)
+    /// <summary>The type that an option gives a tensor.</summary>
+    private static TensorType? Own(string name, in TensorPlace place, QuantizationOptions options)
     {
         foreach ((var pattern, TensorType type) in options.TensorTypes)
         {
             if (pattern.IsMatch(name))
                 return type;
         }
-        TensorPlace place = TensorPlace.Of(name, shape);
-        return (place.Part == "output" ? options.OutputType : null)
-            ?? (name == "token_embd.weight" ? options.EmbeddingType : null)
-            ?? (options.IsPure ? options.Mix.Base : options.Mix.Choose(place));
+        return (place.Part == "output" ? options.OutputType : null) ?? (name == "token_embd.weight" ? options.EmbeddingType : null);
     }
 
     private static ModelShape Shape(ModelFile file, bool hasImportance)

@@ -9,6 +9,9 @@ namespace Sluice.Compression;
 /// <param name="Unfit">The type it should have had, of whose blocks its rows are no multiple; null if it has the one it should.</param>
 public sealed record TensorPlan(TensorInfo Tensor, WeightFormat? Format, WeightFormat? Unfit = null)
 {
+    /// <summary>Whether its type is the mix's choice: it is a matrix, and no option gives it a type of its own.</summary>
+    public bool IsFree { get; init; }
+
     /// <summary>Bytes that it will take.</summary>
     public long Bytes => Format?.Bytes(Tensor.Count) ?? Tensor.Bytes;
 

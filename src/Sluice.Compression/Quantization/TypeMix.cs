@@ -31,9 +31,12 @@ public sealed record TypeMix(string Name, uint? FileType, TensorType Base, IRead
     {
         if (shape.Length < 2 || name.Contains("ffn_gate_inp", StringComparison.Ordinal))
             return TensorType.F32;
-        TensorType type = Choose(TensorPlace.Of(name, model));
-        return shape[0] % WeightFormats.Get(type).BlockSize == 0 ? type : Fallback(type, shape[0]);
+        return Fit(WeightFormats.Get(Choose(TensorPlace.Of(name, model))), shape[0]).Type;
     }
+
+    /// <summary>A format, or the one that stands in for it where rows are no multiple of its blocks.</summary>
+    public static WeightFormat Fit(WeightFormat format, long columns) =>
+        columns % format.BlockSize == 0 ? format : WeightFormats.Get(Fallback(format.Type, columns));
 
     /// <summary>For rows that are no multiple of a type's blocks: the type of smaller blocks that is nearest in quality.</summary>
     /// <returns>The type; F16 where rows are no multiple of any.</returns>

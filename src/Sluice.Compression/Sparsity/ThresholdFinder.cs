@@ -54,7 +54,7 @@ public sealed class ThresholdFinder : IDisposable
     {
         using ThresholdFinder finder = new(model, options ?? new SparsityOptions());
         Tokenizer tokenizer = Tokenizer.FromModel(finder._runner.File);
-        return finder.Find(tokenizer.Encode(text), tokenizer.AddsBos ? tokenizer.BosId : null, progress, cancellation);
+        return finder.Find(tokenizer.Encode(text), tokenizer.StartId, progress, cancellation);
     }
 
     /// <summary>Finds them on tokens.</summary>

@@ -40,6 +40,13 @@ public unsafe partial class CpuOps
         }
     }
 
+    /// <inheritdoc/>
+    public override void Unload(Weight weight)
+    {
+        if (weight is CpuWeight loaded && weights.Remove(loaded))
+            loaded.Dispose();
+    }
+
     /// <summary>The owner's next weight, which is the same one where both load the same model.</summary>
     private CpuWeight Borrow(int columns, ReadOnlySpan<WeightData> parts)
     {

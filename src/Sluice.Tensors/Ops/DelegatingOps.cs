@@ -15,6 +15,9 @@ public abstract class DelegatingOps : Ops
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts) => Inner.LoadWeight(parts);
 
     /// <inheritdoc/>
+    public override void Unload(Weight weight) => Inner.Unload(weight);
+
+    /// <inheritdoc/>
     public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids) => Inner.Embed(table, ids);
 
     /// <inheritdoc/>

@@ -17,6 +17,16 @@ public sealed record Divergence(
     /// <summary>The mean divergence.</summary>
     public double Mean => Tokens.Average();
 
+    /// <summary>The mean's standard error, as if tokens were independent of each other.</summary>
+    public double StandardError
+    {
+        get
+        {
+            double mean = Mean;
+            return Tokens.Count < 2 ? 0 : Math.Sqrt(Tokens.Sum(value => (value - mean) * (value - mean)) / (Tokens.Count - 1) / Tokens.Count);
+        }
+    }
+
     /// <summary>The divergence that this share of tokens does not exceed.</summary>
     /// <param name="share">0 to 1: 0.5 is the median.</param>
     public double Quantile(double share) => Tokens[(int)Math.Min(Tokens.Count - 1, Math.Floor(share * Tokens.Count))];
@@ -42,36 +52,17 @@ public sealed record Divergence(
         if (runner.Model.Config.Vocabulary != vocabulary)
             throw new ArgumentException($"The model has {runner.Model.Config.Vocabulary} tokens, the reference {vocabulary}.", nameof(reference));
         ChunkRunner own = new(runner, bos, adapter), other = new(reference, bos);
-        int count = Math.Min(own.Count(tokens.Length, length, chunks), other.Count(tokens.Length, length, chunks)), agreed = 0;
-        float[][] expected = new float[length][]; // the reference's log-probabilities for a position
-        double[] byPosition = new double[ChunkRunner.Predictions(length)];
-        List<double> divergences = [];
-        Perplexity ownTotal = default, otherTotal = default;
+        int count = Math.Min(own.Count(tokens.Length, length, chunks), other.Count(tokens.Length, length, chunks));
+        ChunkPredictions expected = new();
+        DivergenceTally tally = new(length, vocabulary);
         for (int chunk = 0; chunk < count; chunk++)
         {
             cancellation.ThrowIfCancellationRequested();
-            int[] text = tokens.Slice(chunk * length, length).ToArray();
-            other.Run(text, (position, logits) =>
-            {
-                float[] row = expected[position] ??= new float[vocabulary];
-                LogProbabilities(logits, row);
-                otherTotal = otherTotal.Add(row[text[position]]);
-            });
-            float[] actual = new float[vocabulary];
-            own.Run(text, (position, logits) =>
-            {
-                LogProbabilities(logits, actual);
-                ownTotal = ownTotal.Add(actual[text[position]]);
-                double divergence = Between(expected[position], actual);
-                divergences.Add(divergence);
-                byPosition[position - (length - byPosition.Length)] += divergence / count;
-                agreed += Top(expected[position]) == Top(actual) ? 1 : 0;
-            });
-            (ownTotal, otherTotal) = (ownTotal with { Chunks = chunk + 1 }, otherTotal with { Chunks = chunk + 1 });
-            progress?.Invoke(ownTotal);
+            expected.Record(other, tokens.Slice(chunk * length, length).ToArray());
+            tally.Add(expected, own);
+            progress?.Invoke(tally.Own);
         }
-        divergences.Sort();
-        return new Divergence(ownTotal, otherTotal, divergences, byPosition, (double)agreed / divergences.Count);
+        return tally.Total();
     }
 
     /// <summary>The divergence of two distributions, given as log-probabilities; 0 or more, but for rounding.</summary>
@@ -84,20 +75,5 @@ public sealed record Divergence(
                 sum += Math.Exp(expected[i]) * ((double)expected[i] - actual[i]);
         }
         return sum;
-    }
-
-    private static void LogProbabilities(ReadOnlySpan<float> logits, Span<float> result)
-    {
-        double sum = ChunkRunner.LogSum(logits);
-        for (int i = 0; i < logits.Length; i++)
-            result[i] = (float)(logits[i] - sum);
-    }
-
-    private static int Top(ReadOnlySpan<float> values)
-    {
-        int top = 0;
-        for (int i = 1; i < values.Length; i++)
-            top = values[i] > values[top] ? i : top;
-        return top;
     }
 }

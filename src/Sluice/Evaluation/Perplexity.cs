@@ -63,4 +63,12 @@ public readonly record struct Perplexity(int Chunks, long Tokens, double Negativ
         NegativeLogLikelihood = NegativeLogLikelihood - logProbability,
         Squares = Squares + (logProbability * logProbability),
     };
+
+    /// <summary>Counts the tokens of others too, but not their chunks.</summary>
+    internal Perplexity Add(Perplexity others) => this with
+    {
+        Tokens = Tokens + others.Tokens,
+        NegativeLogLikelihood = NegativeLogLikelihood + others.NegativeLogLikelihood,
+        Squares = Squares + others.Squares,
+    };
 }

@@ -94,6 +94,16 @@ public sealed class GgufWriter : IDisposable
             throw new InvalidDataException($"Tensor '{name}' is declared twice.");
     }
 
+    /// <summary>The bytes that the file will have, with all that is declared so far.</summary>
+    public long Length
+    {
+        get
+        {
+            long header = Header().Length;
+            return header + Padding(header) + _tensors.Values.Sum(tensor => tensor.Bytes + Padding(tensor.Bytes));
+        }
+    }
+
     /// <summary>Writes the next bytes of a tensor; tensors come in the order in which they were declared.</summary>
     /// <exception cref="InvalidOperationException">It is not this tensor's turn, or there are more bytes than it has.</exception>
     public void Write(string name, ReadOnlySpan<byte> bytes)
@@ -158,15 +168,16 @@ public sealed class GgufWriter : IDisposable
         if (_headerWritten)
             return;
         _headerWritten = true;
-        long length = WriteHeader();
-        Pad(length);
+        // The header's length decides its padding and a stream may not know its position: so it is made in memory first.
+        using MemoryStream header = Header();
+        _stream.Write(header.GetBuffer().AsSpan(0, (int)header.Length));
+        Pad(header.Length);
     }
 
-    private long WriteHeader()
+    private MemoryStream Header()
     {
-        // The header's length decides its padding and a stream may not know its position: so it is made in memory first.
-        using MemoryStream header = new();
-        using BinaryWriter writer = new(header);
+        MemoryStream header = new();
+        BinaryWriter writer = new(header);
         writer.Write(GgufReader.Magic);
         writer.Write(_version);
         writer.Write((ulong)_tensors.Count);
@@ -189,8 +200,7 @@ public sealed class GgufWriter : IDisposable
             offset = checked(offset + bytes + Padding(bytes));
         }
         writer.Flush();
-        _stream.Write(header.GetBuffer().AsSpan(0, (int)header.Length));
-        return header.Length;
+        return header;
     }
 
     private static void WriteValue(BinaryWriter writer, MetadataValue value)

@@ -1,0 +1,72 @@
+using Sluice.Files;
+using Sluice.Tensors.Formats;
+
+namespace Sluice.Compression;
+
+/// <summary>
+/// What rounding a tensor does to its outputs on calibration text: trace(E H E^T) with the errors E and the Gram matrix H of the inputs; of an
+/// embedding table, the squared errors of its rows as often as their tokens occur. Found on some rows, evenly chosen.
+/// </summary>
+internal sealed class RoundingError(Calibrator calibrator, ITensorQuantizer method, ImportanceMatrix? importance)
+{
+    private const int MostRows = 512, LeastRowsOfExpert = 32;
+
+    private readonly Lazy<long[]> _tokens = new(calibrator.CountTokens);
+
+    /// <summary>The error with each format, in units that are the same for all formats of a tensor.</summary>
+    public double[] Of(TensorInfo tensor, IReadOnlyList<WeightFormat> formats)
+    {
+        int columns = checked((int)tensor.Shape[0]), experts = FoldPair.Matrices(tensor);
+        int rows = checked((int)(tensor.Count / columns / experts));
+        double[] errors = new double[formats.Count];
+        for (int expert = 0; expert < experts; expert++)
+        {
+            InputStatistics? inputs = calibrator.Find(tensor.Name, expert);
+            bool isTable = inputs is null && tensor.Name == FoldRules.Embedding;
+            int[] chosen = Choose(isTable ? [.. Enumerable.Range(0, rows).Where(row => _tokens.Value[row] > 0)] : [.. Enumerable.Range(0, rows)], experts);
+            ReadOnlyMemory<float> weights = importance?.Find(tensor)?.AsMemory(expert * columns, columns) ?? default;
+            for (int i = 0; i < errors.Length; i++)
+            {
+                float[] error = Round(new MatrixToQuantize(tensor, expert, rows, columns, formats[i], weights), chosen);
+                errors[i] += inputs is not null
+                    ? OutputError.Of(calibrator.Pool, error, chosen.Length, columns, inputs.Gram)
+                    : chosen.Index().Sum(row => (isTable ? _tokens.Value[row.Item] : 1.0) * Squares(error.AsSpan(row.Index * columns, columns)));
+            }
+        }
+        return errors;
+    }
+
+    private static int[] Choose(int[] rows, int experts)
+    {
+        int count = Math.Min(rows.Length, Math.Max(MostRows / experts, LeastRowsOfExpert));
+        return [.. Enumerable.Range(0, count).Select(i => rows[(int)((long)rows.Length * i / count)])];
+    }
+
+    private float[] Round(MatrixToQuantize matrix, int[] rows)
+    {
+        int columns = matrix.Columns;
+        float[] errors = new float[rows.Length * columns];
+        using IMatrixQuantizer quantizer = method.Begin(matrix);
+        Parallel.For(0, rows.Length, i =>
+        {
+            Span<float> error = errors.AsSpan(i * columns, columns);
+            matrix.Tensor.Dequantize((long)matrix.Expert * matrix.Rows + rows[i], error);
+            WeightCheck.Check(error, matrix, rows[i]);
+            float[] values = error.ToArray();
+            byte[] bytes = new byte[matrix.Format.Bytes(columns)];
+            quantizer.Quantize(rows[i], values, bytes);
+            matrix.Format.Dequantize(bytes, values);
+            for (int column = 0; column < columns; column++)
+                error[column] -= values[column];
+        });
+        return errors;
+    }
+
+    private static double Squares(ReadOnlySpan<float> values)
+    {
+        double sum = 0;
+        foreach (float value in values)
+            sum += (double)value * value;
+        return sum;
+    }
+}
