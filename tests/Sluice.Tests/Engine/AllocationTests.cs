@@ -22,6 +22,11 @@ public class AllocationTests
     [Theory]
     [InlineData("models/stories260K-w256-hd64-Q4_K_M.gguf")]
     [InlineData("models/stories260K-moe8x2-w256-hd64-f32.gguf")]
+    public void Nor_does_one_whose_small_activations_count_as_zero(string model) => Decode(model, 0, wrap: null, isSparse: true);
+
+    [Theory]
+    [InlineData("models/stories260K-w256-hd64-Q4_K_M.gguf")]
+    [InlineData("models/stories260K-moe8x2-w256-hd64-f32.gguf")]
     [InlineData("golden/models/mamba.gguf")]
     public void Nor_does_one_that_is_profiled(string model) => Decode(model, 0, ops => new ProfilingOps(ops));
 
@@ -70,10 +75,11 @@ public class AllocationTests
         Assert.InRange(perToken, 0, 150);
     }
 
-    private static void Decode(string model, float temperature, Func<Ops, Ops>? wrap)
+    private static void Decode(string model, float temperature, Func<Ops, Ops>? wrap, bool isSparse = false)
     {
-        using Runner runner = Runner.Load(
-            SharedFiles.Shared(model.Split('/')), new EngineOptions { Threads = 1, Context = 256, Sequences = 1, Wrap = wrap });
+        string path = SharedFiles.Shared(model.Split('/'));
+        EngineOptions options = new() { Threads = 1, Context = 256, Sequences = 1, Wrap = wrap };
+        using Runner runner = Runner.Load(path, isSparse ? options with { Thresholds = ActivationSparsityEngineTests.Thresholds(path) } : options);
         Sampler sampler = new(new SamplingOptions { Temperature = temperature, Seed = 1, RepetitionPenalty = 1.1f }, runner.Model.Config.Vocabulary);
         using SequenceCache sequence = runner.Cache.CreateSequence();
         Batch batch = new();
