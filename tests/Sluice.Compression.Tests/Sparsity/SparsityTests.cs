@@ -25,7 +25,10 @@ public class SparsityTests
         Dictionary<string, (long Below, long All)> seen = [];
         using Runner runner = Runner.Load(Model, new EngineOptions
         {
-            Threads = 2, Context = Chunk, StepTokens = Chunk, Sequences = 1,
+            Threads = 2,
+            Context = Chunk,
+            StepTokens = Chunk,
+            Sequences = 1,
             Wrap = ops => new ObservingOps(ops, (in inputs) =>
             {
                 float threshold = thresholds.ThresholdOf(inputs.Names[0], level);

@@ -59,7 +59,12 @@ public class ActivationSparsityEngineTests
     {
         using Runner runner = Runner.Load(path, new EngineOptions
         {
-            Threads = 2, Context = 64, Sequences = sequences, KvFormat = "f32", Thresholds = thresholds, ActivationSparsity = sparsity,
+            Threads = 2,
+            Context = 64,
+            Sequences = sequences,
+            KvFormat = "f32",
+            Thresholds = thresholds,
+            ActivationSparsity = sparsity,
         });
         SequenceCache[] caches = [.. Enumerable.Range(0, sequences).Select(_ => runner.Cache.CreateSequence())];
         List<float[]> logits = [];
