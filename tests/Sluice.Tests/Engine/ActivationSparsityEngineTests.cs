@@ -48,7 +48,9 @@ public class ActivationSparsityEngineTests
         OrderedDictionary<string, (float[], float[])> maps = [];
         foreach (TensorInfo tensor in file.Tensors.Values)
         {
-            if (tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Shape.Length > 1 && !tensor.Name.Contains("ffn_gate_inp", StringComparison.Ordinal))
+            // A router, and what latent attention absorbs.
+            string[] others = ["ffn_gate_inp", "attn_kv_b"];
+            if (tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Shape.Length > 1 && !others.Any(tensor.Name.Contains))
                 maps.Add(tensor.Name, ([tensor.Name.Contains("down", StringComparison.Ordinal) ? 0.05f : 0.3f], [0.5f]));
         }
         return new ActivationThresholds(0.5f, [0.5f], maps);

@@ -141,7 +141,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     {
         ref nint kernel = ref ColumnFloatKernels[type == TensorType.F16 ? 1 : 0];
         if (Volatile.Read(ref kernel) == 0)
-            Assemble(ref kernel, 1, assembler => assembler.ColumnFloats(type));
+            AssembleColumns(ref kernel, type);
         fixed (ColumnArguments* given = &arguments)
             ((delegate* unmanaged[SuppressGCTransition]<int*, float*, nint, ColumnArguments*, void>)kernel)(columns, values, count, given);
         return true;
@@ -268,6 +268,9 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
         Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
     private static void AssembleColumns(ref nint kernel, IntegerKind kind, bool isNibbles, bool hasLevels) =>
         Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(kind, isNibbles, hasLevels));
+
+    private static void AssembleColumns(ref nint kernel, TensorType type) =>
+        Assemble(ref kernel, 1, assembler => assembler.ColumnFloats(type));
 
     private static void AssembleFloats(ref nint kernel, int tokens, TensorType type) =>
         Assemble(ref kernel, tokens, assembler =>
