@@ -22,6 +22,13 @@ public sealed class ObservingOps(Ops inner, InputObserver observe) : DelegatingO
     }
 
     /// <inheritdoc/>
+    public override void Unload(Weight weight)
+    {
+        _names.Remove(weight);
+        Inner.Unload(weight);
+    }
+
+    /// <inheritdoc/>
     protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         observe(new LinearInputs(weight, _names[weight], x, default));

@@ -33,7 +33,7 @@ public abstract unsafe class Ops : IDisposable
     public abstract Weight LoadWeight(params ReadOnlySpan<WeightData> parts);
 
     /// <summary>Frees a weight that was loaded here and is not used any more; all that are left go with the operations.</summary>
-    public virtual void Unload(Weight weight) { }
+    public abstract void Unload(Weight weight);
 
     /// <summary>Loads a stored vector or small matrix (norm weights, biases) as float32 [rows, columns].</summary>
     public Tensor LoadTensor(WeightData data)

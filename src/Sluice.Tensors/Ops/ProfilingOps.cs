@@ -69,6 +69,13 @@ public sealed class ProfilingOps : Ops
     }
 
     /// <inheritdoc/>
+    public override void Unload(Weight weight)
+    {
+        _weights.Remove(weight);
+        _inner.Unload(weight);
+    }
+
+    /// <inheritdoc/>
     public override Tensor Embed(WeightData table, ReadOnlySpan<int> ids)
     {
         long start = Stopwatch.GetTimestamp();

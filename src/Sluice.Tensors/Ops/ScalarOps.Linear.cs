@@ -10,6 +10,12 @@ public sealed unsafe partial class ScalarOps
     public override Weight LoadWeight(params ReadOnlySpan<WeightData> parts) => new StoredWeight(parts.ToArray());
 
     /// <inheritdoc/>
+    public override void Unload(Weight weight)
+    {
+        // Its bytes are the caller's.
+    }
+
+    /// <inheritdoc/>
     protected override Tensor Multiply(Tensor x, Weight weight, Tensor bias = default)
     {
         StoredWeight stored = (StoredWeight)weight;
