@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The methods' tables of docs/quantization.md: perplexity of small models whose layers are rounded to 8, 4, 3 and 2 bits by each method.
+# They are calibrated on the last three quarters of a text, and measured on its first 10 chunks.
+#
+#   bench/quantization/methods.sh TEXT MODEL[:CONTEXT]...      (CONTEXT: tokens of a chunk, 512)
+#
+# From the environment: THREADS (2), TOKENS of calibration (16384), GROUP (32, of neighbours that share a scale), BITS ("8 4 3 2").
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+sluice="dotnet ${SLUICE:-$here/../../src/Sluice.Cli/bin/Release/net10.0/sluice.dll}"
+text=$1
+shift
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tail -c $(($(wc -c <"$text") * 3 / 4)) "$text" >"$work/calibration.txt"
+
+# measure MODEL: its perplexity, or a dash where there is no model.
+measure() {
+    [ -f "$1" ] || { echo "-"; return; }
+    $sluice perplexity --model "$1" --text "$text" --chunks 10 --context "$context" -t "${THREADS:-2}" --json 2>/dev/null |
+        sed -n 's/.*"perplexity": \([0-9.]*\).*/\1/p' | LC_ALL=C xargs printf '%.4f'
+}
+
+# made METHOD OPTIONS...: the perplexity of the model that a method makes.
+made() {
+    local calibration=(--calibration "$work/calibration.txt" --calibration-tokens "${TOKENS:-16384}" --calibration-context "$context")
+    [ "$1" != rtn ] || calibration=()
+    rm -f "$work/made.gguf"
+    $sluice quantize "$model" "$work/made.gguf" --method "$@" "${calibration[@]}" -t "${THREADS:-2}" >/dev/null 2>"$work/log" ||
+        tail -1 "$work/log" >&2
+    measure "$work/made.gguf"
+}
+
+for argument in "$@"; do
+    model=${argument%%:*} context=512
+    [ "$model" = "$argument" ] || context=${argument##*:}
+    printf '\n%s: %s\n\n' "$(basename "$model" .gguf)" "$(measure "$model")"
+    echo "| bits, groups of ${GROUP:-32} | rtn | awq | gptq | gptq, act-order | rotated, rtn | rotated, gptq |"
+    echo "|---|---|---|---|---|---|---|"
+    for bits in ${BITS:-8 4 3 2}; do
+        grid=(--type F32 --bits "$bits" --group-size "${GROUP:-32}")
+        echo "| $bits | $(made rtn "${grid[@]}") | $(made awq "${grid[@]}") | $(made gptq "${grid[@]}") | $(made gptq "${grid[@]}" --act-order) |" \
+            "$(made rtn "${grid[@]}" --rotate) | $(made gptq "${grid[@]}" --rotate) |"
+    done
+    echo "| W8A8 (Q8_0) | $(made rtn --type Q8_0) | | | | smoothquant: | $(made smoothquant --type Q8_0) |"
+done
