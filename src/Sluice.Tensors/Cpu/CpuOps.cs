@@ -47,9 +47,13 @@ public sealed unsafe partial class CpuOps : Ops
 
     /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
     /// <param name="format">The format.</param>
-    /// <param name="isSparse">Whether small inputs count as zero (<see cref="WeightData.Threshold"/>).</param>
-    public static string KernelOf(WeightFormat format, bool isSparse = false) =>
-        Panels.Describe(format) + (!isSparse ? "" : Panels.FitsColumns(format) ? ", columns that meet zeros left unread" : ", all read");
+    /// <param name="zeroShare">Where small inputs count as zero, the share that is expected (<see cref="WeightData.ZeroShare"/>).</param>
+    public static string KernelOf(WeightFormat format, float? zeroShare = null) => Panels.Describe(format) + zeroShare switch
+    {
+        null => "",
+        >= IColumns.LeastShare when Panels.FitsColumns(format) => ", columns that meet zeros left unread",
+        _ => ", all columns read",
+    };
 
     /// <summary>The instruction set of the kernels.</summary>
     public static string InstructionSet => Kernels.Best().Name;
