@@ -78,19 +78,18 @@ internal static class InspectCommand
     private static TensorRow Row(ModelFile file, TensorInfo tensor, ActivationPrecision activations, ActivationThresholds? thresholds)
     {
         float threshold = thresholds?.ThresholdOf(tensor.Name, thresholds.Level) ?? 0;
-        string kernel = Kernel(file, tensor, activations, threshold > 0);
-        return threshold > 0
-            ? new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, kernel, threshold, thresholds!.ShareOf(tensor.Name, thresholds.Level))
-            : new TensorRow(tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, kernel);
+        float? share = threshold > 0 ? thresholds!.ShareOf(tensor.Name, thresholds.Level) : null;
+        return new TensorRow(
+            tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor, activations, share), share is null ? null : threshold, share);
     }
 
-    private static string Kernel(ModelFile file, TensorInfo tensor, ActivationPrecision activations, bool isSparse)
+    private static string Kernel(ModelFile file, TensorInfo tensor, ActivationPrecision activations, float? zeroShare)
     {
         if (tensor.Name == "token_embd.weight" && file.Tensors.ContainsKey("output.weight"))
             return "rows looked up";
         if (tensor.Shape.Length < 2 || WeightFormats.Find(tensor.Type) is not { } format)
             return "float32";
-        return CpuOps.KernelOf(format, activations, isSparse) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
+        return CpuOps.KernelOf(format, activations, zeroShare) + (tensor.ColumnOrder is null ? "" : " in the order of its groups");
     }
 
     private static MemoryFit Fit(ModelFile file, KvFormat format)

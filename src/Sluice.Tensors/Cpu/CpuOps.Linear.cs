@@ -23,7 +23,7 @@ public unsafe partial class CpuOps
         CpuWeight.Inputs[] inputs = new CpuWeight.Inputs[parts.Length];
         bool inColumns = true;
         foreach (WeightData part in parts)
-            inColumns &= part.Threshold > 0 && Panels.FitsColumns(part.Format, Activations);
+            inColumns &= part.Threshold > 0 && part.ZeroShare >= IColumns.LeastShare && Panels.FitsColumns(part.Format, Activations);
         try
         {
             for (int i = 0; i < packed.Length; i++)

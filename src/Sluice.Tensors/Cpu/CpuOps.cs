@@ -45,9 +45,14 @@ public sealed unsafe partial class CpuOps : Ops
     /// <summary>How linear maps of a format are computed, in words: how weights are kept, and what they are multiplied by.</summary>
     /// <param name="format">The format.</param>
     /// <param name="activations">How inputs are rounded.</param>
-    /// <param name="isSparse">Whether small inputs count as zero (<see cref="WeightData.Threshold"/>).</param>
-    public static string KernelOf(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto, bool isSparse = false) =>
-        Panels.Describe(format, activations) + (!isSparse ? "" : Panels.FitsColumns(format, activations) ? ", columns that meet zeros left unread" : ", all read");
+    /// <param name="zeroShare">Where small inputs count as zero, the share that is expected (<see cref="WeightData.ZeroShare"/>).</param>
+    public static string KernelOf(WeightFormat format, ActivationPrecision activations = ActivationPrecision.Auto, float? zeroShare = null) =>
+        Panels.Describe(format, activations) + zeroShare switch
+        {
+            null => "",
+            >= IColumns.LeastShare when Panels.FitsColumns(format, activations) => ", columns that meet zeros left unread",
+            _ => ", all columns read",
+        };
 
     /// <summary>The instruction set of the kernels.</summary>
     public static string InstructionSet => Kernels.Best().Name;

@@ -51,10 +51,15 @@ public readonly unsafe struct WeightData
     /// </summary>
     public float Threshold { get; private init; }
 
+    /// <summary>The share of inputs that are expected to be below the threshold: it decides how the weights are kept, not what is computed.</summary>
+    public float ZeroShare { get; private init; }
+
     /// <summary>The same, for inputs of which small ones count as zero.</summary>
+    /// <param name="threshold">Those below it.</param>
+    /// <param name="zeroShare">The share of them that is expected.</param>
     /// <exception cref="InvalidDataException">The threshold is negative or not finite.</exception>
-    public WeightData WithThreshold(float threshold) => float.IsFinite(threshold) && threshold >= 0
-        ? this with { Threshold = threshold }
+    public WeightData WithThreshold(float threshold, float zeroShare = 1) => float.IsFinite(threshold) && threshold >= 0
+        ? this with { Threshold = threshold, ZeroShare = zeroShare }
         : throw new InvalidDataException($"{Name}: {threshold} is no threshold of magnitudes.");
 
     /// <summary>The same, its columns in this order.</summary>

@@ -150,7 +150,7 @@ public sealed class ModelLoader
         {
             data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts, isMap: true);
             if (_sparsity > 0)
-                data[i] = data[i].WithThreshold(_thresholds!.ThresholdOf(parts[i].Name, _sparsity));
+                data[i] = data[i].WithThreshold(_thresholds!.ThresholdOf(parts[i].Name, _sparsity), _thresholds.ShareOf(parts[i].Name, _sparsity));
         }
         Weight weight = Ops.LoadWeight(data);
         WeightBytes += weight.Bytes;

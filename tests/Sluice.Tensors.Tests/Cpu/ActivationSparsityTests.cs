@@ -90,6 +90,10 @@ public class ActivationSparsityTests
         Tensor x = RandomTensor(ops, 1, 256, new Random(6));
         CpuWeight dense = (CpuWeight)ops.LoadWeight(data), zero = (CpuWeight)ops.LoadWeight(data.WithThreshold(0)), least = (CpuWeight)ops.LoadWeight(data.WithThreshold(float.Epsilon));
         Assert.False(zero.IsInColumns);
+        Assert.False(((CpuWeight)ops.LoadWeight(data.WithThreshold(Threshold, 0.3f))).IsInColumns, "columns for few zeros");
+        Assert.Contains("left unread", CpuOps.KernelOf(data.Format, zeroShare: 0.5f));
+        Assert.Contains("all columns read", CpuOps.KernelOf(data.Format, zeroShare: 0.3f));
+        Assert.Contains("all columns read", CpuOps.KernelOf(WeightFormats.Get("IQ2_XS"), zeroShare: 0.5f));
         Assert.True(least.IsInColumns);
         AssertSame(ops.Linear(x, dense), ops.Linear(x, zero), "no threshold");
         AssertSame(ops.Linear(x, dense), ops.Linear(x, least), "the least threshold");
