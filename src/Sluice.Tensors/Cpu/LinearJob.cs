@@ -120,8 +120,12 @@ internal readonly unsafe struct LinearJob(
     {
         (int first, int last) = Positions(segment);
         (CpuWeight.Part part, int panel) = weight.Locate(from);
-        int count = segment.TileCount == 1 && part.Panels is IntegerPanels
-            ? Math.Clamp(RunColumns / activations.Columns, 1, Math.Min(most, part.Panels.PanelsPerExpert - panel)) : 1;
+        int count = 1;
+        if (segment.TileCount == 1 && part.Panels is IntegerPanels)
+        {
+            int fit = Math.Min(RunColumns / activations.Columns, WorkerScratch.Tokens / (last - first));
+            count = Math.Clamp(fit, 1, Math.Min(most, part.Panels.PanelsPerExpert - panel));
+        }
         int size = (last - first) * Panels.Height;
         float* sums = room.SumsOf(0, 0);
         Multiply(segment, part, panel, count, room, sums);
@@ -299,7 +303,7 @@ internal readonly unsafe struct LinearJob(
 
     /// <summary>Whether a pair's panels are multiplied together, and not one after the other as they are packed.</summary>
     private bool IsTogether(CpuWeight.PanelPair pair, bool isFew) =>
-        pair.IsWhole && kernels.HasPairs && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
+        pair.IsWhole && (!isFew || (InBFloat16(pair.First) && InBFloat16(pair.Second)) || IsScaled(pair));
 
     private static bool IsScaled(CpuWeight.PanelPair pair) =>
         pair.First.Panels is PackedScaledFloats first && pair.Second.Panels is PackedScaledFloats second && first.Format == second.Format;

@@ -113,6 +113,25 @@ public class LinearTests
         }
     }
 
+    /// <summary>Many panels of few columns: more than a thread has room for the sums of.</summary>
+    [Theory]
+    [MemberData(nameof(AllKernels))]
+    public void Narrow_maps_of_many_rows(string instructions)
+    {
+        const int Columns = 32, Width = 32768;
+        Random random = new(7);
+        using CpuOps ops = new(1, Kernels.Best(instructions));
+        using ScalarOps scalar = new();
+        WeightData[] parts =
+        [
+            RandomWeights.Data(WeightFormats.Get("Q8_0"), Columns, Width, random), RandomWeights.Data(WeightFormats.Get("Q8_0"), Columns, Width, random),
+        ];
+        Tensor x = RandomTensor(scalar, Kernels.MaxTokens, Columns, random);
+        Weight weight = ops.LoadWeight(parts), reference = scalar.LoadWeight(parts);
+        AssertSame(scalar.Linear(x, reference), ops.Linear(x, weight), "map");
+        AssertSame(scalar.GatedLinear(Activation.Relu, x, reference), ops.GatedLinear(Activation.Relu, x, weight), "gated");
+    }
+
     [Theory]
     [MemberData(nameof(AllKernels))]
     public void Experts_of_few_rows(string instructions) => ExpertsOf(rows: 29, instructions);
