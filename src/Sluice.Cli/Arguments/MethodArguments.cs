@@ -52,9 +52,9 @@ internal sealed class MethodArguments
             throw new UsageException($"{(mix is null ? "Finding types" : "--method " + name)} needs a text to calibrate on: --calibration PATH.");
         if (!calibrates && text is not null)
             throw new UsageException("--calibration is of no use to --method rtn; choose gptq, awq or smoothquant.");
-        if (name != "gptq" && (IsGiven(_actOrder) || IsGiven(_damping)))
+        if (name != "gptq" && (parsed.IsGiven(_actOrder) || parsed.IsGiven(_damping)))
             throw new UsageException("--act-order and --damping are options of --method gptq.");
-        if (bits == 0 && (IsGiven(_group) || IsGiven(_symmetric)))
+        if (bits == 0 && (parsed.IsGiven(_group) || parsed.IsGiven(_symmetric)))
             throw new UsageException("--group-size and --symmetric need --bits.");
         if (mix is null && (bits > 0 || name == "smoothquant"))
             throw new UsageException($"{(bits > 0 ? "--bits" : "--method smoothquant")} needs a --type; it does not go with --target-bpw, --target-size or --max-kl.");
@@ -77,7 +77,6 @@ internal sealed class MethodArguments
             Damping = parsed.GetValue(_damping),
         };
 
-        bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
     }
 
     private static GridFactory Grid(int bits, int group, bool isSymmetric) => columns =>

@@ -40,12 +40,12 @@ internal sealed class MixedArguments
     /// <exception cref="UsageException">Options do not go together.</exception>
     public MixedTarget? Target(ParseResult parsed, bool hasType)
     {
-        int asked = new Option[] { _bits, _size, _divergence }.Count(option => IsGiven(parsed, option));
+        int asked = new Option[] { _bits, _size, _divergence }.Count(parsed.IsGiven);
         if (asked + (hasType ? 1 : 0) != 1)
             throw new UsageException("Say what the model shall become by one of --type, --target-bpw, --target-size and --max-kl.");
-        if (hasType && new Option[] { _types, _sensitivity, _tokens, _plot }.FirstOrDefault(option => IsGiven(parsed, option)) is { } lost)
+        if (hasType && new Option[] { _types, _sensitivity, _tokens, _plot }.FirstOrDefault(parsed.IsGiven) is { } lost)
             throw new UsageException($"{lost.Name} is of no use to --type; it goes with --target-bpw, --target-size or --max-kl.");
-        return hasType ? null : new MixedTarget(parsed.GetValue(_bits), IsGiven(parsed, _size) ? parsed.GetValue(_size) : null, parsed.GetValue(_divergence));
+        return hasType ? null : new MixedTarget(parsed.GetValue(_bits), parsed.IsGiven(_size) ? parsed.GetValue(_size) : null, parsed.GetValue(_divergence));
     }
 
     /// <summary>Where to draw; null for nowhere.</summary>
@@ -66,8 +66,6 @@ internal sealed class MixedArguments
         };
         return target.BitsPerWeight is { } bits ? options with { ProbeBits = bits } : options;
     }
-
-    private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
 
     private static Option<double?> Number(string name, string description, double min, double max) =>
         Parsing.Make<double?>(name, [], description, "X", null, false, text =>

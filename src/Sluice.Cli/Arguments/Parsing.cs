@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 
 namespace Sluice.Cli.Arguments;
@@ -6,6 +7,12 @@ namespace Sluice.Cli.Arguments;
 /// <summary>Options whose values are checked when they are read, with errors that say what would have been right.</summary>
 internal static class Parsing
 {
+    /// <summary>Whether an option stands on the command line, and does not have its default.</summary>
+    public static bool IsGiven(this ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
+    /// <summary>The same, while the command line is checked.</summary>
+    public static bool IsGiven(this SymbolResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+
     public static Option<int> Integer(string name, string description, int min, int? fallback = null, params string[] aliases) =>
         Integer(name, description, min, int.MaxValue, fallback, aliases);
 

@@ -55,7 +55,7 @@ internal static class BenchCommand
             bool hasShape = result.GetResult(shape) is not null;
             if (hasShape && result.GetResult(model.Model) is not null)
                 result.AddError("Give either a --model or a --shape.");
-            if (!hasShape && result.GetResult(type) is { Implicit: false })
+            if (!hasShape && result.IsGiven(type))
                 result.AddError("--type is for the made-up weights of a --shape.");
             if (!hasShape && result.GetResult(save) is not null)
                 result.AddError("--save is for the made-up weights of a --shape.");

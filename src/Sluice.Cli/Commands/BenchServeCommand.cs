@@ -47,7 +47,7 @@ internal static class BenchServeCommand
         };
         command.Validators.Add(result =>
         {
-            if (((ReadOnlySpan<Option>)[url, model, shape]).ToArray().Count(option => result.GetResult(option) is { Implicit: false }) > 1)
+            if (((ReadOnlySpan<Option>)[url, model, shape]).ToArray().Count(option => result.IsGiven(option)) > 1)
                 result.AddError("Give one of --url, --model and --shape.");
             Needs(url, key);
             Needs(shape, type);
@@ -56,18 +56,17 @@ internal static class BenchServeCommand
             Excludes(trace, output);
             Excludes(clients, rate);
             Excludes(words, vocabulary);
-            if (IsGiven(url) && result.GetResult(options) is { Tokens.Count: > 0 })
+            if (result.IsGiven(url) && result.GetResult(options) is { Tokens.Count: > 0 })
                 result.AddError("The server at --url is already started: options after '--' are for one that is not.");
 
-            bool IsGiven(Option option) => result.GetResult(option) is { Implicit: false };
             void Needs(Option other, Option option)
             {
-                if (IsGiven(option) && !IsGiven(other))
+                if (result.IsGiven(option) && !result.IsGiven(other))
                     result.AddError($"{option.Name} goes with {other.Name}.");
             }
             void Excludes(Option one, Option other)
             {
-                if (IsGiven(one) && IsGiven(other))
+                if (result.IsGiven(one) && result.IsGiven(other))
                     result.AddError($"{one.Name} and {other.Name} exclude each other.");
             }
         });
@@ -75,10 +74,10 @@ internal static class BenchServeCommand
         {
             int start = parsed.GetValue(seed);
             PlannedRequest[] requests = parsed.GetValue(trace) is { } path
-                ? [.. TraceFile.Read(path, parsed.GetResult(count) is { Implicit: false } ? parsed.GetValue(count) : int.MaxValue)
+                ? [.. TraceFile.Read(path, parsed.IsGiven(count) ? parsed.GetValue(count) : int.MaxValue)
                     .Select(request => request with { Arrival = request.Arrival / parsed.GetValue(speed) })]
                 : PlannedRequest.Make(parsed.GetValue(count), parsed.GetValue(input), parsed.GetValue(output), start);
-            if (parsed.GetResult(rate) is { Implicit: false })
+            if (parsed.IsGiven(rate))
                 requests = PlannedRequest.Poisson(requests, parsed.GetValue(rate), start);
 
             Shape? chosen = Shape.All.FirstOrDefault(s => s.Name == parsed.GetValue(shape));

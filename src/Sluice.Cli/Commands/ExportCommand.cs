@@ -29,7 +29,7 @@ internal static class ExportCommand
         };
         command.SetAction((parsed, cancellation) =>
         {
-            bool hasSizes = parsed.GetResult(bits) is { Implicit: false } || parsed.GetResult(group) is { Implicit: false };
+            bool hasSizes = parsed.IsGiven(bits) || parsed.IsGiven(group);
             if (parsed.GetValue(layout) == "fp8" && (hasSizes || parsed.GetValue(symmetric)))
                 throw new UsageException("--bits, --group-size and --symmetric are for integers; fp8 has none.");
             if (parsed.GetValue(layout) == "awq" && parsed.GetValue(symmetric))

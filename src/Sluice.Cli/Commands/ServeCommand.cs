@@ -100,7 +100,7 @@ internal static class ServeCommand
             command.Add(option);
         command.Validators.Add(result =>
         {
-            if (result.GetResult(prefillWorkers) is { Implicit: false } && !result.GetValue(disaggregate))
+            if (result.IsGiven(prefillWorkers) && !result.GetValue(disaggregate))
                 result.AddError("--prefill-workers goes with --disaggregate.");
             if (result.GetResult(certificateKey) is not null && result.GetResult(certificate) is null)
                 result.AddError("--tls-key goes with --tls-certificate.");
@@ -119,7 +119,7 @@ internal static class ServeCommand
                 ConcurrencyPerKey = parsed.GetValue(perKey),
                 RequestsPerMinute = parsed.GetValue(rate),
                 MaxRequestBytes = parsed.GetValue(size) is > 0 and long bytes ? bytes : defaults.MaxRequestBytes,
-                ResponseMemory = parsed.GetResult(responses) is { Implicit: false } ? parsed.GetValue(responses) : defaults.ResponseMemory,
+                ResponseMemory = parsed.IsGiven(responses) ? parsed.GetValue(responses) : defaults.ResponseMemory,
                 RequestTimeout = TimeSpan.FromSeconds(parsed.GetValue(timeout)),
                 ShutdownTimeout = TimeSpan.FromSeconds(parsed.GetValue(shutdown)),
                 CorsOrigins = parsed.GetValue(cors) ?? [],
