@@ -78,7 +78,10 @@ internal static class QuantizeCommand
             };
             QuantizationMethod chosen = method.Read(parsed, mix);
             if (!isDry)
-                CheckPlace(path, target!);
+            {
+                OutputFile.CheckOther(path, target!);
+                OutputFile.Check(target!);
+            }
             using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, cancellation) : null;
             path = rotated?.Path ?? path;
             long start = Stopwatch.GetTimestamp();
@@ -119,13 +122,6 @@ internal static class QuantizeCommand
             return ModelQuantizer.Run(
                 plan, output, method.Create(plan, calibrator), (_, share) => report("Quantizing", (float)share), cancellation);
         });
-    }
-
-    private static void CheckPlace(string input, string output)
-    {
-        if (OutputFile.Resolve(input) == OutputFile.Resolve(output))
-            throw new UsageException($"{output} is the input itself; write to another file.");
-        OutputFile.Check(output);
     }
 
     private static TemporaryFile Rotate(string input, string output, CancellationToken cancellation)

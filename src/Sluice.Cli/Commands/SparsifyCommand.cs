@@ -25,7 +25,7 @@ internal static class SparsifyCommand
             Enum.GetNames<SparsityAllocation>().Select(name => name.ToLowerInvariant()), defaults.Allocation.ToString().ToLowerInvariant());
         Option<int> tokens = Parsing.Integer("--calibration-tokens", "How many tokens of the text are run, spread over it.", 16, defaults.Tokens);
         Option<int> length = Parsing.Integer("--calibration-context", "Tokens of a chunk of it.", 8, defaults.ChunkLength);
-        Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a physical core if not given.", 1, null, "-t");
+        Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a physical core if not given.", 1, EngineOptions.MostThreads, null, "-t");
         Option<bool> json = new("--json") { Description = "Write JSON." };
         SluiceCommand command = new(
             "sparsify", "Find below which magnitude activations may count as zero, so that decoding reads fewer weights.",
@@ -38,8 +38,7 @@ internal static class SparsifyCommand
         command.SetAction((parsed, cancellation) =>
         {
             (string path, string target) = (parsed.GetValue(input)!, parsed.GetValue(output)!);
-            if (OutputFile.Resolve(path) == OutputFile.Resolve(target))
-                throw new UsageException($"{target} is the input itself; write to another file.");
+            OutputFile.CheckOther(path, target);
             SparsityOptions options = new()
             {
                 Level = parsed.GetValue(sparsity),
@@ -51,7 +50,7 @@ internal static class SparsifyCommand
             using ModelFile file = ModelFile.Open(path);
             if (file.Folder is not null)
                 throw new NotSupportedException($"{path} is a Hugging Face folder; 'sluice quantize' makes a GGUF file of it first.");
-            OutputFile.CheckRoom(target, file.Tensors.Values.Sum(tensor => tensor.Bytes));
+            OutputFile.CheckRoom(target, file.TensorBytes);
             string calibration = File.ReadAllText(parsed.GetValue(text)!);
             long start = Stopwatch.GetTimestamp();
             ActivationThresholds found = Terminal.Stages("Sparsifying", report =>
@@ -75,12 +74,7 @@ internal static class SparsifyCommand
 
     private static void Write(ModelFile file, ActivationThresholds thresholds, string path)
     {
-        Metadata metadata = new(path);
-        foreach ((string key, MetadataValue value) in file.Metadata)
-        {
-            if (!key.StartsWith("split.", StringComparison.Ordinal))
-                metadata.Add(key, value);
-        }
+        Metadata metadata = ModelMetadata.Copy(file);
         thresholds.WriteTo(metadata);
         GgufWriter.Write(path, metadata, [.. file.Tensors.Values]);
     }

@@ -14,9 +14,16 @@ internal static class OutputFile
             throw new DirectoryNotFoundException($"There is no folder {folder} to write {Path.GetFileName(path)} to.");
     }
 
-    /// <summary>A path without links, to compare with another.</summary>
-    public static string Resolve(string path) =>
-        File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path) : Path.GetFullPath(path);
+    /// <summary>Refuses to write over what is read.</summary>
+    /// <exception cref="UsageException">The paths lead to one file.</exception>
+    public static void CheckOther(string input, string output)
+    {
+        if (Resolve(input) == Resolve(output))
+            throw new UsageException($"{output} is the input itself; write to another file.");
+
+        static string Resolve(string path) =>
+            File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path) : Path.GetFullPath(path);
+    }
 
     /// <summary>Refuses a path that no file of that size can have.</summary>
     /// <exception cref="IOException">As of <see cref="Check"/>, or the disk has no room.</exception>

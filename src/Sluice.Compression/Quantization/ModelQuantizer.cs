@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Sluice.Files;
 using Sluice.Tensors.Formats;
-using Sluice.Tokenizers;
 
 namespace Sluice.Compression;
 
@@ -107,16 +106,9 @@ public sealed class ModelQuantizer
 
     private Metadata Describe(int part, int count)
     {
-        Metadata metadata = new(_plan.File.Path);
+        Metadata metadata = part == 0 ? ModelMetadata.Copy(_plan.File) : new(_plan.File.Path);
         if (part == 0)
         {
-            foreach ((string key, MetadataValue value) in _plan.File.Metadata)
-            {
-                if (!key.StartsWith("split.", StringComparison.Ordinal))
-                    metadata.Add(key, value);
-            }
-            if (_plan.File.Folder is { } folder)
-                Tokenizer.Embed(folder, metadata);
             if (_plan.Options.Mix.FileType is { } type)
                 metadata["general.file_type"] = type;
             else

@@ -42,6 +42,23 @@ public class RotationTests(ITestOutputHelper output)
         Assert.True(difference < 1e-4, $"{difference}");
     }
 
+    /// <summary>One file is written, whatever the model was in.</summary>
+    [Fact]
+    public void A_split_model_becomes_one_file()
+    {
+        using TemporaryFolder folder = new();
+        using ModelFile file = ModelFile.Open(TinyModel.Find("llama-gqa"));
+        int index = 0;
+        foreach (TensorInfo tensor in file.Tensors.Values)
+            tensor.Part = index++ < 5 ? 0 : 1;
+        QuantizationOptions options = new() { Mix = TypeMixes.Get("F16"), KeepSplit = true };
+        IReadOnlyList<string> files = ModelQuantizer.Run(QuantizationPlan.Make(file, options), folder.File("split.gguf"), new NearestQuantizer());
+        using (ModelFile split = ModelFile.Open(files[0]))
+            ModelRotation.Write(split, folder.File("rotated.gguf"));
+        using ModelFile rotated = ModelFile.Open(folder.File("rotated.gguf"));
+        Assert.Superset(file.Tensors.Keys.ToHashSet(), rotated.Tensors.Keys.ToHashSet());
+    }
+
     [Theory]
     [InlineData("gemma2", "post_ffw_norm")]
     [InlineData("gpt2", "attn_norm.bias")]
