@@ -39,13 +39,8 @@ public sealed class Calibrator : IDisposable
         CancellationToken cancellation = default)
     {
         (_options, _progress, _cancellation) = (options ?? new CalibrationOptions(), progress, cancellation);
-        _runner = Runner.Load(model, new EngineOptions
+        _runner = Runner.Load(model, CalibrationText.Options(_options.ChunkLength, _options.Threads) with
         {
-            Threads = _options.Threads,
-            Context = _options.ChunkLength,
-            StepTokens = _options.ChunkLength,
-            Sequences = 1,
-            PrefixCache = false,
             Wrap = ops => new ObservingOps(Weights = new SubstitutingOps(ops), Observe),
         });
         _pool = new WorkerPool(_options.Threads);
@@ -103,8 +98,6 @@ public sealed class Calibrator : IDisposable
         return Enumerable.Range(0, count).Select(chunk => _heldOut.AsSpan((int)((long)available * chunk / count) * length, length).ToArray());
     }
 
-    private int Chunks => Math.Max(1, Math.Min(_options.Tokens, _tokens.Length) / _options.ChunkLength);
-
     /// <summary>The statistics of a matrix's inputs, gathered now or before. Those of layers that were asked for before may be given up.</summary>
     /// <param name="tensor">Its name.</param>
     /// <param name="expert">Which of its matrices.</param>
@@ -132,7 +125,7 @@ public sealed class Calibrator : IDisposable
     /// <summary>What is gathered in one run: the inputs asked for, then those of the same layer, then of those after it.</summary>
     private List<MatrixInputs> Choose(MatrixInputs first, string tensor)
     {
-        string layer = string.Join('.', tensor.Split('.').Take(2)) + ".";
+        string layer = MatrixInputs.LayerOf(tensor) + ".";
         int start = _all.FindIndex(inputs => inputs == first || inputs.Names[0].StartsWith(layer, StringComparison.Ordinal));
         List<MatrixInputs> chosen = [first];
         long bytes = Bytes(first);
@@ -156,11 +149,11 @@ public sealed class Calibrator : IDisposable
             _held[inputs] = [.. Enumerable.Range(0, inputs.Experts).Select(_ => new InputStatistics(inputs.Columns, _options.Samples))];
         MatrixInputs last = _all.FindLast(chosen.Contains)!;
         int outputs = chosen.Exists(inputs => inputs.IsOutput) ? _options.ChunkLength : 0;
-        for (int chunk = 0; chunk < Chunks; chunk++)
+        int[] starts = CalibrationText.Starts(_tokens.Length, _options.ChunkLength, _options.Tokens);
+        foreach ((int chunk, int start) in starts.Index())
         {
             _cancellation.ThrowIfCancellationRequested();
-            _progress?.Invoke($"Calibrating to {last.Names[^1]}", (float)chunk / Chunks);
-            int start = (int)((long)(_tokens.Length - _options.ChunkLength) * chunk / Math.Max(1, Chunks - 1));
+            _progress?.Invoke($"Calibrating to {last.Names[^1]}", (float)chunk / starts.Length);
             try
             {
                 Run(start, _options.ChunkLength, outputs, (in LinearInputs inputs) => Add(inputs, last));

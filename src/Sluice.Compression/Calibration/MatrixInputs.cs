@@ -5,4 +5,8 @@ namespace Sluice.Compression;
 /// <param name="Columns">The inputs' width.</param>
 /// <param name="Experts">Matrices of each tensor, each with inputs of its own.</param>
 /// <param name="IsOutput">Whether only tokens whose logits are wanted get there.</param>
-internal sealed record MatrixInputs(IReadOnlyList<string> Names, int Columns, int Experts, bool IsOutput);
+internal sealed record MatrixInputs(IReadOnlyList<string> Names, int Columns, int Experts, bool IsOutput)
+{
+    /// <summary>What the names of a layer's tensors begin with, as <c>blk.0</c>.</summary>
+    public static string LayerOf(string tensor) => string.Join('.', tensor.Split('.').Take(2));
+}

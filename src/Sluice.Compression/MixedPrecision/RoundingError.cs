@@ -1,4 +1,5 @@
 using Sluice.Files;
+using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
@@ -30,7 +31,7 @@ internal sealed class RoundingError(Calibrator calibrator, ITensorQuantizer meth
                 float[] error = Round(new MatrixToQuantize(tensor, expert, rows, columns, formats[i], weights), chosen);
                 errors[i] += inputs is not null
                     ? OutputError.Of(calibrator.Pool, error, chosen.Length, columns, inputs.Gram)
-                    : chosen.Index().Sum(row => (isTable ? _tokens.Value[row.Item] : 1.0) * Squares(error.AsSpan(row.Index * columns, columns)));
+                    : chosen.Index().Sum(row => (isTable ? _tokens.Value[row.Item] : 1.0) * Vectors.Squares(error.AsSpan(row.Index * columns, columns)));
             }
         }
         return errors;
@@ -60,13 +61,5 @@ internal sealed class RoundingError(Calibrator calibrator, ITensorQuantizer meth
                 error[column] -= values[column];
         });
         return errors;
-    }
-
-    private static double Squares(ReadOnlySpan<float> values)
-    {
-        double sum = 0;
-        foreach (float value in values)
-            sum += (double)value * value;
-        return sum;
     }
 }

@@ -54,7 +54,7 @@ public static class SmoothQuant
         foreach (FoldConsumer consumer in consumers)
         {
             float[] all = consumer.Load(), exact = Outputs(pool, consumer.Inputs.Samples, all, consumer.Inputs.Columns);
-            power += Squares(exact);
+            power += Vectors.Squares(exact);
             for (int i = 0; i < scales.Length; i++)
             {
                 float[] across = [.. Enumerable.Range(0, consumer.Inputs.Columns).Select(column => scales[i][scaleOf(column)])];
@@ -91,15 +91,7 @@ public static class SmoothQuant
     public static double Error(WorkerPool pool, float[] weights, InputStatistics inputs, float[] scales, ActivationRounding rounding)
     {
         float[] exact = Outputs(pool, inputs.Samples, weights, inputs.Columns);
-        return SquaredError(pool, weights, inputs, scales, rounding, exact) / Squares(exact);
-    }
-
-    private static double Squares(float[] values)
-    {
-        double sum = 0;
-        foreach (float value in values)
-            sum += (double)value * value;
-        return sum;
+        return SquaredError(pool, weights, inputs, scales, rounding, exact) / Vectors.Squares(exact);
     }
 
     private static double SquaredError(

@@ -1,6 +1,7 @@
 using Sluice.Evaluation;
 using Sluice.Files;
 using Sluice.Tensors;
+using Sluice.Tensors.Cpu;
 using Sluice.Tokenizers;
 
 namespace Sluice.Compression;
@@ -30,13 +31,8 @@ public sealed class ThresholdFinder : IDisposable
         if (!(options.Level is >= 0 and <= HighestLevel))
             throw new ArgumentException($"An activation sparsity of {options.Level} is not within 0 to {HighestLevel}.", nameof(options));
         _options = options;
-        _runner = Runner.Load(model, new EngineOptions
+        _runner = Runner.Load(model, CalibrationText.Options(options.ChunkLength, options.Threads) with
         {
-            Threads = options.Threads,
-            Context = options.ChunkLength,
-            StepTokens = options.ChunkLength,
-            Sequences = 1,
-            PrefixCache = false,
             ActivationSparsity = 0,
             Wrap = ops => new ObservingOps(_ops = ops, (in inputs) => _observer(inputs)),
         });
@@ -74,14 +70,13 @@ public sealed class ThresholdFinder : IDisposable
         int length = _options.ChunkLength;
         if (tokens.Length < length)
             throw new ArgumentException($"The calibration text has {tokens.Length} tokens, less than a chunk of {length}.", nameof(tokens));
-        int chunks = Math.Max(1, Math.Min(_options.Tokens, tokens.Length) / length);
+        int[] starts = CalibrationText.Starts(tokens.Length, length, _options.Tokens);
         ChunkRunner chunkRunner = new(_runner, bos);
         _observer = Count;
-        for (int chunk = 0; chunk < chunks; chunk++)
+        foreach ((int chunk, int start) in starts.Index())
         {
             cancellation.ThrowIfCancellationRequested();
-            progress?.Invoke("Measuring activations", (float)chunk / chunks);
-            int start = (int)((long)(tokens.Length - length) * chunk / Math.Max(1, chunks - 1));
+            progress?.Invoke("Measuring activations", (float)chunk / starts.Length);
             chunkRunner.Run(tokens.AsSpan(start, length));
         }
         if (_options.Allocation == SparsityAllocation.Greedy)
@@ -125,7 +120,7 @@ public sealed class ThresholdFinder : IDisposable
         using ScratchScope scope = _ops!.Scratch();
         Tensor x = inputs.X, pruned = _ops.Allocate(x.Rows, x.Columns), y = inputs.Apply(_ops, x);
         for (int row = 0; row < y.Rows; row++)
-            map.Squares += Square(y[row], []);
+            map.Squares += Vectors.Squares(y[row]);
         for (int level = 0; level < ErrorCount - 1; level++)
         {
             using ScratchScope inner = _ops.Scratch();
@@ -137,15 +132,15 @@ public sealed class ThresholdFinder : IDisposable
             }
             Tensor other = inputs.Apply(_ops, pruned);
             for (int row = 0; row < y.Rows; row++)
-                map.Errors[level] += Square(y[row], other[row]);
+                map.Errors[level] += SquaredDistance(y[row], other[row]);
         }
 
-        static double Square(ReadOnlySpan<float> values, ReadOnlySpan<float> without)
+        static double SquaredDistance(ReadOnlySpan<float> values, ReadOnlySpan<float> others)
         {
             double sum = 0;
             for (int i = 0; i < values.Length; i++)
             {
-                double difference = values[i] - (without.IsEmpty ? 0 : without[i]);
+                double difference = values[i] - others[i];
                 sum += difference * difference;
             }
             return sum;
@@ -170,7 +165,7 @@ public sealed class ThresholdFinder : IDisposable
 
     private sealed record Map(IReadOnlyList<string> Names, double Weights)
     {
-        public string Layer => string.Join('.', Names[0].Split('.').Take(2));
+        public string Layer => MatrixInputs.LayerOf(Names[0]);
 
         public MagnitudeHistogram Magnitudes { get; } = new();
 

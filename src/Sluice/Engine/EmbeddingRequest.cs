@@ -1,4 +1,5 @@
 using Sluice.Models;
+using Sluice.Tensors.Cpu;
 
 namespace Sluice;
 
@@ -41,9 +42,7 @@ public sealed record Embedding(float[] Values, int PromptTokens, int CachedPromp
     /// <summary>Divides a vector by its length; one of zeros stays as it is.</summary>
     internal static void Normalize(Span<float> values)
     {
-        double squares = 0;
-        foreach (float value in values)
-            squares += (double)value * value;
+        double squares = Vectors.Squares(values);
         double factor = squares > 0 ? 1 / Math.Sqrt(squares) : 0;
         foreach (ref float value in values)
             value = (float)(value * factor);

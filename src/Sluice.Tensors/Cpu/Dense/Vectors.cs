@@ -21,6 +21,16 @@ public static class Vectors
         return sum;
     }
 
+    /// <summary>The sum of the squares, in double precision and in order.</summary>
+    /// <param name="values">Values.</param>
+    public static double Squares(ReadOnlySpan<float> values)
+    {
+        double sum = 0;
+        foreach (float value in values)
+            sum += (double)value * value;
+        return sum;
+    }
+
     /// <summary>sums += factor * values.</summary>
     /// <param name="values">Values.</param>
     /// <param name="factor">What they are multiplied by.</param>
