@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -16,29 +15,21 @@ internal sealed partial class KernelAssembler
     /// </summary>
     public void IntegerTiles(IntegerKind kind)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
         AssemblerRegister64 room = rbx, step = r12; // 32: an activation's row; twice that is a row of codes or sums
-        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
         ScaleAssembler constants = new(c, scales);
         isWide = kind.HasWideScale;
         int quads = 8 / kind.Parts;
         Enter(1);
         c.push(rbx);
         c.push(r12);
-        c.mov(given, rdi);
-        c.mov(activations, Field(nameof(PairArguments.Activations)));
-        c.mov(notes, Field(nameof(PairArguments.Notes)));
-        c.mov(sums, Field(nameof(PairArguments.Sums)));
-        c.mov(tiles, Field(nameof(PairArguments.Tiles)));
-        c.mov(room, Field(nameof(PairArguments.Room)));
+        LoadPair();
+        c.mov(room, PairField(nameof(PairArguments.Room)));
         c.mov(step, IntegerPanels.Group);
         c.ldtilecfg(__[constants.Data(TileShapes(quads))]);
         LoadMagic();
         Label tile = c.CreateLabel(), wide = c.CreateLabel(), loop = c.CreateLabel();
-        c.Label(ref tile);
-        c.mov(codes, Field(nameof(PairArguments.Codes)));
-        c.mov(scales, Field(nameof(PairArguments.Scales)));
-        c.mov(groups, Field(nameof(PairArguments.Groups)));
+        StartTile(ref tile);
         if (isWide)
         {
             c.Label(ref wide);
@@ -100,9 +91,7 @@ internal sealed partial class KernelAssembler
             c.dec(groups);
             c.jnz(loop);
         }
-        c.add(sums, tokens * Vector);
-        c.dec(tiles);
-        c.jnz(tile);
+        EndTile(tile);
         c.tilerelease();
         c.pop(r12);
         c.pop(rbx);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Iced.Intel;
 using Sluice.Tensors.Formats;
 using static Iced.Intel.AssemblerRegisters;
@@ -21,7 +20,7 @@ internal sealed partial class KernelAssembler
     {
         AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, scales = r11, sums = rax, quad = rbx,
             slab = r12, ahead = r13;
-        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<ColumnArguments>(name)];
+        AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
         AssemblerRegisterZMM mask = zmm29, levels = zmm30, factor = zmm28;
         bool keepsSums = kind is { Parts: 1, HasWideScale: false };
         int part = IntegerPanels.Group / kind.Parts, panelScales = Panels.Stretch / IntegerPanels.Group * kind.ScalesPerGroup * sizeof(float);
@@ -29,15 +28,15 @@ internal sealed partial class KernelAssembler
         c.push(rbx);
         c.push(r12);
         c.push(r13);
-        c.mov(first, Field(nameof(ColumnArguments.First)));
-        c.mov(columnBytes, Field(nameof(ColumnArguments.ColumnBytes)));
-        c.mov(places, Field(nameof(ColumnArguments.Places)));
-        c.mov(counts, Field(nameof(ColumnArguments.Counts)));
-        c.mov(quants, Field(nameof(ColumnArguments.Quants)));
-        c.mov(notes, Field(nameof(ColumnArguments.Notes)));
-        c.mov(scales, Field(nameof(ColumnArguments.Scales)));
-        c.mov(slab, Field(nameof(ColumnArguments.Slab)));
-        c.mov(ahead, Field(nameof(ColumnArguments.Ahead)));
+        c.mov(first, Argument(nameof(ColumnArguments.First)));
+        c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
+        c.mov(places, Argument(nameof(ColumnArguments.Places)));
+        c.mov(counts, Argument(nameof(ColumnArguments.Counts)));
+        c.mov(quants, Argument(nameof(ColumnArguments.Quants)));
+        c.mov(notes, Argument(nameof(ColumnArguments.Notes)));
+        c.mov(scales, Argument(nameof(ColumnArguments.Scales)));
+        c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
+        c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
         LoadMagic();
         if (isNibbles)
         {
@@ -46,10 +45,10 @@ internal sealed partial class KernelAssembler
         }
         if (hasLevels)
         {
-            c.mov(rax, Field(nameof(ColumnArguments.Levels)));
+            c.mov(rax, Argument(nameof(ColumnArguments.Levels)));
             c.vbroadcasti32x4(levels, __xmmword_ptr[rax]);
         }
-        c.mov(sums, Field(nameof(ColumnArguments.Sums)));
+        c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         for (int i = 0; i < BlockPanels; i++)
         {
             if (keepsSums)
@@ -126,7 +125,7 @@ internal sealed partial class KernelAssembler
         }
         else if (!kind.HasWideScale)
         {
-            c.mov(sums, Field(nameof(ColumnArguments.Sums)));
+            c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
             AddKept(sums, factor);
         }
         c.add(places, IntegerPanels.Group);
@@ -134,9 +133,9 @@ internal sealed partial class KernelAssembler
         c.add(counts, kind.Parts);
         c.add(notes, kind.NotesPerGroup * Dword);
         c.add(scales, kind.ScalesPerGroup * sizeof(float));
-        c.dec(Field(nameof(ColumnArguments.Groups)));
+        c.dec(Argument(nameof(ColumnArguments.Groups)));
         c.jnz(group);
-        c.mov(sums, Field(nameof(ColumnArguments.Sums)));
+        c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         if (kind.HasWideScale)
             AddKept(sums, factor); // the last group's copy of the scale that all share
         for (int i = 0; i < BlockPanels && keepsSums; i++)
@@ -151,15 +150,15 @@ internal sealed partial class KernelAssembler
     public void ColumnFloats(TensorType type)
     {
         AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, slab = r11;
-        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<ColumnArguments>(name)];
+        AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
         int size = type == TensorType.F16 ? Vector / 2 : Vector;
         Enter(4);
         c.push(r12);
-        c.mov(first, Field(nameof(ColumnArguments.First)));
-        c.mov(columnBytes, Field(nameof(ColumnArguments.ColumnBytes)));
-        c.mov(sums, Field(nameof(ColumnArguments.Sums)));
-        c.mov(slab, Field(nameof(ColumnArguments.Slab)));
-        c.mov(r12, Field(nameof(ColumnArguments.Ahead)));
+        c.mov(first, Argument(nameof(ColumnArguments.First)));
+        c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
+        c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
+        c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
+        c.mov(r12, Argument(nameof(ColumnArguments.Ahead)));
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(Kept[i], __zmmword_ptr[sums + i * Vector]);
         Label loop = c.CreateLabel();

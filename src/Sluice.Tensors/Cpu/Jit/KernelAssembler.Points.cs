@@ -74,8 +74,7 @@ internal sealed partial class KernelAssembler
         c.Label(ref loop);
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
         c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
-        for (int at = 0; at < layout.UnitBytes; at += Vector)
-            c.prefetcht0(__byte_ptr[unit + at + PrefetchDistance]);
+        Prefetch(unit, 0, layout.UnitBytes);
         for (int g = 0; g < unitGroups; g++)
         {
             if (format.HasSigns)

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Iced.Intel;
 using Sluice.Tensors.Formats;
 using static Iced.Intel.AssemblerRegisters;
@@ -53,20 +52,12 @@ internal sealed partial class KernelAssembler
     /// </summary>
     public void ScaledCodePair(CodeKind kind)
     {
-        AssemblerRegister64 values = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
-        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
+        AssemblerRegister64 values = rdi, scales = rsi, activations = rdx, sumsOf = rcx, sums = r8, groups = r9;
         AssemblerRegisterZMM[] weights = [zmm24, zmm25], scale = [zmm26, zmm27];
         Enter(1);
-        c.mov(given, rdi);
-        c.mov(activations, Field(nameof(PairArguments.Activations)));
-        c.mov(sumsOf, Field(nameof(PairArguments.Notes)));
-        c.mov(sums, Field(nameof(PairArguments.Sums)));
-        c.mov(tiles, Field(nameof(PairArguments.Tiles)));
+        LoadPair();
         Label tile = c.CreateLabel(), loop = c.CreateLabel();
-        c.Label(ref tile);
-        c.mov(values, Field(nameof(PairArguments.Codes)));
-        c.mov(scales, Field(nameof(PairArguments.Scales)));
-        c.mov(groups, Field(nameof(PairArguments.Groups)));
+        StartTile(ref tile);
         for (int i = 0; i < 2 * tokens; i++)
             c.vmovups(Zmm[12 + i], PairSum(sums, i));
         c.Label(ref loop);
@@ -115,9 +106,7 @@ internal sealed partial class KernelAssembler
         c.jnz(loop);
         for (int i = 0; i < 2 * tokens; i++)
             c.vmovups(PairSum(sums, i), Zmm[12 + i]);
-        c.add(sums, tokens * Vector);
-        c.dec(tiles);
-        c.jnz(tile);
+        EndTile(tile);
         Leave();
 
         void LoadScales(int number)
@@ -192,8 +181,7 @@ internal sealed partial class KernelAssembler
         c.mov(left, format.BlockSize);
         c.Label(ref loop);
         int bytes = AtOnce * Panels.Height * format.Bits / 8;
-        for (int line = 0; line < bytes; line += Vector)
-            c.prefetcht0(__byte_ptr[codes + line + PrefetchDistance]);
+        Prefetch(codes, 0, bytes);
         ClearProducts();
         for (int i = 0; i < IntegerPanels.Group / 2; i++)
         {

@@ -42,8 +42,8 @@ internal sealed partial class KernelAssembler
         c.mov(left, format.BlockSize);
         c.Label(ref loop);
         int bytes = AtOnce * Panels.Height * format.Bits / 8;
-        for (int line = 0; line < panels * bytes; line += Vector)
-            c.prefetcht0(__byte_ptr[from[line / bytes] + line % bytes + PrefetchDistance]);
+        for (int p = 0; p < panels; p++)
+            Prefetch(from[p], 0, bytes);
         for (int i = 0; i < AtOnce; i++)
         {
             for (int p = 0; p < panels; p++)

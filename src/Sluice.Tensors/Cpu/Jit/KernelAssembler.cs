@@ -102,22 +102,14 @@ internal sealed partial class KernelAssembler(int tokens)
     /// </summary>
     public void IntegerPair(IntegerKind kind)
     {
-        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9, tiles = r10, given = r11;
-        AssemblerMemoryOperand Field(string name) => __qword_ptr[given + (int)Marshal.OffsetOf<PairArguments>(name)];
+        AssemblerRegister64 codes = rdi, scales = rsi, activations = rdx, notes = rcx, sums = r8, groups = r9;
         ReadOnlySpan<AssemblerRegisterZMM> joined = Zmm.AsSpan(12, 2 * tokens);
         bool keepsSums = kind is { Parts: 1, HasWideScale: false };
         Enter(1);
-        c.mov(given, rdi);
-        c.mov(activations, Field(nameof(PairArguments.Activations)));
-        c.mov(notes, Field(nameof(PairArguments.Notes)));
-        c.mov(sums, Field(nameof(PairArguments.Sums)));
-        c.mov(tiles, Field(nameof(PairArguments.Tiles)));
+        LoadPair();
         LoadMagic();
         Label tile = c.CreateLabel(), wide = c.CreateLabel(), loop = c.CreateLabel();
-        c.Label(ref tile);
-        c.mov(codes, Field(nameof(PairArguments.Codes)));
-        c.mov(scales, Field(nameof(PairArguments.Scales)));
-        c.mov(groups, Field(nameof(PairArguments.Groups)));
+        StartTile(ref tile);
         for (int i = 0; i < joined.Length && keepsSums; i++)
             c.vmovups(joined[i], PairSum(sums, i));
         if (kind.HasWideScale)
@@ -151,10 +143,43 @@ internal sealed partial class KernelAssembler(int tokens)
         }
         for (int i = 0; i < joined.Length && keepsSums; i++)
             c.vmovups(PairSum(sums, i), joined[i]);
-        c.add(sums, tokens * Vector);
-        c.dec(tiles);
-        c.jnz(tile);
+        EndTile(tile);
         Leave();
+    }
+
+    // The kernels of two panels have their codes in rdi, scales in rsi, activations in rdx, notes in rcx, sums in r8, groups in r9, and these.
+    private static AssemblerRegister64 Tiles => r10;
+
+    private static AssemblerRegister64 Given => r11;
+
+    private static AssemblerMemoryOperand Field<T>(AssemblerRegister64 arguments, string name) => __qword_ptr[arguments + (int)Marshal.OffsetOf<T>(name)];
+
+    private static AssemblerMemoryOperand PairField(string name) => Field<PairArguments>(Given, name);
+
+    /// <summary>Loads what goes on from tile to tile of the first argument, a <see cref="PairArguments"/>*.</summary>
+    private void LoadPair()
+    {
+        c.mov(Given, rdi);
+        c.mov(rdx, PairField(nameof(PairArguments.Activations)));
+        c.mov(rcx, PairField(nameof(PairArguments.Notes)));
+        c.mov(r8, PairField(nameof(PairArguments.Sums)));
+        c.mov(Tiles, PairField(nameof(PairArguments.Tiles)));
+    }
+
+    /// <summary>Begins the loop over tiles: each starts with the panels' first group.</summary>
+    private void StartTile(ref Label tile)
+    {
+        c.Label(ref tile);
+        c.mov(rdi, PairField(nameof(PairArguments.Codes)));
+        c.mov(rsi, PairField(nameof(PairArguments.Scales)));
+        c.mov(r9, PairField(nameof(PairArguments.Groups)));
+    }
+
+    private void EndTile(Label tile)
+    {
+        c.add(r8, tokens * Vector);
+        c.dec(Tiles);
+        c.jnz(tile);
     }
 
     // Sum i is of token i / 2 and panel i % 2.

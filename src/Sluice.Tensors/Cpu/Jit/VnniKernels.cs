@@ -266,6 +266,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     private static void AssembleScaledLevels(ref nint kernel, int tokens, CodeKind kind, PackedScaledFloats panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
+
     private static void AssembleColumns(ref nint kernel, IntegerKind kind, bool isNibbles, bool hasLevels) =>
         Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(kind, isNibbles, hasLevels));
 
