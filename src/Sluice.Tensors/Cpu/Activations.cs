@@ -187,6 +187,8 @@ internal unsafe struct Activations
         {
             for (; i < Columns; i++)
                 to[i] = from[Order[i]];
+            if (Threshold == 0)
+                return;
             from = to;
             i = 0;
         }

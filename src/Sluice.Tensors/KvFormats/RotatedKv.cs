@@ -28,26 +28,23 @@ public sealed unsafe class RotatedKv(KvFormat packed) : KvFormat
         Scale(row);
     }
 
-    internal override void WriteKey(ReadOnlySpan<float> row, byte* tile, int slot)
-    {
-        Span<float> rotated = stackalloc float[row.Length];
-        row.CopyTo(rotated);
-        Rotate(rotated);
-        packed.WriteKey(rotated, tile, slot);
-    }
+    internal override void WriteKey(ReadOnlySpan<float> row, byte* tile, int slot) =>
+        packed.WriteKey(Rotated(row, stackalloc float[row.Length]), tile, slot);
 
-    internal override void WriteValue(ReadOnlySpan<float> row, byte* tile, int slot)
-    {
-        Span<float> rotated = stackalloc float[row.Length];
-        row.CopyTo(rotated);
-        Rotate(rotated);
-        packed.WriteValue(rotated, tile, slot);
-    }
+    internal override void WriteValue(ReadOnlySpan<float> row, byte* tile, int slot) =>
+        packed.WriteValue(Rotated(row, stackalloc float[row.Length]), tile, slot);
 
     internal override float* ReadKeys(byte* tile, int dimension, float* buffer) => packed.ReadKeys(tile, dimension, buffer);
 
     internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer) =>
         packed.ReadValues(tile, dimension, slots, buffer);
+
+    private Span<float> Rotated(ReadOnlySpan<float> row, Span<float> room)
+    {
+        row.CopyTo(room);
+        Rotate(room);
+        return room;
+    }
 
     // Signs by a multiplicative hash: a constant row would otherwise become one outlier.
     private static void Scale(Span<float> row)
