@@ -96,7 +96,7 @@ public class ToolTests
             new ServerOptions { Chat = new ChatOptions { ReasoningStyle = "think", ToolStyle = "llama3" } },
             new EngineOptions { Threads = 1, Sequences = 2, Context = 2048, CheckIntegrity = true });
         string body = """
-            {"messages":[{"role":"user","content":"Hi"}],"max_tokens":20,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logit_bias":
+            {"messages":[{"role":"user","content":"Hi"}],"max_tokens":20,"temperature":0,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","logit_bias":
             """ + ResponsesTests.Bias(server);
         (int status, JsonElement whole) = await server.PostAsync("/v1/chat/completions", body + "}");
         Assert.Equal(200, status);
