@@ -7,18 +7,22 @@ namespace Sluice.Tensors.Benchmarks;
 /// <summary>Attention of a prompt (multiplications of the visible half a second) and of one token (bytes of cache read a second).</summary>
 internal static class AttentionBench
 {
-    public static void Run(int threads, string[] formats, int length, double budget, ReadBandwidth bandwidth)
+    public static void Run(int threads, string[] shapes, string[] formats, int length, double budget, ReadBandwidth bandwidth)
     {
         using CpuOps ops = new(threads);
         Console.WriteLine($"{ops.Pool.Threads} threads, {length} tokens");
         Console.WriteLine("heads      dimension  format   prefill GMAC/s   decode GB/s   of read bandwidth");
         foreach ((int kvHeads, int group, int dimension) in new[] { (8, 4, 64), (8, 4, 128), (2, 7, 64), (32, 1, 128), (4, 4, 80), (4, 2, 256) })
         {
+            if (shapes.Length > 0 && !shapes.Contains($"{kvHeads}x{group}x{dimension}"))
+                continue;
             foreach (string name in formats)
             {
                 KvFormat format = KvFormats.KvFormats.Get(name);
                 KvShape shape = new(Math.Max(1, (int)(200e6 / KvStore.BlockBytes(format, new KvShape(1, kvHeads, dimension, dimension)) / (length / 32))), kvHeads, dimension, dimension);
                 using KvStore store = new(format, 0, shape, length / 32);
+                for (int block = 0; block < store.Blocks; block++)
+                    store.Block(block).Fill(0x2A); // small numbers in every format, and memory that is there
                 int[][] table = [[.. Enumerable.Range(0, length / 32)]];
                 double prefill = Time(ops, store, table, kvHeads * group, 0, length, budget);
                 double decode = Time(ops, store, table, kvHeads * group, length - 1, 1, budget);

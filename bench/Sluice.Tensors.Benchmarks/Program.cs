@@ -31,7 +31,8 @@ if (args.Contains("--kernels"))
 if (args is ["attention", ..])
 {
     using ReadBandwidth read = new();
-    AttentionBench.Run(int.Parse(Option("threads", "0")), Option("formats", "f16,f32").Split(','), int.Parse(Option("length", "4096")), budget, read);
+    string[] shapes = Option("heads", "").Split(',', StringSplitOptions.RemoveEmptyEntries); // as in 8x4x64
+    AttentionBench.Run(int.Parse(Option("threads", "0")), shapes, Option("formats", "f16,f32").Split(','), int.Parse(Option("length", "4096")), budget, read);
     return;
 }
 if (args is ["sparsity", ..])

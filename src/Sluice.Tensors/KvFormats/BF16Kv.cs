@@ -8,6 +8,8 @@ public sealed unsafe class BF16Kv : KvFormat
     /// <inheritdoc/>
     public override string Name => "bf16";
 
+    internal override KvCell Cell => KvCell.BFloat16;
+
     /// <inheritdoc/>
     public override int TileBytes(int dimension) => dimension * BlockSize * sizeof(ushort);
 

@@ -8,6 +8,8 @@ public sealed unsafe class F16Kv : KvFormat
     /// <inheritdoc/>
     public override string Name => "f16";
 
+    internal override KvCell Cell => KvCell.Half;
+
     /// <inheritdoc/>
     public override int TileBytes(int dimension) => dimension * BlockSize * sizeof(ushort);
 

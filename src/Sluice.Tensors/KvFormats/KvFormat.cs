@@ -20,6 +20,12 @@ public abstract unsafe class KvFormat
     /// <summary>Bytes of a tile of rows of <paramref name="dimension"/> values, keys or values alike; a multiple of 64.</summary>
     public abstract int TileBytes(int dimension);
 
+    /// <summary>
+    /// The numbers of a tile that lies as unpacked ones do, so that products which know them read it in place; of others, the floats
+    /// that they are unpacked to.
+    /// </summary>
+    internal virtual KvCell Cell => KvCell.Float;
+
     /// <summary>Turns a query to where keys are; nothing unless rows are rotated before they are packed.</summary>
     internal virtual void Rotate(Span<float> row)
     {

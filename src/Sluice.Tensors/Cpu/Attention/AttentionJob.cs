@@ -22,7 +22,7 @@ internal struct QueryTile
 
 /// <summary>
 /// Flash attention (Dao et al. 2022) over paged tiles: for each query tile the keys and values of the sequence, 32 slots at a
-/// time, unpacked once for all its rows.
+/// time; those of formats that products cannot read in place are unpacked once for all its rows.
 /// </summary>
 /// <remarks>
 /// A row's result must not depend on how work is split. So a sequence is always cut into the same parts of
@@ -78,6 +78,9 @@ internal readonly unsafe struct AttentionJob : IParallelJob
 
     private KvShape Shape => Layer.Store.Shape;
 
+    /// <summary>What tiles are multiplied as: in place where that can be, else unpacked.</summary>
+    private KvCell Cell => RowProducts.CanRead(Layer.Store.Format.Cell) ? Layer.Store.Format.Cell : KvCell.Float;
+
     private int Group => Spec.Heads / Shape.Heads;
 
     /// <summary>The first part at or after this one that a tile sees; <see cref="PartCount"/> where there is none.</summary>
@@ -131,15 +134,13 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         float* scores = valueBuffer + (KvFormat.BlockSize * shape.ValueDimension);
         int rows = tile.Rows;
         state.Clear(rows, shape.ValueDimension);
-        float** queries = stackalloc float*[rows];
-        float* packed = scores + (RowProducts.MaxRows * KvFormat.BlockSize);
+        float* queries = scores + (RowProducts.MaxRows * KvFormat.BlockSize);
         for (int pair = 0; pair < rows; pair++)
         {
             // Side by side: rows of a batch are often a multiple of 4 KiB apart, and so would crowd few sets of the L1 cache.
-            queries[pair] = packed + (pair * shape.KeyDimension);
-            Span<float> query = new(queries[pair], shape.KeyDimension);
-            new Span<float>(Query(tile, Math.Min(pair, tile.Pairs - 1)), shape.KeyDimension).CopyTo(query);
-            store.Format.Rotate(query);
+            float* query = queries + (pair * shape.KeyDimension), from = Query(tile, Math.Min(pair, tile.Pairs - 1));
+            Elementwise.Map(new Functions.Times(Spec.Scale), from, from, query, shape.KeyDimension);
+            store.Format.Rotate(new Span<float>(query, shape.KeyDimension));
         }
 
         BatchSequence sequence = Batch.Sequences[tile.Sequence];
@@ -155,18 +156,21 @@ internal readonly unsafe struct AttentionJob : IParallelJob
                 nextKeys = new(store.KeyTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(shape.KeyDimension) / shape.KeyDimension);
                 nextValues = new(store.ValueTile(blocks[next], Layer.Index, tile.Head), store.Format.TileBytes(shape.ValueDimension) / shape.ValueDimension);
             }
-            float* keys = store.Format.ReadKeys(store.KeyTile(blocks[t], Layer.Index, tile.Head), shape.KeyDimension, keyBuffer);
             int depth = Math.Min(KvFormat.BlockSize, slots - (t * KvFormat.BlockSize));
-            float* values = store.Format.ReadValues(
-                store.ValueTile(blocks[t], Layer.Index, tile.Head), shape.ValueDimension, depth, valueBuffer);
+            void* keys = store.KeyTile(blocks[t], Layer.Index, tile.Head), values = store.ValueTile(blocks[t], Layer.Index, tile.Head);
+            if (Cell == KvCell.Float)
+            {
+                keys = store.Format.ReadKeys((byte*)keys, shape.KeyDimension, keyBuffer);
+                values = store.Format.ReadValues((byte*)values, shape.ValueDimension, depth, valueBuffer);
+            }
             for (int pair = 0; pair < tile.Pairs; pair += RowProducts.MaxRows, nextKeys = nextValues = default)
-                AttendRows(tile, t, pair, queries + pair, keys, values, depth, scores, state, nextKeys, nextValues);
+                AttendRows(tile, t, pair, queries + (pair * shape.KeyDimension), keys, values, depth, scores, state, nextKeys, nextValues);
         }
     }
 
     /// <summary>A few rows against a tile of keys and values.</summary>
     private void AttendRows(
-        in QueryTile tile, int t, int first, float** queries, float* keys, float* values, int depth, float* scores, in SoftmaxState state,
+        in QueryTile tile, int t, int first, float* queries, void* keys, void* values, int depth, float* scores, in SoftmaxState state,
         RowProducts.Fetch nextKeys, RowProducts.Fetch nextValues)
     {
         int rows = Math.Min(RowProducts.MaxRows, tile.Pairs - first), block = RowProducts.BlockRows(rows);
@@ -182,15 +186,13 @@ internal readonly unsafe struct AttentionJob : IParallelJob
         if (any == 0)
             return;
 
-        RowProducts.Multiply(block, queries, Shape.KeyDimension, keys, KvFormat.BlockSize, scores, factors: null, nextKeys);
+        RowProducts.Multiply(
+            block, queries, Shape.KeyDimension, Shape.KeyDimension, keys, Cell, KvFormat.BlockSize, scores, factors: null, nextKeys);
         float* factors = stackalloc float[RowProducts.MaxRows];
-        float** weights = stackalloc float*[RowProducts.MaxRows];
-        for (int i = 0; i < block; i++)
-            weights[i] = scores + (i * KvFormat.BlockSize);
         // The rows that fill up the block repeat its last query, and nothing reads their state.
-        state.Add(first, block, scores, visible, Spec, factors);
+        state.Add(first, block, scores, visible, Spec.SoftCap, factors);
         float* sums = state.Values + ((long)first * Shape.ValueDimension);
-        RowProducts.Multiply(block, weights, depth, values, Shape.ValueDimension, sums, factors, nextValues);
+        RowProducts.Multiply(block, scores, KvFormat.BlockSize, depth, values, Cell, Shape.ValueDimension, sums, factors, nextValues);
     }
 
     private void Finish(in QueryTile tile, in SoftmaxState state)

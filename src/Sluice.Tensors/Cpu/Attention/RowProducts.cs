@@ -2,11 +2,12 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// The two products of attention, a few rows at a time: c = factor * c + a b, with a's rows anywhere (queries, or softmax
+/// The two products of attention, a few rows at a time: c = factor * c + a b, with a's rows side by side (queries, or softmax
 /// weights) and b a tile (keys [dimension][slot], or values [slot][dimension]). Each element is one chain of fused
 /// multiply-adds in the order of b's rows, whichever block computes it, so that a row's result does not depend on the rows
 /// beside it.
@@ -28,73 +29,100 @@ internal static unsafe class RowProducts
     }
 
     /// <summary>The rows of the largest block: two vectors of sums for each must fit the registers (32, or 16 with AVX2).</summary>
-    public static int MaxRows => Vector512.IsHardwareAccelerated || AdvSimd.Arm64.IsSupported ? 8 : 4;
+    public static int MaxRows => Vector512.IsHardwareAccelerated || AdvSimd.Arm64.IsSupported ? ProductKernels.MaxRows : 4;
 
-    /// <summary>The rows of the block that does for so many: 1, 4 or 8; the caller provides that many.</summary>
-    public static int BlockRows(int rows) => rows <= 1 ? 1 : rows <= 4 || MaxRows == 4 ? 4 : 8;
+    /// <summary>The rows of the block that does for so many; the caller provides that many.</summary>
+    public static int BlockRows(int rows) => ProductKernels.IsSupported ? rows : rows <= 1 ? 1 : rows <= 4 || MaxRows == 4 ? 4 : 8;
+
+    /// <summary>Whether tiles of such cells are read where they lie; others are unpacked to floats.</summary>
+    public static bool CanRead(KvCell cell) => cell == KvCell.Float || ProductKernels.IsSupported;
 
     /// <summary>c = factors * c + a b, or a b where there are no factors.</summary>
-    /// <param name="rows">1, 4 or 8.</param>
-    /// <param name="a">The rows of a, each of <paramref name="depth"/> values.</param>
+    /// <param name="rows">What <see cref="BlockRows"/> gives.</param>
+    /// <param name="a">[rows, depth], the rows <paramref name="aStride"/> values apart.</param>
+    /// <param name="aStride">From a row of a to the next.</param>
     /// <param name="depth">The rows of b.</param>
     /// <param name="b">[depth, columns].</param>
+    /// <param name="cell">What b consists of.</param>
     /// <param name="columns">The columns of b and c.</param>
     /// <param name="c">[rows, columns].</param>
     /// <param name="factors">[rows], or null.</param>
     /// <param name="fetch">Memory that will be read soon, or none.</param>
-    public static void Multiply(int rows, float** a, int depth, float* b, int columns, float* c, float* factors, Fetch fetch = default)
+    public static void Multiply(
+        int rows, float* a, int aStride, int depth, void* b, KvCell cell, int columns, float* c, float* factors, Fetch fetch = default)
     {
         if (fetch.From is null)
             fetch = new Fetch((byte*)b, 0);
+        if (ProductKernels.IsSupported)
+        {
+            ProductArguments arguments = new()
+            {
+                A = a,
+                AStride = aStride * sizeof(float),
+                Depth = depth,
+                B = (byte*)b,
+                BStride = columns * (cell == KvCell.Float ? sizeof(float) : sizeof(ushort)),
+                C = c,
+                CStride = columns * sizeof(float),
+                Factors = factors,
+                Pairs = columns / 32,
+                Rest = (nint)((1L << (columns % 32)) - 1),
+                Ahead = fetch.From,
+                Step = fetch.Step,
+            };
+            ProductKernels.Multiply(cell, rows, ref arguments);
+            return;
+        }
         int column = 0;
         if (Vector512.IsHardwareAccelerated)
-            column = Pairs<Simd512, Vector512<float>>(column, rows, a, depth, b, columns, c, factors, ref fetch);
+            column = Pairs<Simd512, Vector512<float>>(column, rows, a, aStride, depth, (float*)b, columns, c, factors, ref fetch);
         if (Vector256.IsHardwareAccelerated)
-            column = Pairs<Simd256, Vector256<float>>(column, rows, a, depth, b, columns, c, factors, ref fetch);
+            column = Pairs<Simd256, Vector256<float>>(column, rows, a, aStride, depth, (float*)b, columns, c, factors, ref fetch);
         if (Vector128.IsHardwareAccelerated)
-            column = Pairs<Simd128, Vector128<float>>(column, rows, a, depth, b, columns, c, factors, ref fetch);
-        column = Pairs<Simd1, float>(column, rows, a, depth, b, columns, c, factors, ref fetch);
+            column = Pairs<Simd128, Vector128<float>>(column, rows, a, aStride, depth, (float*)b, columns, c, factors, ref fetch);
+        column = Pairs<Simd1, float>(column, rows, a, aStride, depth, (float*)b, columns, c, factors, ref fetch);
         if (column < columns)
-            Last(rows, a, depth, b + column, columns, c + column, factors);
+            Last(rows, a, aStride, depth, (float*)b + column, columns, c + column, factors);
     }
 
     /// <summary>The columns from <paramref name="column"/> on, two vectors at a time.</summary>
     private static int Pairs<S, V>(
-        int column, int rows, float** a, int depth, float* b, int columns, float* c, float* factors, ref Fetch fetch)
+        int column, int rows, float* a, int aStride, int depth, float* b, int columns, float* c, float* factors, ref Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
         for (; column <= columns - (2 * S.Width); column += 2 * S.Width)
         {
             if (rows == 8)
-                Block8<S, V>(a, depth, b + column, columns, c + column, columns, factors, fetch);
+                Block8<S, V>(a, aStride, depth, b + column, columns, c + column, columns, factors, fetch);
             else if (rows == 4)
-                Block4<S, V>(a, depth, b + column, columns, c + column, columns, factors, fetch);
+                Block4<S, V>(a, aStride, depth, b + column, columns, c + column, columns, factors, fetch);
             else
-                Block1<S, V>(a, depth, b + column, columns, c + column, columns, factors, fetch);
+                Block1<S, V>(a, aStride, depth, b + column, columns, c + column, columns, factors, fetch);
             fetch = new Fetch(fetch.From + (depth * fetch.Step), fetch.Step);
         }
         return column;
     }
 
     /// <summary>One column.</summary>
-    private static void Last(int rows, float** a, int depth, float* b, int stride, float* c, float* factors)
+    private static void Last(int rows, float* a, int aStride, int depth, float* b, int stride, float* c, float* factors)
     {
         for (int row = 0; row < rows; row++)
         {
             float sum = factors is null ? 0 : c[row * stride] * factors[row];
             for (int i = 0; i < depth; i++)
-                sum = Simd1.MultiplyAdd(a[row][i], b[i * stride], sum);
+                sum = Simd1.MultiplyAdd(a[(row * aStride) + i], b[i * stride], sum);
             c[row * stride] = sum;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block8<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
+    private static void Block8<S, V>(float* a, int aStride, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
-        float* a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7];
+        float* a0 = a, a1 = a + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
+        float* a4 = a3 + aStride, a5 = a4 + aStride, a6 = a5 + aStride, a7 = a6 + aStride;
         V c00 = S.Create(0), c01 = c00;
         V c10 = S.Create(0), c11 = c10;
         V c20 = S.Create(0), c21 = c20;
@@ -156,11 +184,11 @@ internal static unsafe class RowProducts
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block4<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
+    private static void Block4<S, V>(float* a, int aStride, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
-        float* a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+        float* a0 = a, a1 = a + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
         V c00 = S.Create(0), c01 = c00;
         V c10 = S.Create(0), c11 = c10;
         V c20 = S.Create(0), c21 = c20;
@@ -198,11 +226,11 @@ internal static unsafe class RowProducts
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block1<S, V>(float** a, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
+    private static void Block1<S, V>(float* a, int aStride, int depth, float* b, int stride, float* c, int cStride, float* factors, Fetch fetch)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
-        float* a0 = a[0];
+        float* a0 = a;
         V c00 = S.Create(0), c01 = c00;
         if (factors is not null)
         {

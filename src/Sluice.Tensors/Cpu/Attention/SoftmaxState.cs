@@ -38,20 +38,20 @@ internal readonly unsafe struct SoftmaxState
     /// <summary>Takes in some rows' scores of a tile, which become weights.</summary>
     /// <param name="first">The first row.</param>
     /// <param name="rows">Rows; up to <see cref="RowProducts.MaxRows"/>.</param>
-    /// <param name="scores">The products of their queries with the keys of the tile's slots [rows, slots].</param>
+    /// <param name="scores">The products of their scaled queries with the keys of the tile's slots [rows, slots].</param>
     /// <param name="visible">The slots that each row sees, from the lowest bit.</param>
-    /// <param name="spec">Scale and soft cap.</param>
+    /// <param name="cap">The soft cap; 0: none.</param>
     /// <param name="factors">What to multiply each row's earlier values by.</param>
-    public void Add(int first, int rows, float* scores, uint* visible, in AttentionSpec spec, float* factors)
+    public void Add(int first, int rows, float* scores, uint* visible, float cap, float* factors)
     {
         if (Vector512.IsHardwareAccelerated)
-            Add<Simd512, Vector512<float>>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+            Add<Simd512, Vector512<float>>(first, rows, scores, visible, cap, factors);
         else if (Vector256.IsHardwareAccelerated)
-            Add<Simd256, Vector256<float>>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+            Add<Simd256, Vector256<float>>(first, rows, scores, visible, cap, factors);
         else if (Vector128.IsHardwareAccelerated)
-            Add<Simd128, Vector128<float>>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+            Add<Simd128, Vector128<float>>(first, rows, scores, visible, cap, factors);
         else
-            Add<Simd1, float>(first, rows, scores, visible, spec.Scale, spec.SoftCap, factors);
+            Add<Simd1, float>(first, rows, scores, visible, cap, factors);
     }
 
     /// <summary>Takes in what another part of the sequence gave for a row. Nothing seen there changes nothing here, to the bit.</summary>
@@ -80,21 +80,24 @@ internal readonly unsafe struct SoftmaxState
 
     // Rows go through each step together, so that their chains of dependent instructions overlap.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Add<S, V>(int first, int rows, float* scores, uint* visible, float scale, float cap, float* factors)
+    private void Add<S, V>(int first, int rows, float* scores, uint* visible, float cap, float* factors)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
         float* before = largest + first, max = stackalloc float[RowProducts.MaxRows];
+        bool isHigher = false;
         for (int row = 0; row < rows; row++)
         {
             float* own = scores + (row * KvFormat.BlockSize);
-            V top = cap > 0 || visible[row] != uint.MaxValue
-                ? ScaleAndMask<S, V>(own, visible[row], scale, cap)
-                : Scale<S, V>(own, scale);
+            V top = cap > 0 || visible[row] != uint.MaxValue ? CapAndMask<S, V>(own, visible[row], cap) : Largest<S, V>(own);
             float highest = S.MaxLane(top);
+            isHigher |= highest > before[row];
             max[row] = highest > before[row] ? highest : before[row];
         }
-        Elementwise.Map(default(Functions.ExpOfDifference), before, max, factors, rows);
+        if (isHigher)
+            Elementwise.Map(default(Functions.ExpOfDifference), before, max, factors, rows);
+        else
+            new Span<float>(factors, rows).Fill(1); // exp(0), and the rule once the first tiles are behind
         for (int row = 0; row < rows; row++)
         {
             float* own = scores + (row * KvFormat.BlockSize);
@@ -111,32 +114,29 @@ internal readonly unsafe struct SoftmaxState
         }
     }
 
-    /// <summary>Scales a row's scores.</summary>
-    /// <returns>The largest of each lane.</returns>
+    /// <summary>The largest score of each lane.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static V Scale<S, V>(float* scores, float scale)
+    private static V Largest<S, V>(float* scores)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
-        V top = S.Create(float.MinValue);
-        for (int i = 0; i < KvFormat.BlockSize; i += S.Width)
-        {
-            V score = S.Multiply(S.Load(scores + i), S.Create(scale));
-            S.Store(scores + i, score);
-            top = S.Max(top, score);
-        }
+        V top = S.Load(scores);
+        for (int i = S.Width; i < KvFormat.BlockSize; i += S.Width)
+            top = S.Max(top, S.Load(scores + i));
         return top;
     }
 
+    /// <summary>Caps a row's scores and hides those not seen.</summary>
+    /// <returns>The largest of each lane.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static V ScaleAndMask<S, V>(float* scores, uint visible, float scale, float cap)
+    private static V CapAndMask<S, V>(float* scores, uint visible, float cap)
         where S : struct, ISimd<V>
         where V : unmanaged
     {
         V top = S.Create(float.MinValue);
         for (int i = 0; i < KvFormat.BlockSize; i += S.Width)
         {
-            V score = S.Multiply(S.Load(scores + i), S.Create(scale));
+            V score = S.Load(scores + i);
             if (cap > 0)
                 score = S.Multiply(VectorMath.Tanh<S, V>(S.Divide(score, S.Create(cap))), S.Create(cap));
             V seen = S.EqualBits(S.And(S.CreateBits(visible >> i), S.LaneBits), S.LaneBits);

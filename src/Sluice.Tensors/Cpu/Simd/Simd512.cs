@@ -94,7 +94,13 @@ internal readonly unsafe struct Simd512 : ISimdPairs<Vector512<float>>
     public static float Sum(Vector512<float> a) => Simd256.Sum(a.GetLower() + a.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float MaxLane(Vector512<float> a) => Simd256.MaxLane(Simd256.Max(a.GetLower(), a.GetUpper()));
+    public static float MaxLane(Vector512<float> a)
+    {
+        if (!Avx512F.IsSupported)
+            return Simd256.MaxLane(Simd256.Max(a.GetLower(), a.GetUpper()));
+        a = Avx512F.Max(a, Avx512F.Shuffle4x128(a, a, 0b01_00_11_10)); // halves taken out go by way of memory
+        return Simd128.MaxLane(Simd128.Max(a.GetLower().GetLower(), Avx512F.ExtractVector128(a, 1)));
+    }
 
     public static Vector512<float> LaneBits
     {
