@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Sluice.Tensors.Cpu;
 
 namespace Sluice.Tensors.KvFormats;
@@ -24,7 +23,7 @@ public sealed unsafe class IntegerKv(string name, int bits, bool hasMin = false)
     private int PerByte => 8 / bits;
 
     // What is subtracted from a code to have the integer.
-    private int Middle => bits == 4 && !hasMin ? 8 : 0;
+    private int Middle => bits == 4 && !hasMin ? Four.Middle : 0;
 
     /// <inheritdoc/>
     public override string Name => name;
@@ -37,95 +36,80 @@ public sealed unsafe class IntegerKv(string name, int bits, bool hasMin = false)
 
     internal override void WriteValue(ReadOnlySpan<float> row, byte* tile, int slot) => Write(row, tile, slot, 1, Width(row.Length));
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal override float* ReadKeys(byte* tile, int dimension, float* buffer)
     {
-        float* to = buffer;
+        if (bits == 8)
+            ReadKeys<Eight>(tile, dimension, buffer);
+        else if (hasMin)
+            ReadKeys<FourWithMin>(tile, dimension, buffer);
+        else
+            ReadKeys<Four>(tile, dimension, buffer);
+        return buffer;
+    }
+
+    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer)
+    {
+        if (bits == 8)
+            ReadValues<Eight>(tile, dimension, slots, buffer);
+        else if (hasMin)
+            ReadValues<FourWithMin>(tile, dimension, slots, buffer);
+        else
+            ReadValues<Four>(tile, dimension, slots, buffer);
+        return buffer;
+    }
+
+    private void ReadKeys<C>(byte* tile, int dimension, float* to)
+        where C : struct, ICode
+    {
         ushort* scales = (ushort*)(tile + Width(dimension) * BlockSize), mins = scales + Groups(dimension) * BlockSize;
         float* scale = stackalloc float[BlockSize], min = stackalloc float[BlockSize];
         for (int start = 0; start < dimension; start += Group, scales += BlockSize, mins += BlockSize)
         {
             int count = Math.Min(Group, dimension - start), rows = Width(count);
             Halves.ReadF16(scales, scale, BlockSize);
-            if (hasMin)
+            if (C.HasMin)
                 Halves.ReadF16(mins, min, BlockSize);
-            for (int i = 0; i < rows; i++, tile += BlockSize)
-            {
-                for (int part = 0; part < PerByte && (part * rows) + i < count; part++)
-                {
-                    float* values = to + ((part * rows) + i) * BlockSize;
-                    for (int slot = 0; slot < BlockSize; slot += 16)
-                        Decode(tile + slot, part, scale + slot, min + slot, values + slot);
-                }
-            }
+            for (int part = 0; part < PerByte; part++)
+                Traverse.Run(new Side<C>(tile, part, scale, min, to + part * rows * BlockSize), Math.Min(rows, count - part * rows) * BlockSize);
+            tile += rows * BlockSize;
             to += count * BlockSize;
         }
-        return buffer;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal override float* ReadValues(byte* tile, int dimension, int slots, float* buffer)
+    private void ReadValues<C>(byte* tile, int dimension, int slots, float* to)
+        where C : struct, ICode
     {
-        int groups = Groups(dimension), width = Width(dimension);
+        int groups = Groups(dimension), width = Width(dimension), rest = dimension % Group;
         ushort* scales = (ushort*)(tile + width * BlockSize), mins = scales + groups * BlockSize;
-        float* scale = stackalloc float[16], min = stackalloc float[16];
-        byte* codes = stackalloc byte[Group];
-        float* decoded = stackalloc float[16];
-        for (int slot = 0; slot < slots; slot++, tile += width)
+        float* scale = stackalloc float[slots * groups], min = stackalloc float[C.HasMin ? slots * groups : 0];
+        Halves.ReadF16(scales, scale, slots * groups);
+        if (C.HasMin)
+            Halves.ReadF16(mins, min, slots * groups);
+        if (rest == 0)
         {
-            byte* row = tile;
-            float* to = buffer + (long)slot * dimension;
-            for (int g = 0; g < groups; g++)
+            Traverse.Run(new WholeGroups<C>(tile, scale, min, to), slots * dimension);
+            return;
+        }
+        float* restScale = stackalloc float[BlockSize], restMin = stackalloc float[BlockSize];
+        for (int slot = 0; slot < slots; slot++, tile += width, to += dimension, scale += groups, min += C.HasMin ? groups : 0)
+        {
+            int whole = dimension - rest, rows = Width(rest);
+            Traverse.Run(new WholeGroups<C>(tile, scale, min, to), whole);
+            new Span<float>(restScale, BlockSize).Fill(scale[groups - 1]);
+            if (C.HasMin)
+                new Span<float>(restMin, BlockSize).Fill(min[groups - 1]);
+            for (int part = 0; part < PerByte; part++)
             {
-                int count = Math.Min(Group, dimension - (g * Group)), rows = Width(count);
-                new Span<float>(scale, 16).Fill((float)BitConverter.UInt16BitsToHalf(scales[slot * groups + g]));
-                if (hasMin)
-                    new Span<float>(min, 16).Fill((float)BitConverter.UInt16BitsToHalf(mins[slot * groups + g]));
-                byte* from = row;
-                if (rows % 16 != 0)
-                {
-                    // A row's last group may be shorter, and what follows it is another row's.
-                    Buffer.MemoryCopy(row, codes, Group, rows);
-                    from = codes;
-                }
-                for (int part = 0; part < PerByte; part++)
-                {
-                    int end = Math.Min(rows, count - (part * rows));
-                    for (int i = 0; i < end; i += 16)
-                    {
-                        bool isWhole = end - i >= 16;
-                        Decode(from + i, part, scale, min, isWhole ? to + i : decoded);
-                        if (!isWhole)
-                            new Span<float>(decoded, end - i).CopyTo(new Span<float>(to + i, end - i));
-                    }
-                    to += end;
-                }
-                row += rows;
+                Side<C> step = new(tile + whole / PerByte, part, restScale, restMin, to + whole + part * rows);
+                Traverse.Run(step, Math.Min(rows, rest - part * rows));
             }
         }
-        return buffer;
     }
 
     private static int Groups(int dimension) => (dimension + Group - 1) / Group;
 
     /// <summary>Bytes of so many codes of a row.</summary>
     private int Width(int dimension) => (dimension + PerByte - 1) / PerByte;
-
-    /// <summary>16 values, of the low or the high 4 bits if codes have so many.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Decode(byte* codes, int part, float* scale, float* min, float* to)
-    {
-        Vector128<byte> bytes = Vector128.Load(codes);
-        if (bits == 4)
-            bytes = (part == 0 ? bytes & Vector128.Create((byte)15) : bytes >>> 4) - Vector128.Create((byte)Middle);
-        (Vector256<float> low, Vector256<float> high) = ScaleLayout.BytesToSingles(bytes.AsSByte());
-        low *= Vector256.Load(scale);
-        high *= Vector256.Load(scale + 8);
-        if (hasMin)
-            (low, high) = (low + Vector256.Load(min), high + Vector256.Load(min + 8));
-        low.Store(to);
-        high.Store(to + 8);
-    }
 
     /// <summary>Packs a row: codes <paramref name="step"/> bytes apart from one another, the rows of slots <paramref name="slotStep"/> bytes.</summary>
     private void Write(ReadOnlySpan<float> row, byte* tile, int slot, int step, int slotStep)
@@ -162,5 +146,86 @@ public sealed unsafe class IntegerKv(string name, int bits, bool hasMin = false)
         for (int i = 0; i < values.Length; i++)
             codes[i] = (byte)(sbyte)Math.Clamp((int)MathF.Round((values[i] - origin) * inverse) + Middle, lowest, highest);
         return (scale, min);
+    }
+
+    /// <summary>What is known of codes when their loops are compiled.</summary>
+    private interface ICode
+    {
+        static abstract int Bits { get; }
+
+        static abstract int Middle { get; }
+
+        static abstract bool HasMin { get; }
+    }
+
+    private struct Eight : ICode
+    {
+        public static int Bits => 8;
+
+        public static int Middle => 0;
+
+        public static bool HasMin => false;
+    }
+
+    private struct Four : ICode
+    {
+        public static int Bits => 4;
+
+        public static int Middle => 8;
+
+        public static bool HasMin => false;
+    }
+
+    private struct FourWithMin : ICode
+    {
+        public static int Bits => 4;
+
+        public static int Middle => 0;
+
+        public static bool HasMin => true;
+    }
+
+    /// <summary>Codes of the low or of the high bits of their bytes, whose scales repeat after <see cref="KvFormat.BlockSize"/>.</summary>
+    private readonly struct Side<C>(byte* codes, int part, float* scales, float* mins, float* to) : IStep
+        where C : struct, ICode
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<S, V>(int i)
+            where S : struct, ISimd<V>
+            where V : unmanaged
+        {
+            int slot = i % BlockSize;
+            S.Store(to + i, Decode<C, S, V>(codes + i, part != 0, S.Load(scales + slot), C.HasMin ? S.Load(mins + slot) : default));
+        }
+    }
+
+    /// <summary>Groups one after another, each with a scale.</summary>
+    private readonly struct WholeGroups<C>(byte* codes, float* scales, float* mins, float* to) : IStep
+        where C : struct, ICode
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<S, V>(int i)
+            where S : struct, ISimd<V>
+            where V : unmanaged
+        {
+            int group = i / Group, half = Group / 2;
+            byte* from = codes + (C.Bits == 8 ? i : group * half + i % half);
+            S.Store(to + i, Decode<C, S, V>(from, i % Group >= half, S.Create(scales[group]), C.HasMin ? S.Create(mins[group]) : default));
+        }
+    }
+
+    /// <summary>The values of as many codes as a vector holds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static V Decode<C, S, V>(byte* codes, bool isHigh, V scale, V min)
+        where C : struct, ICode
+        where S : struct, ISimd<V>
+        where V : unmanaged
+    {
+        V integers = S.LoadInt8((sbyte*)codes);
+        if (C.Bits == 4)
+            integers = S.And(isHigh ? S.ShiftRight(integers, 4) : integers, S.CreateBits(15));
+        // Added to the bits of 1.5 * 2^23 they make it that much larger, exactly.
+        V value = S.Multiply(S.Subtract(S.AddBits(integers, S.CreateBits(0x4B40_0000)), S.Create(12582912f + C.Middle)), scale);
+        return C.HasMin ? S.Add(value, min) : value;
     }
 }

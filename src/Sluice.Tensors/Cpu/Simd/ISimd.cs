@@ -62,6 +62,9 @@ internal unsafe interface ISimd<V>
     /// <summary>Shifts zeros in.</summary>
     static abstract V ShiftRight(V a, int count);
 
+    /// <summary>Signed bytes as the integers of each lane.</summary>
+    static abstract V LoadInt8(sbyte* from);
+
     /// <summary>16-bit integers, their sign extended, as the bits of each lane.</summary>
     static abstract V LoadInt16(short* from);
 

@@ -76,6 +76,10 @@ internal readonly unsafe struct Simd1 : ISimd<float>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ShiftRight(float a, int count) => CreateBits(SingleToUInt32Bits(a) >> count);
 
+    // As below.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float LoadInt8(sbyte* from) => Vector128.CreateScalar((int)*from).AsSingle().ToScalar();
+
     // Not CreateBits(*from): .NET 10.0's compiler would read it as one load of 32 bits.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float LoadInt16(short* from) => Vector128.CreateScalar((int)*from).AsSingle().ToScalar();

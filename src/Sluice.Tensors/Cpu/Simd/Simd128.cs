@@ -75,6 +75,10 @@ internal readonly unsafe struct Simd128 : ISimdPairs<Vector128<float>>
     public static Vector128<float> ShiftRight(Vector128<float> a, int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> LoadInt8(sbyte* from) =>
+        Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(uint*)from).AsSByte())).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> LoadInt16(short* from) =>
         Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsInt16()).AsSingle();
 

@@ -76,6 +76,16 @@ internal readonly unsafe struct Simd256 : ISimdPairs<Vector256<float>>
     public static Vector256<float> ShiftRight(Vector256<float> a, int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> LoadInt8(sbyte* from)
+    {
+        Vector128<sbyte> bytes = Vector128.CreateScalarUnsafe(*(ulong*)from).AsSByte();
+        if (Avx2.IsSupported)
+            return Avx2.ConvertToVector256Int32(bytes).AsSingle();
+        (Vector128<int> low, Vector128<int> high) = Vector128.Widen(Vector128.WidenLower(bytes));
+        return Vector256.Create(low, high).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> LoadInt16(short* from) =>
         (Avx2.IsSupported
             ? Avx2.ConvertToVector256Int32(Vector128.Load(from))

@@ -76,6 +76,15 @@ internal readonly unsafe struct Simd512 : ISimdPairs<Vector512<float>>
     public static Vector512<float> ShiftRight(Vector512<float> a, int count) => (a.AsUInt32() >> count).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> LoadInt8(sbyte* from)
+    {
+        if (Avx512F.IsSupported)
+            return Avx512F.ConvertToVector512Int32(Vector128.Load(from)).AsSingle();
+        (Vector256<int> low, Vector256<int> high) = Vector256.Widen(Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe()));
+        return Vector512.Create(low, high).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> LoadInt16(short* from) =>
         (Avx512F.IsSupported
             ? Avx512F.ConvertToVector512Int32(Vector256.Load(from))
