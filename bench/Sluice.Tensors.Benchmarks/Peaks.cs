@@ -40,8 +40,8 @@ internal static unsafe class Peaks
         float* notes = (float*)(data + (512 << 10)), sums = room.SumsOf(0, 0);
         IntegerKind[] kinds =
         [
-            new(128, 1, false, false, false), new(8, 1, false, true, false), new(0, 1, true, true, true), new(32, 2, false, true, true),
-            new(0, 2, true, true, true), new(0, 1, true, true, false), new(32, 2, false, true, false),
+            new(128, 1, false, 8, false), new(8, 1, false, 4, false), new(0, 1, true, 4, true), new(32, 2, false, 7, true),
+            new(0, 2, true, 4, true), new(0, 1, true, 4, false), new(32, 2, false, 7, false),
         ];
         foreach (IntegerKind kind in kinds)
         {

@@ -21,18 +21,18 @@ public unsafe class KernelsTests
         Random random = new(1);
         foreach (int parts in (int[])[1, 2])
         {
-            foreach ((int offset, bool hasMin, bool isNarrow) in new[] { (128, false, false), (8, false, true), (0, true, true), (16, true, true) })
+            foreach ((int offset, bool hasMin, int bits) in new[] { (128, false, 8), (127, false, 8), (8, false, 4), (0, true, 4), (32, false, 7), (16, true, 7) })
             {
                 for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
                 {
                     foreach ((int groups, bool isWide) in new[] { (1, false), (2, false), (3, false), (8, false), (8, true), (24, true) })
                     {
-                        IntegerKind kind = new(offset, parts, hasMin, isNarrow, isWide);
+                        IntegerKind kind = new(offset, parts, hasMin, bits, isWide);
                         using GuardedTensors memory = new();
-                        byte* codes = RandomBytes(memory, groups * IntegerPanels.GroupCodes, random, isNarrow ? 127 : 255);
+                        byte* codes = RandomBytes(memory, groups * IntegerPanels.GroupCodes, random, Math.Min((1 << bits) - 1, 127 + offset));
                         float* scales = RandomFloats(memory, groups * kind.ScalesPerGroup, random);
-                        sbyte* activations = (sbyte*)RandomBytes(memory, groups * IntegerPanels.Group * tokens, random, 127);
-                        float* notes = RandomNotes(memory, kind, tokens, groups, random);
+                        sbyte* activations = RandomActivations(memory, groups * IntegerPanels.Group * tokens, random);
+                        float* notes = RandomNotes(memory, kind, tokens, groups, activations, random);
                         float* expected = RandomFloats(memory, tokens * Panels.Height, random);
                         float* sums = (float*)Copy(memory, (byte*)expected, tokens * Panels.Height * sizeof(float));
                         scalar.Integers(kind, tokens, codes, scales, activations, notes, expected, groups);
@@ -54,8 +54,8 @@ public unsafe class KernelsTests
         Random random = new(5);
         foreach (IntegerKind kind in (IntegerKind[])
             [
-                new(128, 1, false, false, false), new(0, 1, true, true, false), new(32, 2, false, true, false), new(0, 2, true, true, false),
-                new(0, 1, true, true, true), new(32, 2, false, true, true), new(0, 2, true, true, true), new(128, 1, false, false, true),
+                new(128, 1, false, 8, false), new(0, 1, true, 7, false), new(32, 2, false, 7, false), new(0, 2, true, 7, false),
+                new(0, 1, true, 7, true), new(32, 2, false, 7, true), new(0, 2, true, 7, true), new(128, 1, false, 8, true),
             ])
         {
             for (int tokens = 1; tokens <= Kernels.PairTokens; tokens++)
@@ -65,12 +65,12 @@ public unsafe class KernelsTests
                     using GuardedTensors memory = new();
                     using WorkerScratch room = new();
                     int codeBytes = groups * IntegerPanels.GroupCodes, scaleFloats = groups * kind.ScalesPerGroup, sumFloats = tokens * Panels.Height;
-                    sbyte* activations = (sbyte*)RandomBytes(memory, tiles * groups * IntegerPanels.Group * tokens, random, 127);
-                    float* notes = RandomNotes(memory, kind, tokens, tiles * groups, random);
+                    sbyte* activations = RandomActivations(memory, tiles * groups * IntegerPanels.Group * tokens, random);
+                    float* notes = RandomNotes(memory, kind, tokens, tiles * groups, activations, random);
                     float* expected = (float*)memory.Allocate(2 * tiles * sumFloats * sizeof(float));
                     for (int panel = 0; panel < 2; panel++)
                     {
-                        byte* codes = RandomBytes(memory, codeBytes, random, kind.IsNarrow ? 127 : 255);
+                        byte* codes = RandomBytes(memory, codeBytes, random, (1 << kind.Bits) - 1);
                         float* scales = RandomFloats(memory, scaleFloats, random);
                         Buffer.MemoryCopy(codes, room.Codes + panel * WorkerScratch.CodeBytes, codeBytes, codeBytes);
                         Buffer.MemoryCopy(
@@ -196,8 +196,8 @@ public unsafe class KernelsTests
                 byte* unpacked = memory.Allocate(columns * Panels.Height);
                 float* scales = (float*)memory.Allocate(groups * panels.Kind.ScalesPerGroup * sizeof(float));
                 byte* units = Copy(memory, panels.Units(0, 0), checked((int)panels.Bytes));
-                sbyte* activations = (sbyte*)RandomBytes(memory, columns * tokens, random, 127);
-                float* notes = RandomNotes(memory, panels.Kind, tokens, groups, random);
+                sbyte* activations = RandomActivations(memory, columns * tokens, random);
+                float* notes = RandomNotes(memory, panels.Kind, tokens, groups, activations, random);
                 float* expected = (float*)memory.Allocate(Count * sumFloats * sizeof(float));
                 float* sums = (float*)memory.Allocate(Count * sumFloats * sizeof(float));
                 if (!kernels.Packed(panels, tokens, units, activations, notes, sums, groups, Count))
@@ -348,15 +348,32 @@ public unsafe class KernelsTests
         return floats;
     }
 
-    // Scales and sums are floats; the starts between them are integers near those of a real sum.
-    private static float* RandomNotes(GuardedTensors memory, IntegerKind kind, int tokens, int groups, Random random)
+    /// <summary>From -127 to 127, and often these themselves.</summary>
+    private static sbyte* RandomActivations(GuardedTensors memory, int count, Random random)
+    {
+        sbyte* activations = (sbyte*)memory.Allocate(count);
+        for (int i = 0; i < count; i++)
+            activations[i] = (sbyte)Math.Clamp(random.Next(-160, 161), -127, 127);
+        return activations;
+    }
+
+    // Scales and sums are floats; the starts between them are integers.
+    private static float* RandomNotes(GuardedTensors memory, IntegerKind kind, int tokens, int groups, sbyte* activations, Random random)
     {
         float* notes = RandomFloats(memory, groups * kind.NotesPerGroup * tokens, random);
         for (int g = 0; g < groups; g++)
         {
             int* starts = (int*)notes + (g * kind.NotesPerGroup + 1) * tokens;
             for (int i = 0; i < kind.Parts * tokens; i++)
-                starts[i] = Kernels.Magic - kind.Offset * random.Next(-500, 500);
+            {
+                int sum = 0, quads = 8 / kind.Parts, part = i / tokens;
+                for (int quad = part * quads; quad < (part + 1) * quads; quad++)
+                {
+                    for (int j = 0; j < 4; j++)
+                        sum += activations[((g * 8 + quad) * tokens + i % tokens) * 4 + j];
+                }
+                starts[i] = Kernels.Magic - kind.Offset * sum;
+            }
         }
         return notes;
     }

@@ -36,7 +36,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     /// that can happen while the weights are loaded.
     /// </summary>
     public static void WarmUp() => ThreadPool.UnsafeQueueUserWorkItem(
-        static _ => AssembleIntegers(ref IntegerKernels[MaxTokens - 1], MaxTokens, new IntegerKind(0, 1, false, false, false)), null);
+        static _ => AssembleIntegers(ref IntegerKernels[MaxTokens - 1], MaxTokens, new IntegerKind(0, 1, false, 8, false)), null);
 
     /// <summary>Whether this processor has AVX-512 BF16 too: CPUID leaf 7.1, EAX bit 5.</summary>
     public static bool IsBFloat16Supported { get; } =
@@ -234,7 +234,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static ref nint Packed(nint[] kernels, TensorType type, int tokens) =>
         ref kernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
 
-    protected static int Index(in IntegerKind kind) => Kinds.Index(kind, kind.Offset != 0);
+    protected static int Index(in IntegerKind kind) => Kinds.Index(kind) * 2 + (kind.Offset != 0 ? 1 : 0);
 
     // Methods of their own, for their closures are objects that the calls of a finished kernel need not make.
     private static void AssembleIntegers(ref nint kernel, int tokens, IntegerKind kind) =>

@@ -1,9 +1,9 @@
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>A number of tokens that the compiler knows.</summary>
-internal interface ITokens
+/// <summary>A number, as of tokens, that the compiler knows.</summary>
+internal interface INumber
 {
-    static abstract int Count { get; }
+    static abstract int Value { get; }
 }
 
 /// <summary>An <see cref="IntegerKind"/> that the compiler knows.</summary>
@@ -13,74 +13,68 @@ internal interface IKind
 
     static abstract bool HasMin { get; }
 
-    static abstract bool IsNarrow { get; }
-
     static abstract bool HasWideScale { get; }
 }
 
-internal static class Tokens
+internal static class Numbers
 {
-    public readonly struct One : ITokens
+    public readonly struct One : INumber
     {
-        public static int Count => 1;
+        public static int Value => 1;
     }
 
-    public readonly struct Two : ITokens
+    public readonly struct Two : INumber
     {
-        public static int Count => 2;
+        public static int Value => 2;
     }
 
-    public readonly struct Three : ITokens
+    public readonly struct Three : INumber
     {
-        public static int Count => 3;
+        public static int Value => 3;
     }
 
-    public readonly struct Four : ITokens
+    public readonly struct Four : INumber
     {
-        public static int Count => 4;
+        public static int Value => 4;
     }
 
-    public readonly struct Five : ITokens
+    public readonly struct Five : INumber
     {
-        public static int Count => 5;
+        public static int Value => 5;
     }
 
-    public readonly struct Six : ITokens
+    public readonly struct Six : INumber
     {
-        public static int Count => 6;
+        public static int Value => 6;
     }
 
-    public readonly struct Seven : ITokens
+    public readonly struct Seven : INumber
     {
-        public static int Count => 7;
+        public static int Value => 7;
     }
 
-    public readonly struct Eight : ITokens
+    public readonly struct Eight : INumber
     {
-        public static int Count => 8;
+        public static int Value => 8;
     }
 }
 
 internal static class Kinds
 {
-    public readonly struct Of<TParts, THasMin, TIsNarrow, THasWideScale> : IKind
-        where TParts : struct, ITokens
+    public readonly struct Of<TParts, THasMin, THasWideScale> : IKind
+        where TParts : struct, INumber
         where THasMin : struct, IFlag
-        where TIsNarrow : struct, IFlag
         where THasWideScale : struct, IFlag
     {
-        public static int Parts => TParts.Count;
+        public static int Parts => TParts.Value;
 
         public static bool HasMin => THasMin.Value;
-
-        public static bool IsNarrow => TIsNarrow.Value;
 
         public static bool HasWideScale => THasWideScale.Value;
     }
 
-    /// <summary>A number from 0 to 15 for each kind that differs in more than its offset.</summary>
-    public static int Index(in IntegerKind kind, bool flag) =>
-        (kind.HasWideScale ? 8 : 0) + (kind.Parts == 2 ? 4 : 0) + (kind.HasMin ? 2 : 0) + (flag ? 1 : 0);
+    /// <summary>A number from 0 to 7 for each kind that differs in more than its offset and its bits.</summary>
+    public static int Index(in IntegerKind kind) => (kind.HasWideScale ? 4 : 0) + (kind.Parts == 2 ? 2 : 0) + (kind.HasMin ? 1 : 0);
 }
 
 /// <summary>Yes or no, as the compiler knows it.</summary>

@@ -15,14 +15,14 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
 
     private static readonly nint[] FloatKernels =
     [
-        OfTokens<Tokens.One>(),
-        OfTokens<Tokens.Two>(),
-        OfTokens<Tokens.Three>(),
-        OfTokens<Tokens.Four>(),
-        OfTokens<Tokens.Five>(),
-        OfTokens<Tokens.Six>(),
-        OfTokens<Tokens.Seven>(),
-        OfTokens<Tokens.Eight>(),
+        OfTokens<Numbers.One>(),
+        OfTokens<Numbers.Two>(),
+        OfTokens<Numbers.Three>(),
+        OfTokens<Numbers.Four>(),
+        OfTokens<Numbers.Five>(),
+        OfTokens<Numbers.Six>(),
+        OfTokens<Numbers.Seven>(),
+        OfTokens<Numbers.Eight>(),
     ];
 
     public override string Name => name;
@@ -30,8 +30,9 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
     public override void Integers(
         in IntegerKind kind, int tokens, byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
     {
-        ((delegate*<byte*, float*, sbyte*, float*, float*, nint, void>)IntegerKernels[Kinds.Index(kind, kind.IsNarrow)][tokens - 1])(
-            codes, scales, activations, notes, sums, groups);
+        int bits = kind.Bits switch { 4 => 0, 7 => 1, _ => 2 };
+        ((delegate*<byte*, float*, sbyte*, float*, float*, nint, int, void>)IntegerKernels[Kinds.Index(kind) * 3 + bits][tokens - 1])(
+            codes, scales, activations, notes, sums, groups, kind.Offset);
     }
 
     public override void Floats(int tokens, float* values, float* activations, float* sums, nint columns) =>
@@ -41,43 +42,61 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
 
     public override long FloatPeak(int rounds) => LanePeak<TLanes, TInt, TFloat>.Floats(rounds);
 
-    // In the order of Kinds.Index.
+    // In the order of Kinds.Index, and for each kind by bits.
     private static nint[][] OfScale<TWide>()
         where TWide : struct, IFlag =>
     [
-        .. OfParts<Tokens.One, TWide>(),
-        .. OfParts<Tokens.Two, TWide>(),
+        .. OfParts<Numbers.One, TWide>(),
+        .. OfParts<Numbers.Two, TWide>(),
     ];
 
     private static nint[][] OfParts<TParts, TWide>()
-        where TParts : struct, ITokens
+        where TParts : struct, INumber
         where TWide : struct, IFlag =>
     [
-        OfKind<Kinds.Of<TParts, No, No, TWide>>(),
-        OfKind<Kinds.Of<TParts, No, Yes, TWide>>(),
-        OfKind<Kinds.Of<TParts, Yes, No, TWide>>(),
-        OfKind<Kinds.Of<TParts, Yes, Yes, TWide>>(),
+        .. OfBits<TParts, No, TWide>(),
+        .. OfBits<TParts, Yes, TWide>(),
     ];
 
-    private static nint[] OfKind<TKind>()
-        where TKind : struct, IKind =>
+    // By bits: 4, 7, 8.
+    private static nint[][] OfBits<TParts, TMin, TWide>()
+        where TParts : struct, INumber
+        where TMin : struct, IFlag
+        where TWide : struct, IFlag => TLanes.HasPairs
+    ?
     [
-        Integer<Tokens.One, TKind>(),
-        Integer<Tokens.Two, TKind>(),
-        Integer<Tokens.Three, TKind>(),
-        Integer<Tokens.Four, TKind>(),
-        Integer<Tokens.Five, TKind>(),
-        Integer<Tokens.Six, TKind>(),
-        Integer<Tokens.Seven, TKind>(),
-        Integer<Tokens.Eight, TKind>(),
+        OfKind<Kinds.Of<TParts, TMin, TWide>, PairSums<TLanes, TInt, TFloat>>(),
+        OfKind<Kinds.Of<TParts, TMin, TWide>, NarrowDots<TLanes, TInt, TFloat>>(),
+        OfKind<Kinds.Of<TParts, TMin, TWide>, SignedPairs<TLanes, TInt, TFloat>>(),
+    ]
+    :
+    [
+        OfKind<Kinds.Of<TParts, TMin, TWide>, NarrowDots<TLanes, TInt, TFloat>>(),
+        OfKind<Kinds.Of<TParts, TMin, TWide>, NarrowDots<TLanes, TInt, TFloat>>(),
+        OfKind<Kinds.Of<TParts, TMin, TWide>, Dots<TLanes, TInt, TFloat>>(),
     ];
 
-    private static nint Integer<TTokens, TKind>()
-        where TTokens : struct, ITokens
-        where TKind : struct, IKind =>
-        (nint)(delegate*<byte*, float*, sbyte*, float*, float*, nint, void>)&TileKernels<TLanes, TInt, TFloat>.Integers<TTokens, TKind>;
+    private static nint[] OfKind<TKind, TProduct>()
+        where TKind : struct, IKind
+        where TProduct : struct, IProduct<TInt> =>
+    [
+        Integer<Numbers.One, TKind, TProduct>(),
+        Integer<Numbers.Two, TKind, TProduct>(),
+        Integer<Numbers.Three, TKind, TProduct>(),
+        Integer<Numbers.Four, TKind, TProduct>(),
+        Integer<Numbers.Five, TKind, TProduct>(),
+        Integer<Numbers.Six, TKind, TProduct>(),
+        Integer<Numbers.Seven, TKind, TProduct>(),
+        Integer<Numbers.Eight, TKind, TProduct>(),
+    ];
+
+    private static nint Integer<TTokens, TKind, TProduct>()
+        where TTokens : struct, INumber
+        where TKind : struct, IKind
+        where TProduct : struct, IProduct<TInt> =>
+        (nint)(delegate*<byte*, float*, sbyte*, float*, float*, nint, int, void>)&TileKernels<TLanes, TInt, TFloat>.Integers<TTokens, TKind, TProduct>;
 
     private static nint OfTokens<TTokens>()
-        where TTokens : struct, ITokens =>
+        where TTokens : struct, INumber =>
         (nint)(delegate*<float*, float*, float*, nint, void>)&TileKernels<TLanes, TInt, TFloat>.Floats<TTokens>;
 }

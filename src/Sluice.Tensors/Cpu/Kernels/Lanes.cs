@@ -5,6 +5,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Sluice.Tensors.Cpu;
 
+// Four activations are repeated as a float, for of an integer the compiler makes a load and a slow move from an ordinary register.
+
 /// <summary>No vectors at all: one lane.</summary>
 internal readonly unsafe struct ScalarLanes : ILanes<int, float>
 {
@@ -20,11 +22,13 @@ internal readonly unsafe struct ScalarLanes : ILanes<int, float>
 
     public static void Store(float values, float* target) => *target = values;
 
-    public static int Dot(int sum, int codes, int activations) =>
-        sum + (byte)codes * (sbyte)activations + (byte)(codes >> 8) * (sbyte)(activations >> 8)
-        + (byte)(codes >> 16) * (sbyte)(activations >> 16) + (byte)(codes >> 24) * (sbyte)(activations >> 24);
+    public static int Dot(int sum, int codes, int* activations)
+    {
+        sbyte* a = (sbyte*)activations;
+        return sum + (byte)codes * a[0] + (byte)(codes >> 8) * a[1] + (byte)(codes >> 16) * a[2] + (byte)(codes >> 24) * a[3];
+    }
 
-    public static int DotNarrow(int sum, int codes, int activations) => Dot(sum, codes, activations);
+    public static int DotNarrow(int sum, int codes, int* activations) => Dot(sum, codes, activations);
 
     public static float BitsToSingle(int values) => BitConverter.Int32BitsToSingle(values);
 
@@ -50,24 +54,27 @@ internal readonly unsafe struct Avx2Lanes : ILanes<Vector256<int>, Vector256<flo
 
     public static void Store(Vector256<float> values, float* target) => values.Store(target);
 
-    // There is no exact product of unsigned and signed bytes (pairs saturate at 16 bits), so even and odd bytes are multiplied
-    // as 16-bit numbers.
+    public static bool HasPairs => true;
+
+    public static Vector256<int> Dot(Vector256<int> sum, Vector256<int> codes, int* activations) => throw new NotSupportedException(); // pairs would overflow
+
+    public static Vector256<int> DotNarrow(Vector256<int> sum, Vector256<int> codes, int* activations) => SumPairs(sum, Pairs(codes, activations));
+
+    public static Vector256<int> Pairs(Vector256<int> codes, int* activations) =>
+        Avx2.MultiplyAddAdjacent(codes.AsByte(), Vector256.Create(*(float*)activations).AsSByte()).AsInt32();
+
+    // The unsigned factor is the integer's size, 128 at most, and the signed one has its sign.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> Dot(Vector256<int> sum, Vector256<int> codes, int activations)
+    public static Vector256<int> SignedPairs(Vector256<int> codes, Vector256<int> offset, int* activations)
     {
-        Vector256<short> a = Vector256.Create(activations).AsInt16(), c = codes.AsInt16();
-        Vector256<int> even = Avx2.MultiplyAddAdjacent(c & Vector256.Create((short)0xFF), (a << 8) >> 8);
-        Vector256<int> odd = Avx2.MultiplyAddAdjacent(c >>> 8, a >> 8);
-        return sum + (even + odd);
+        Vector256<sbyte> q = (codes.AsByte() - offset.AsByte()).AsSByte(), a = Vector256.Create(*(float*)activations).AsSByte();
+        return Avx2.MultiplyAddAdjacent(Avx2.Abs(q), Avx2.Sign(a, q)).AsInt32();
     }
 
-    // Pairs of products of codes below 128 stay within 16 bits: 2 * 127 * 127 < 2^15.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> DotNarrow(Vector256<int> sum, Vector256<int> codes, int activations)
-    {
-        Vector256<short> pairs = Avx2.MultiplyAddAdjacent(codes.AsByte(), Vector256.Create(activations).AsSByte());
-        return sum + Avx2.MultiplyAddAdjacent(pairs, Vector256<short>.One);
-    }
+    public static Vector256<int> AddPairs(Vector256<int> a, Vector256<int> b) => (a.AsInt16() + b.AsInt16()).AsInt32();
+
+    public static Vector256<int> SumPairs(Vector256<int> sum, Vector256<int> pairs) =>
+        sum + Avx2.MultiplyAddAdjacent(pairs.AsInt16(), Vector256<short>.One);
 
     public static Vector256<float> BitsToSingle(Vector256<int> values) => values.AsSingle();
 
@@ -93,10 +100,10 @@ internal readonly unsafe struct AvxVnniLanes : ILanes<Vector256<int>, Vector256<
 
     public static void Store(Vector256<float> values, float* target) => values.Store(target);
 
-    public static Vector256<int> Dot(Vector256<int> sum, Vector256<int> codes, int activations) =>
-        AvxVnni.MultiplyWideningAndAdd(sum, codes.AsByte(), Vector256.Create(activations).AsSByte());
+    public static Vector256<int> Dot(Vector256<int> sum, Vector256<int> codes, int* activations) =>
+        AvxVnni.MultiplyWideningAndAdd(sum, codes.AsByte(), Vector256.Create(*(float*)activations).AsSByte());
 
-    public static Vector256<int> DotNarrow(Vector256<int> sum, Vector256<int> codes, int activations) => Dot(sum, codes, activations);
+    public static Vector256<int> DotNarrow(Vector256<int> sum, Vector256<int> codes, int* activations) => Dot(sum, codes, activations);
 
     public static Vector256<float> BitsToSingle(Vector256<int> values) => values.AsSingle();
 
@@ -122,22 +129,28 @@ internal readonly unsafe struct Avx512Lanes : ILanes<Vector512<int>, Vector512<f
 
     public static void Store(Vector512<float> values, float* target) => values.Store(target);
 
-    // As for AVX2.
+    public static bool HasPairs => true;
+
+    public static Vector512<int> Dot(Vector512<int> sum, Vector512<int> codes, int* activations) => throw new NotSupportedException(); // pairs would overflow
+
+    public static Vector512<int> DotNarrow(Vector512<int> sum, Vector512<int> codes, int* activations) => SumPairs(sum, Pairs(codes, activations));
+
+    public static Vector512<int> Pairs(Vector512<int> codes, int* activations) =>
+        Avx512BW.MultiplyAddAdjacent(codes.AsByte(), Vector512.Create(*(float*)activations).AsSByte()).AsInt32();
+
+    // The unsigned factor is the integer's size, 128 at most, and the signed one has its sign.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> Dot(Vector512<int> sum, Vector512<int> codes, int activations)
+    public static Vector512<int> SignedPairs(Vector512<int> codes, Vector512<int> offset, int* activations)
     {
-        Vector512<short> a = Vector512.Create(activations).AsInt16(), c = codes.AsInt16();
-        Vector512<int> even = Avx512BW.MultiplyAddAdjacent(c & Vector512.Create((short)0xFF), (a << 8) >> 8);
-        Vector512<int> odd = Avx512BW.MultiplyAddAdjacent(c >>> 8, a >> 8);
-        return sum + (even + odd);
+        Vector512<sbyte> q = (codes.AsByte() - offset.AsByte()).AsSByte(), a = Vector512.Create(*(float*)activations).AsSByte();
+        Vector512<sbyte> signed = Vector512.ConditionalSelect(Vector512.LessThan(q, Vector512<sbyte>.Zero), -a, a);
+        return Avx512BW.MultiplyAddAdjacent(Avx512BW.Abs(q), signed).AsInt32();
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> DotNarrow(Vector512<int> sum, Vector512<int> codes, int activations)
-    {
-        Vector512<short> pairs = Avx512BW.MultiplyAddAdjacent(codes.AsByte(), Vector512.Create(activations).AsSByte());
-        return sum + Avx512BW.MultiplyAddAdjacent(pairs, Vector512<short>.One);
-    }
+    public static Vector512<int> AddPairs(Vector512<int> a, Vector512<int> b) => (a.AsInt16() + b.AsInt16()).AsInt32();
+
+    public static Vector512<int> SumPairs(Vector512<int> sum, Vector512<int> pairs) =>
+        sum + Avx512BW.MultiplyAddAdjacent(pairs.AsInt16(), Vector512<short>.One);
 
     public static Vector512<float> BitsToSingle(Vector512<int> values) => values.AsSingle();
 
@@ -166,15 +179,15 @@ internal readonly unsafe struct ArmLanes : ILanes<Vector128<int>, Vector128<floa
 
     // Arm multiplies signed by signed bytes: code = (code - 128) + 128, and the second part is 128 times the activations' sum.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<int> Dot(Vector128<int> sum, Vector128<int> codes, int activations)
+    public static Vector128<int> Dot(Vector128<int> sum, Vector128<int> codes, int* activations)
     {
-        Vector128<sbyte> a = Vector128.Create(activations).AsSByte();
+        Vector128<sbyte> a = Vector128.Create(*activations).AsSByte();
         Vector128<int> low = Dp.DotProduct(sum, (codes.AsByte() ^ Vector128.Create((byte)128)).AsSByte(), a);
         return low + (Dp.DotProduct(Vector128<int>.Zero, Vector128<sbyte>.One, a) << 7);
     }
 
-    public static Vector128<int> DotNarrow(Vector128<int> sum, Vector128<int> codes, int activations) =>
-        Dp.DotProduct(sum, codes.AsSByte(), Vector128.Create(activations).AsSByte());
+    public static Vector128<int> DotNarrow(Vector128<int> sum, Vector128<int> codes, int* activations) =>
+        Dp.DotProduct(sum, codes.AsSByte(), Vector128.Create(*activations).AsSByte());
 
     public static Vector128<float> BitsToSingle(Vector128<int> values) => values.AsSingle();
 

@@ -15,75 +15,93 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
 {
     /// <summary>Adds the products of groups of 32 columns to the tile's sums, as <see cref="Kernels"/> says.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Integers<TTokens, TKind>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups)
-        where TTokens : struct, ITokens
+    public static void Integers<TTokens, TKind, TProduct>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups, int offset)
+        where TTokens : struct, INumber
         where TKind : struct, IKind
+        where TProduct : struct, IProduct<TInt>
     {
-        float* wide = stackalloc float[TKind.HasWideScale ? Panels.Height * TTokens.Count : 0]; // results of groups that share a scale
+        float* wide = stackalloc float[TKind.HasWideScale ? Panels.Height * TTokens.Value : 0]; // results of groups that share a scale
         for (nint group = 1; group <= groups; group++)
         {
             bool isLast = group % IntegerPanels.WideGroups == 0;
             if (TKind.HasWideScale && group % IntegerPanels.WideGroups == 1)
-                new Span<float>(wide, Panels.Height * TTokens.Count).Clear();
+                new Span<float>(wide, Panels.Height * TTokens.Value).Clear();
             for (int row = 0; row < Panels.Height; row += TLanes.Count)
             {
-                Group<TTokens, TKind>(codes + 4 * row, scales + row, activations, notes, TKind.HasWideScale ? wide + row : sums + row);
-                for (int t = 0; TKind.HasWideScale && isLast && t < TTokens.Count; t++)
+                Group<TTokens, TKind, TProduct>(codes + 4 * row, scales + row, activations, notes, offset, TKind.HasWideScale ? wide + row : sums + row);
+                for (int t = 0; TKind.HasWideScale && isLast && t < TTokens.Value; t++)
                     Add(TLanes.Load(wide + t * Panels.Height + row), notes[t], sums + t * Panels.Height + row);
             }
             codes += IntegerPanels.GroupCodes;
             scales += Panels.Height * TKind.Parts * (TKind.HasMin ? 2 : 1);
-            activations += IntegerPanels.Group * TTokens.Count;
-            notes += TTokens.Count * (1 + TKind.Parts * (TKind.HasMin ? 2 : 1));
+            activations += IntegerPanels.Group * TTokens.Value;
+            notes += TTokens.Value * (1 + TKind.Parts * (TKind.HasMin ? 2 : 1));
         }
     }
 
     /// <summary>Adds the products of columns to the tile's sums, one column after the other.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Floats<TTokens>(float* values, float* activations, float* sums, nint columns)
-        where TTokens : struct, ITokens
+        where TTokens : struct, INumber
     {
         for (int row = 0; row < Panels.Height; row += TLanes.Count)
             FloatRows<TTokens>(values + row, activations, sums + row, columns);
     }
 
     /// <summary>One group, whose result joins the sums; with a wide scale these are the results of the groups that share it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Group<TTokens, TKind>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums)
-        where TTokens : struct, ITokens
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Group<TTokens, TKind, TProduct>(byte* codes, float* scales, sbyte* activations, float* notes, int offset, float* sums)
+        where TTokens : struct, INumber
         where TKind : struct, IKind
+        where TProduct : struct, IProduct<TInt>
     {
-        int tokens = TTokens.Count;
+        int tokens = TTokens.Value;
+        TInt offsets = TLanes.Broadcast(offset * 0x01010101);
         int* a = (int*)activations;
         int* starts = (int*)notes + tokens;
         TFloat f0 = default, f1 = default, f2 = default, f3 = default, f4 = default, f5 = default, f6 = default, f7 = default;
         for (int part = 0; part < TKind.Parts; part++)
         {
-            TInt i0 = TLanes.Broadcast(starts[0]), i1 = tokens > 1 ? TLanes.Broadcast(starts[1]) : default,
-                i2 = tokens > 2 ? TLanes.Broadcast(starts[2]) : default, i3 = tokens > 3 ? TLanes.Broadcast(starts[3]) : default,
-                i4 = tokens > 4 ? TLanes.Broadcast(starts[4]) : default, i5 = tokens > 5 ? TLanes.Broadcast(starts[5]) : default,
-                i6 = tokens > 6 ? TLanes.Broadcast(starts[6]) : default, i7 = tokens > 7 ? TLanes.Broadcast(starts[7]) : default;
+            TInt i0 = TProduct.Begin(starts[0]), i1 = tokens > 1 ? TProduct.Begin(starts[1]) : default,
+                i2 = tokens > 2 ? TProduct.Begin(starts[2]) : default, i3 = tokens > 3 ? TProduct.Begin(starts[3]) : default,
+                i4 = tokens > 4 ? TProduct.Begin(starts[4]) : default, i5 = tokens > 5 ? TProduct.Begin(starts[5]) : default,
+                i6 = tokens > 6 ? TProduct.Begin(starts[6]) : default, i7 = tokens > 7 ? TProduct.Begin(starts[7]) : default;
             for (int quad = 0; quad < 8 / TKind.Parts; quad++)
             {
                 TInt c = TLanes.LoadCodes(codes);
-                i0 = Dot<TKind>(i0, c, a[0]);
+                i0 = TProduct.Add(i0, c, offsets, a + 0);
                 if (tokens > 1)
-                    i1 = Dot<TKind>(i1, c, a[1]);
+                    i1 = TProduct.Add(i1, c, offsets, a + 1);
                 if (tokens > 2)
-                    i2 = Dot<TKind>(i2, c, a[2]);
+                    i2 = TProduct.Add(i2, c, offsets, a + 2);
                 if (tokens > 3)
-                    i3 = Dot<TKind>(i3, c, a[3]);
+                    i3 = TProduct.Add(i3, c, offsets, a + 3);
                 if (tokens > 4)
-                    i4 = Dot<TKind>(i4, c, a[4]);
+                    i4 = TProduct.Add(i4, c, offsets, a + 4);
                 if (tokens > 5)
-                    i5 = Dot<TKind>(i5, c, a[5]);
+                    i5 = TProduct.Add(i5, c, offsets, a + 5);
                 if (tokens > 6)
-                    i6 = Dot<TKind>(i6, c, a[6]);
+                    i6 = TProduct.Add(i6, c, offsets, a + 6);
                 if (tokens > 7)
-                    i7 = Dot<TKind>(i7, c, a[7]);
+                    i7 = TProduct.Add(i7, c, offsets, a + 7);
                 codes += 4 * Panels.Height;
                 a += tokens;
             }
+            i0 = TProduct.End(i0, starts[0]);
+            if (tokens > 1)
+                i1 = TProduct.End(i1, starts[1]);
+            if (tokens > 2)
+                i2 = TProduct.End(i2, starts[2]);
+            if (tokens > 3)
+                i3 = TProduct.End(i3, starts[3]);
+            if (tokens > 4)
+                i4 = TProduct.End(i4, starts[4]);
+            if (tokens > 5)
+                i5 = TProduct.End(i5, starts[5]);
+            if (tokens > 6)
+                i6 = TProduct.End(i6, starts[6]);
+            if (tokens > 7)
+                i7 = TProduct.End(i7, starts[7]);
             TFloat scale = TLanes.Load(scales);
             if (part == 0)
             {
@@ -168,9 +186,9 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void FloatRows<TTokens>(float* values, float* activations, float* sums, nint columns)
-        where TTokens : struct, ITokens
+        where TTokens : struct, INumber
     {
-        int tokens = TTokens.Count;
+        int tokens = TTokens.Value;
         TFloat f0 = TLanes.Load(sums), f1 = tokens > 1 ? TLanes.Load(sums + 1 * Panels.Height) : default,
             f2 = tokens > 2 ? TLanes.Load(sums + 2 * Panels.Height) : default, f3 = tokens > 3 ? TLanes.Load(sums + 3 * Panels.Height) : default,
             f4 = tokens > 4 ? TLanes.Load(sums + 4 * Panels.Height) : default, f5 = tokens > 5 ? TLanes.Load(sums + 5 * Panels.Height) : default,
@@ -212,11 +230,6 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
         if (tokens > 7)
             TLanes.Store(f7, sums + 7 * Panels.Height);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TInt Dot<TKind>(TInt sum, TInt codes, int activations)
-        where TKind : struct, IKind =>
-        TKind.IsNarrow ? TLanes.DotNarrow(sum, codes, activations) : TLanes.Dot(sum, codes, activations);
 
     // See Kernels.Magic.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -16,25 +16,29 @@ internal static unsafe class LanePeak<TLanes, TInt, TFloat>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long Integers(int rounds)
     {
-        // Each sum is its own codes too, or else the compiler would find ten times the same product.
-        const int Activations = 0x01010101;
+        int ones = 0x01010101;
         TInt a = TLanes.Broadcast(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a, i = a, j = a;
         for (int round = 0; round < rounds; round++)
         {
-            a = TLanes.DotNarrow(a, a, Activations);
-            b = TLanes.DotNarrow(b, b, Activations);
-            c = TLanes.DotNarrow(c, c, Activations);
-            d = TLanes.DotNarrow(d, d, Activations);
-            e = TLanes.DotNarrow(e, e, Activations);
-            f = TLanes.DotNarrow(f, f, Activations);
-            g = TLanes.DotNarrow(g, g, Activations);
-            h = TLanes.DotNarrow(h, h, Activations);
-            i = TLanes.DotNarrow(i, i, Activations);
-            j = TLanes.DotNarrow(j, j, Activations);
+            a = Add(a, &ones);
+            b = Add(b, &ones);
+            c = Add(c, &ones);
+            d = Add(d, &ones);
+            e = Add(e, &ones);
+            f = Add(f, &ones);
+            g = Add(g, &ones);
+            h = Add(h, &ones);
+            i = Add(i, &ones);
+            j = Add(j, &ones);
         }
         Use(a, b, c, d, e, f, g, h, i, j);
         return (long)rounds * Sums * TLanes.Count * BytesInLane;
     }
+
+    // Each sum is its own codes too, or else the compiler would find ten times the same product.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TInt Add(TInt sum, int* activations) =>
+        TLanes.HasPairs ? TLanes.AddPairs(sum, TLanes.Pairs(sum, activations)) : TLanes.DotNarrow(sum, sum, activations);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long Floats(int rounds)

@@ -137,7 +137,7 @@ internal abstract unsafe class IntegerPanels(WeightData data, IntegerFormat form
     public const int GroupCodes = Group * Height;
 
     public IntegerKind Kind { get; } = new(
-        -format.Lowest, Group / format.GroupSize, format.HasMin, format.Highest - format.Lowest < 128,
+        -format.Lowest, Group / format.GroupSize, format.HasMin, IntegerKind.BitsOf(format.Highest - format.Lowest),
         format.ActivationGroup == WideGroups * Group);
 
     public override bool IsLike(Panels other) => other is IntegerPanels integers && integers.Kind == Kind;
@@ -156,10 +156,13 @@ internal abstract unsafe class IntegerPanels(WeightData data, IntegerFormat form
 /// <param name="Offset">Codes are this much larger than the integers they stand for.</param>
 /// <param name="Parts">Groups of weights, with a scale each, in 32 columns: 1 or 2.</param>
 /// <param name="HasMin">Whether each of these also has a minimum.</param>
-/// <param name="IsNarrow">Whether codes are below 128.</param>
+/// <param name="Bits">The bits of codes, of those that some kernel sums in a way of its own: 4, 7 or 8.</param>
 /// <param name="HasWideScale">Whether activations share a scale over 256 columns, in place of 32.</param>
-internal readonly record struct IntegerKind(int Offset, int Parts, bool HasMin, bool IsNarrow, bool HasWideScale)
+internal readonly record struct IntegerKind(int Offset, int Parts, bool HasMin, int Bits, bool HasWideScale)
 {
+    /// <summary>The bits to say of codes up to this one.</summary>
+    public static int BitsOf(int highest) => highest < 16 ? 4 : highest < 128 ? 7 : 8;
+
     /// <summary>Floats of a group's scales and minimums for 16 rows.</summary>
     public int ScalesPerGroup => Panels.Height * Parts * (HasMin ? 2 : 1);
 
