@@ -36,7 +36,7 @@ internal sealed class PointLoader(ScaleAssembler constants, PointFormat format, 
     /// <param name="book">The numbers of each point's levels.</param>
     public void Enter(ReadOnlySpan<ushort> book)
     {
-        byte[] bytes = new byte[4 * book.Length + 2];
+        byte[] bytes = new byte[4 * book.Length + Vector]; // whole vectors, so that constants behind it are aligned
         for (int i = 0; i < book.Length; i++)
             BitConverter.TryWriteBytes(bytes.AsSpan(4 * i + 2), book[i]);
         c.push(rbx);
