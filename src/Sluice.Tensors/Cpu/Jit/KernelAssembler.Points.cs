@@ -28,12 +28,12 @@ internal sealed partial class KernelAssembler
         ClearWide();
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
         c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
-        Prefetch(unit, 0, layout.UnitBytes);
         loader?.StartUnit(unit);
         for (int g = 0; g < unitGroups; g++)
         {
             int note = g * kind.NotesPerGroup * tokens * Dword;
             loader?.StartGroup(unit, g);
+            PrefetchPart(unit, layout.UnitBytes, g);
             if (format.HasSigns)
                 c.vmovdqu32(zmm30, __zmmword_ptr[unit + layout.SignsAt + g * Vector]);
             for (int p = 0; p < kind.Parts; p++)
@@ -83,9 +83,9 @@ internal sealed partial class KernelAssembler
         c.Label(ref loop);
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
         c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
-        Prefetch(unit, 0, layout.UnitBytes);
         for (int g = 0; g < unitGroups; g++)
         {
+            PrefetchPart(unit, layout.UnitBytes, g);
             if (format.HasSigns)
                 c.vmovdqu32(zmm30, __zmmword_ptr[unit + layout.SignsAt + g * Vector]);
             for (int p = 0; p < kind.Parts; p++)
@@ -109,6 +109,14 @@ internal sealed partial class KernelAssembler
         StoreSums(sums);
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
+    }
+
+    // Hints for a whole unit at once would take all buffers for misses, and the next load would wait.
+    private void PrefetchPart(AssemblerRegister64 unit, int unitBytes, int group)
+    {
+        const int Groups = Panels.Stretch / IntegerPanels.Group;
+        int lines = (unitBytes + Vector - 1) / Vector, from = group * lines / Groups, to = (group + 1) * lines / Groups;
+        Prefetch(unit, from * Vector, (to - from) * Vector);
     }
 
     /// <summary>The scale of a part, counted over the unit.</summary>
