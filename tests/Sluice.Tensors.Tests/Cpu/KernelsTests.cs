@@ -187,7 +187,7 @@ public unsafe class KernelsTests
             const int Count = 3;
             int columns = 512 + (format.BlockSize < Panels.Stretch ? format.BlockSize : 0), groups = columns / IntegerPanels.Group;
             using Panels loaded = Panels.Load(RandomWeights.Data(format, columns, Count * Panels.Height, random), pool);
-            if (loaded is not PackedIntegers panels)
+            if (loaded is not IntegerPanels panels || panels is not (PackedIntegers or PackedPoints))
                 continue;
             for (int tokens = 1; tokens <= Kernels.MaxTokens; tokens++)
             {
@@ -195,13 +195,18 @@ public unsafe class KernelsTests
                 int sumFloats = tokens * Panels.Height;
                 byte* unpacked = memory.Allocate(columns * Panels.Height);
                 float* scales = (float*)memory.Allocate(groups * panels.Kind.ScalesPerGroup * sizeof(float));
-                byte* units = Copy(memory, panels.Units(0, 0), checked((int)panels.Bytes));
+                byte* first = panels is PackedPoints points ? points.Units(0, 0) : ((PackedIntegers)panels).Units(0, 0);
+                byte* units = Copy(memory, first, checked((int)panels.Bytes));
                 sbyte* activations = RandomActivations(memory, columns * tokens, random);
                 float* notes = RandomNotes(memory, panels.Kind, tokens, groups, activations, random);
                 float* expected = (float*)memory.Allocate(Count * sumFloats * sizeof(float));
                 float* sums = (float*)memory.Allocate(Count * sumFloats * sizeof(float));
-                if (!kernels.Packed(panels, tokens, units, activations, notes, sums, groups, Count))
-                    return; // it has none for packed weights
+                bool can = panels is PackedPoints book
+                    ? kernels.PackedPoints(book, tokens, units, activations, notes, sums, groups, Count)
+                    : kernels.Packed((PackedIntegers)panels, tokens, units, activations, notes, sums, groups, Count);
+                Assert.Equal(kernels is VnniKernels && (panels is PackedIntegers || PointAssembler.IsSupported), can);
+                if (!can)
+                    continue;
                 for (int panel = 0; panel < Count; panel++)
                 {
                     byte* codes = panels.Unpack(panel, 0, groups, unpacked, scales);

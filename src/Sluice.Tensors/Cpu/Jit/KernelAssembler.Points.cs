@@ -16,31 +16,39 @@ internal sealed partial class KernelAssembler
         AssemblerRegisterZMM scale = Code;
         ScaleAssembler constants = new(c, unit);
         PointAssembler points = new(constants, format);
+        PointLoader? loader = PointAssembler.Can(format) ? null : new(constants, format, layout, PanelPushed);
         int unitGroups = Panels.Stretch / IntegerPanels.Group, quads = 8 / kind.Parts;
         isWide = kind.HasWideScale; // always, with blocks of 256 weights; looking up needs the registers for results of one group
         Enter(6);
         LoadMagic();
-        points.Start();
+        loader?.Enter(points.Book());
+        points.Start([zmm26, .. Zmm[tokens..8], .. Zmm[(8 + tokens)..16]]);
         Label panel = StartPanel(activations, notes, groups), loop = c.CreateLabel();
         c.Label(ref loop);
         ClearWide();
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
         c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
-        Prefetch(unit, 0, layout.UnitBytes);
+        loader?.StartUnit(unit);
         for (int g = 0; g < unitGroups; g++)
         {
             int note = g * kind.NotesPerGroup * tokens * Dword;
+            loader?.StartGroup(unit, g);
+            PrefetchPart(unit, layout.UnitBytes, g);
             if (format.HasSigns)
                 c.vmovdqu32(zmm30, __zmmword_ptr[unit + layout.SignsAt + g * Vector]);
             for (int p = 0; p < kind.Parts; p++)
             {
                 for (int quad = p * quads; quad < (p + 1) * quads; quad++)
                 {
-                    if (points.IsFirst(quad))
+                    if (loader is not null)
+                        loader.LoadAhead(unit, g, quad);
+                    else if (points.IsFirst(quad))
                         points.LookUp(unit, layout.HighAt, (g * 8 + quad) * 4 / format.Points.Width);
                     if (quad == p * quads)
                         StartProducts(kind, notes, note, p);
                     points.Quad(quad);
+                    if (format.ShiftedWeights > 0)
+                        points.Shift(unit, layout.HighAt, g * 8 + quad);
                     for (int t = 0; t < tokens; t++)
                         c.vpdpbusd(Dot(t), Code, __dword_bcst[activations + ((g * 8 + quad) * tokens + t) * Dword]);
                 }
@@ -55,6 +63,7 @@ internal sealed partial class KernelAssembler
         c.sub(groups, unitGroups);
         c.jnz(loop);
         NextPanel(panel, unit, activations, notes, sums, groups, panels);
+        loader?.Leave();
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
     }
@@ -74,9 +83,9 @@ internal sealed partial class KernelAssembler
         c.Label(ref loop);
         constants.LoadHalves(layout.ScalesAt, constants.Shared);
         c.vmulps(constants.Shared, constants.Shared, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
-        Prefetch(unit, 0, layout.UnitBytes);
         for (int g = 0; g < unitGroups; g++)
         {
+            PrefetchPart(unit, layout.UnitBytes, g);
             if (format.HasSigns)
                 c.vmovdqu32(zmm30, __zmmword_ptr[unit + layout.SignsAt + g * Vector]);
             for (int p = 0; p < kind.Parts; p++)
@@ -100,6 +109,14 @@ internal sealed partial class KernelAssembler
         StoreSums(sums);
         Leave();
         ConstantBytes = constants.WriteConstants(Padding);
+    }
+
+    // Hints for a whole unit at once would take all buffers for misses, and the next load would wait.
+    private void PrefetchPart(AssemblerRegister64 unit, int unitBytes, int group)
+    {
+        const int Groups = Panels.Stretch / IntegerPanels.Group;
+        int lines = (unitBytes + Vector - 1) / Vector, from = group * lines / Groups, to = (group + 1) * lines / Groups;
+        Prefetch(unit, from * Vector, (to - from) * Vector);
     }
 
     /// <summary>The scale of a part, counted over the unit.</summary>

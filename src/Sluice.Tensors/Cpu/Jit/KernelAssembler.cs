@@ -378,6 +378,9 @@ internal sealed partial class KernelAssembler(int tokens)
             c.prefetcht0(__byte_ptr[data + line + PrefetchDistance]);
     }
 
+    // Bytes that stay on the stack during that loop.
+    private const int PanelPushed = 3 * 8;
+
     /// <summary>Begins a loop over panels that meet the same activations.</summary>
     private Label StartPanel(AssemblerRegister64 activations, AssemblerRegister64 notes, AssemblerRegister64 groups)
     {

@@ -21,7 +21,6 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
     private const int AtOnce = 4;
 
     private readonly Assembler c = constants.Code;
-    private readonly Dictionary<(string Name, int Number), Label> vectors = [];
     private readonly byte[] levels = Levels(format);
     private readonly int highBits = BitOperations.Log2((uint)format.Points.Count) - 8;
 
@@ -30,9 +29,20 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
         X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 0).Ecx & (1 << 1)) != 0;
 
     /// <summary>Whether a format's points are such: no more than 4 levels in 8 codes, or 16 in 4.</summary>
-    public static bool Can(PointFormat format) =>
-        IsSupported && Levels(format).Length <= 1 << BitsOf(format) && format.Points.Count is >= 256 and <= 1024
-            && (format.Points.Width == 8 || format.GroupSize == IntegerPanels.Group);
+    public static bool FitsLevels(PointFormat format) => IsSupported && Levels(format).Length <= 1 << BitsOf(format);
+
+    /// <summary>Whether the book is small enough to be looked up here; else <see cref="PointLoader"/> does it.</summary>
+    public static bool Can(PointFormat format) => FitsLevels(format) && format.Points.Count is >= 256 and <= 1024
+        && (format.Points.Width == 8 || format.GroupSize == IntegerPanels.Group);
+
+    /// <summary>The 16 bits of each point; of shifted ones, only those of the points that are shifted up.</summary>
+    public ushort[] Book()
+    {
+        ushort[] book = new ushort[format.SearchedPoints.Count];
+        for (int i = 0; i < book.Length; i++)
+            book[i] = (ushort)(Packed(i, 0) | Packed(i, 1) << 8);
+        return book;
+    }
 
     /// <summary>Whether a quad is the first of those that <see cref="LookUp"/> makes ready.</summary>
     public bool IsFirst(int quad) => quad % (AtOnce * format.Points.Width / 4) == 0;
@@ -50,14 +60,15 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
         for (int bit = 0; bit < highBits; bit++)
         {
             int from = point * highBits % 8 + bit;
-            c.vptestmb(Masks[1 + bit], zmm16, Constant("high bit", from, i => (byte)(1 << (from + i / Height * highBits))));
+            c.vptestmb(Masks[1 + bit], zmm16, constants.Vector(Bytes(i => 1 << (from + i / Height * highBits))));
         }
         Choose(0, 0, format.Points.Count / 128, 0);
         Choose(1, 0, format.Points.Count / 128, 1);
         AssemblerRegisterZMM[] merged = [zmm27, zmm29];
         for (int m = 0; m < 2; m++)
         {
-            c.vmovdqu32(merged[m], Constant("merge", m, i => (byte)(i % 2 * 64 + (2 * m + i % 4 / 2) * Height + i / 4)));
+            int two = 2 * m;
+            c.vmovdqu32(merged[m], constants.Vector(Bytes(i => i % 2 * Vector + (two + i % 4 / 2) * Height + i / 4)));
             c.vpermi2b(merged[m], zmm16, zmm17);
         }
     }
@@ -66,11 +77,26 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
     public void Quad(int quad)
     {
         LevelNumbers(quad);
-        c.vpermb(Code, Code, Constant("levels", 0, LevelOf));
+        c.vpermb(Code, Code, constants.Vector(Bytes(LevelOf), zmm16));
         if (!format.HasSigns)
             return;
-        c.vptestmb(k1, zmm30, Constant("sign", quad, _ => (byte)(1 << quad)));
+        c.vptestmb(k1, zmm30, constants.Vector(SignBit(quad), zmm16));
         c.vpsubb(Code.k1, zmm24, Code); // an integer q is q + offset: its negative's is 2 offset - code
+    }
+
+    /// <summary>Shifts the codes in register 25 down where a quad's point, which was looked up as if shifted up, is not.</summary>
+    /// <param name="unit">The unit of 256 columns.</param>
+    /// <param name="highAt">Where the indices' upper 4 bits are in it, of which the highest says so.</param>
+    /// <param name="quad">The quad within the unit. Register 20 and mask 2 are kept from a point's first to its second.</param>
+    public void Shift(AssemblerRegister64 unit, int highAt, int quad)
+    {
+        int point = quad / 2;
+        if (quad % 2 == 0)
+        {
+            c.vpmovzxbd(zmm20, __xmmword_ptr[unit + highAt + point / 2 * Height]);
+            c.vptestmd(k2, zmm20, constants.Constant(8 << point % 2 * 4));
+        }
+        c.vpsubd(Code.k2, Code, constants.Constant(0x02020202)); // no byte of a point shifted up is less than 2
     }
 
     /// <summary>Leaves a quad's two pairs of bfloat16 in registers 16 and 17. A fifth bit of a level's number is the sign.</summary>
@@ -108,18 +134,36 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
     // The numbers of the levels of a quad's codes, in the low bits of each byte.
     private void LevelNumbers(int quad)
     {
-        int width = format.Points.Width, bits = BitsOf(format), perRegister = width / 2, at = quad % perRegister * 4 * bits;
+        int perRegister = format.Points.Width / 2;
         AssemblerRegisterZMM merged = quad / perRegister % 2 == 0 ? zmm27 : zmm29;
-        // A qword is two rows: 32 bits each.
-        c.vmovdqu32(Code, Constant("spread", quad % perRegister, i => (byte)(i % 8 / 4 * 32 + at + i % 4 * bits)));
-        c.vpmultishiftqb(Code, Code, merged);
+        c.vpmultishiftqb(Code, constants.Vector(Spread(quad % perRegister), Code), merged);
     }
 
     // The level of a number with other bits above it.
-    private byte LevelOf(int number) => levels[number % (1 << BitsOf(format)) % levels.Length];
+    private int LevelOf(int number) => levels[number % (1 << BitsOf(format)) % levels.Length];
 
-    /// <summary>Loads what stays in register 24 for <see cref="Quad"/>.</summary>
-    public void Start() => c.vmovdqu32(zmm24, Constant("twice", 0, _ => (byte)(-2 * format.Lowest)));
+    /// <summary>Loads what stays in registers for <see cref="Quad"/>: in 24, and what is used most in those that are free.</summary>
+    /// <remarks>With few tokens, loads of vectors are the limit, of which there is one a cycle (Zen 4).</remarks>
+    public void Start(IEnumerable<AssemblerRegisterZMM> free)
+    {
+        c.vmovdqu32(zmm24, constants.Vector(Bytes(_ => -2 * format.Lowest)));
+        List<byte[]> wanted = [Bytes(LevelOf)];
+        for (int quad = 0; quad < format.Points.Width / 2; quad++)
+            wanted.Add(Spread(quad));
+        for (int quad = 0; quad < 8 && format.HasSigns; quad++)
+            wanted.Add(SignBit(quad));
+        foreach ((byte[] bytes, AssemblerRegisterZMM register) in wanted.Zip(free))
+            constants.Keep(bytes, register);
+    }
+
+    // A qword is two rows: 32 bits each.
+    private byte[] Spread(int quad)
+    {
+        int bits = BitsOf(format);
+        return Bytes(i => i % 8 / 4 * 32 + (quad * 4 + i % 4) * bits);
+    }
+
+    private static byte[] SignBit(int quad) => Bytes(_ => 1 << quad);
 
     private static AssemblerRegisterK[] Masks => [k1, k2, k3];
 
@@ -127,7 +171,9 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
 
     private static int BitsOf(PointFormat format) => 16 / format.Points.Width;
 
-    private static byte[] Levels(PointFormat format) => [.. format.Codes.Distinct().Order()];
+    // Of shifted points the lower half of the book, those shifted up, has all levels that there are before the shift.
+    private static byte[] Levels(PointFormat format) =>
+        [.. format.Codes.Take(format.SearchedPoints.Count * format.Points.Width).Distinct().Order()];
 
     // A binary tree over the index's bits from 7 on; its results lie in registers from 16 on.
     private void Choose(int plane, int first, int count, int depth)
@@ -166,19 +212,7 @@ internal sealed class PointAssembler(ScaleAssembler constants, PointFormat forma
         return (byte)(all >> (8 * plane));
     }
 
-    private AssemblerMemoryOperand Table(int plane, int number) =>
-        Constant(plane == 0 ? "low" : "high", number, i => Packed(number * Vector + i, plane));
+    private AssemblerMemoryOperand Table(int plane, int number) => constants.Vector(Bytes(i => Packed(number * Vector + i, plane)));
 
-    private AssemblerMemoryOperand Constant(string name, int number, Func<int, byte> make)
-    {
-        if (!vectors.TryGetValue((name, number), out Label label))
-        {
-            byte[] bytes = new byte[Vector];
-            for (int i = 0; i < bytes.Length; i++)
-                bytes[i] = make(i);
-            label = constants.Data(bytes);
-            vectors.Add((name, number), label);
-        }
-        return __zmmword_ptr[label];
-    }
+    private static byte[] Bytes(Func<int, int> make) => [.. Enumerable.Range(0, Vector).Select(i => (byte)make(i))];
 }

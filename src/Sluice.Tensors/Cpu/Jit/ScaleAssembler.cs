@@ -9,6 +9,8 @@ internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
 {
     private readonly List<(Label Label, byte[] Bytes)> constants = [];
     private readonly Dictionary<int, Label> dwords = [];
+    private readonly Dictionary<string, Label> vectors = []; // by their bytes
+    private readonly Dictionary<string, AssemblerRegisterZMM> kept = [];
 
     public Assembler Code => code;
 
@@ -38,6 +40,34 @@ internal sealed class ScaleAssembler(Assembler code, AssemblerRegister64 scales)
             dwords.Add(value, label);
         }
         return label;
+    }
+
+    /// <summary>A constant of a whole vector, as an operand.</summary>
+    public AssemblerMemoryOperand Vector(byte[] bytes)
+    {
+        string key = Convert.ToHexString(bytes);
+        if (!vectors.TryGetValue(key, out Label label))
+        {
+            label = Data(bytes);
+            vectors.Add(key, label);
+        }
+        return __zmmword_ptr[label];
+    }
+
+    /// <summary>Loads a constant of a whole vector for good.</summary>
+    public void Keep(byte[] bytes, AssemblerRegisterZMM register)
+    {
+        code.vmovdqu32(register, Vector(bytes));
+        kept.Add(Convert.ToHexString(bytes), register);
+    }
+
+    /// <summary>A constant of a whole vector: where it is kept, else in a register that it is loaded to.</summary>
+    public AssemblerRegisterZMM Vector(byte[] bytes, AssemblerRegisterZMM otherwise)
+    {
+        if (kept.TryGetValue(Convert.ToHexString(bytes), out AssemblerRegisterZMM register))
+            return register;
+        code.vmovdqu32(otherwise, Vector(bytes));
+        return otherwise;
     }
 
     /// <summary>Bytes that lie beside the code.</summary>

@@ -97,7 +97,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     public override bool PackedPoints(
         PackedPoints panels, int tokens, byte* units, sbyte* activations, float* notes, float* sums, nint groups, nint count)
     {
-        if (!panels.CanLookUp)
+        if (!panels.CanLookUp && !panels.CanLoad)
             return false;
         ref nint kernel = ref Packed(PackedKernels, panels.Format.Type, tokens);
         if (Volatile.Read(ref kernel) == 0)

@@ -33,6 +33,7 @@ internal sealed unsafe class PackedPoints : IntegerPanels
         this.format = format;
         book = format.Codes;
         CanLookUp = PointAssembler.Can(format);
+        CanLoad = PointLoader.Can(format);
         int points = format.PointCount;
         // 0, 1, 2 or 4 bits, so that none straddle bytes: no book has 2048 points.
         highBits = int.Log2(format.Points.Count) - 8;
@@ -59,6 +60,9 @@ internal sealed unsafe class PackedPoints : IntegerPanels
 
     /// <summary>Whether an assembled kernel can look the points up in registers.</summary>
     public bool CanLookUp { get; }
+
+    /// <summary>Whether it can look them up in memory, beside its multiplications.</summary>
+    public bool CanLoad { get; }
 
     /// <summary>Where a unit's numbers are.</summary>
     public PointLayout Layout => new(highAt, signsAt, scalesAt, unitBytes);

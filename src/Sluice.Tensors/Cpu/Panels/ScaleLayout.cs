@@ -325,25 +325,54 @@ internal sealed unsafe class ByteScales(IntegerFormat format) : ScaleLayout(form
 
     private const int SmallestExponent = 0x0020_0000; // the bits of 2^-128
 
+    // NVFP4's are E4M3 without its sign, halved: once their exponent is that of halves (bias 15 in place of 7), halves times 2^7. The
+    // largest, a NaN there, is 0.
+    private bool IsE4M3
+    {
+        get
+        {
+            for (int b = 0; b < 256; b++)
+            {
+                if (values[b] != (b == NaN ? 0 : (float)BitConverter.UInt16BitsToHalf((ushort)((b & 0x7F) << 7)) * 128))
+                    return false;
+            }
+            return true;
+        }
+    }
+
+    private const int NaN = 0x7F;
+
     public override void AssembleUnit(ScaleAssembler c)
     {
         if (IsExponent)
             c.Code.vpbroadcastd(c.SharedMin, c.Single(SmallestExponent));
+        else if (IsE4M3)
+            c.Code.vpbroadcastd(c.SharedMin, c.Single(BitConverter.SingleToInt32Bits(128)));
     }
 
     public override void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result)
     {
         c.Code.vpmovzxbd(c.Shared, __xmmword_ptr[c.Scales + part * Height]);
-        if (!IsExponent)
+        // Computed where they can be: gathering 16 floats takes longer than all else of a group.
+        if (IsExponent)
         {
-            c.LookUp(values, c.Shared, result);
-            return;
+            c.Code.vpcmpud(k1, c.Shared, c.Constant(2), 1); // less than
+            c.Code.vpsubd(result, c.Shared, c.Constant(1));
+            c.Code.vpslld(result, result, 23);
+            c.Code.vpsllvd(result.k1, c.SharedMin, c.Shared);
         }
-        // Computed: gathering 16 floats takes longer than all else of a group.
-        c.Code.vpcmpud(k1, c.Shared, c.Constant(2), 1); // less than
-        c.Code.vpsubd(result, c.Shared, c.Constant(1));
-        c.Code.vpslld(result, result, 23);
-        c.Code.vpsllvd(result.k1, c.SharedMin, c.Shared);
+        else if (IsE4M3)
+        {
+            AssemblerRegisterYMM halves = ymm28; // the lower part of c.Shared
+            c.Code.vpcmpud(k1, c.Shared, c.Constant(NaN), 4); // not equal
+            c.Code.vpslld(c.Shared, c.Shared, 7);
+            c.Code.vpandd(c.Shared, c.Shared, c.Constant(NaN << 7));
+            c.Code.vpmovdw(halves, c.Shared);
+            c.Code.vcvtph2ps(result.k1.z, halves);
+            c.Code.vmulps(result, result, c.SharedMin);
+        }
+        else
+            c.LookUp(values, c.Shared, result);
     }
 
     /// <summary>What each byte stands for, found by decomposing a block.</summary>
