@@ -120,12 +120,43 @@ public class SafetyTests
     {
         await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestsPerMinute = 3, MaxRequestBytes = 1000, MaxQueue = 2 });
         Assert.Equal(413, (await server.PostAsync("/tokenize", $$"""{"prompt":"{{new string('x', 2000)}}"}""")).Status);
-        (int full, JsonElement body) = await server.PostAsync("/v1/completions", """{"prompt":"Once","n":3}""");
-        Assert.Equal((429, "rate_limit_error"), (full, body.GetProperty("error").GetProperty("type").GetString()));
+        Assert.Equal(400, (await server.PostAsync("/v1/completions", """{"prompt":"Once","n":3}""")).Status);
         Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
         using HttpResponseMessage late = await server.Http.PostAsync("/tokenize", new StringContent("""{"prompt":"Once"}"""));
         Assert.Equal(HttpStatusCode.TooManyRequests, late.StatusCode);
         Assert.NotNull(late.Headers.RetryAfter);
+    }
+
+    /// <summary>What the queue has no room for now may come again; what it never holds is wrong.</summary>
+    [Fact]
+    public async Task WhatTheQueueHoldsLaterIsToldFromWhatItNeverHolds()
+    {
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { MaxQueue = 2 }, gate: gate);
+        foreach ((string path, string json, string field) in ((string, string, string)[])
+        [
+            ("/v1/completions", """{"prompt":"Once","n":3}""", "n"),
+            ("/v1/completions", """{"prompt":"Once","n":2,"best_of":3}""", "best_of"),
+            ("/v1/completions", """{"prompt":["Once","Twice"],"n":2}""", "prompt"),
+            ("/v1/chat/completions", """{"messages":[{"role":"user","content":"Once"}],"n":3}""", "n"),
+        ])
+        {
+            (int status, JsonElement body) = await server.PostAsync(path, json);
+            JsonElement error = body.GetProperty("error");
+            Assert.Equal((400, field, "invalid_value"), (status, error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
+        }
+
+        gate.Close();
+        const string Two = """{"prompt":"Once","n":2,"max_tokens":2}""";
+        Task<(int Status, JsonElement Body)> first = server.PostAsync("/v1/completions", Two);
+        await server.LoadIsAsync(running: 0, waiting: 2);
+        using HttpResponseMessage late = await server.Http.PostAsync("/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":2}"""));
+        Assert.Equal(HttpStatusCode.TooManyRequests, late.StatusCode);
+        Assert.NotNull(late.Headers.RetryAfter);
+        gate.Open();
+        Assert.Equal(200, (await first).Status);
+        await server.ComesToRestAsync();
+        Assert.Equal(200, (await server.PostAsync("/v1/completions", Two)).Status);
     }
 
     [Fact]
