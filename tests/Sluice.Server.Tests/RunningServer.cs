@@ -88,8 +88,8 @@ internal sealed class RunningServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        _gate?.Open();
         await App.DisposeAsync();
+        _gate?.Open(); // an engine that is held does not end
         Engine.Dispose();
     }
 }

@@ -102,16 +102,18 @@ public class SafetyTests
     [Fact]
     public async Task StreamsThatTakeTooLongEndWithAnError()
     {
-        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(50) });
-        string events = "";
-        for (int i = 0; i < 20 && !events.Contains("\"timeout\"", StringComparison.Ordinal); i++) // the machine may be too fast, or too slow for a first token
-        {
-            using HttpResponseMessage answer = await server.Http.PostAsync(
-                "/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":450,"n":8,"ignore_eos":true,"stream":true}"""));
-            events = await answer.Content.ReadAsStringAsync();
-        }
+        using Gate gate = new();
+        // The first token comes in time: all is compiled by then.
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromSeconds(2) }, gate: gate);
+        Assert.Equal(200, (await server.PostAsync("/v1/completions", """{"prompt":"Once","max_tokens":2}""")).Status);
+        gate.Close(afterSteps: 1);
+        using HttpResponseMessage answer = await server.Http.PostAsync(
+            "/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":10,"ignore_eos":true,"stream":true}"""));
+        string events = await answer.Content.ReadAsStringAsync();
+        Assert.StartsWith("data: {\"id\"", events);
         Assert.Contains("\"code\":\"timeout\"", events);
         Assert.DoesNotContain("[DONE]", events);
+        gate.Open();
         await server.ComesToRestAsync();
     }
 
@@ -162,20 +164,64 @@ public class SafetyTests
     [Fact]
     public async Task OneKeyRunsNoMoreThanItMay()
     {
-        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ConcurrencyPerKey = 1 });
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ConcurrencyPerKey = 1 }, gate: gate);
+        gate.Close(afterSteps: 1);
         using HttpRequestMessage request = new(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Long) };
         using (HttpResponseMessage first = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
             Assert.Equal(429, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+        gate.Open();
         await server.ComesToRestAsync();
-        Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+        int status = 429;
+        for (int i = 0; i < 600 && status == 429; i++) // the server hears a little later that the client left
+            (status, _) = await server.PostAsync("/tokenize", """{"prompt":"Once"}""");
+        Assert.Equal(200, status);
+    }
+
+    [Fact]
+    public async Task AServerThatEndsLetsOpenAnswersEndAndNobodyIn()
+    {
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(gate: gate);
+        gate.Close(afterSteps: 2);
+        using HttpRequestMessage request = new(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Long) };
+        using HttpResponseMessage open = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Task end = server.App.StopAsync();
+        using (HttpClient late = new() { BaseAddress = server.Address })
+        {
+            for (int i = 0; i < 600 && await IsLetInAsync(late); i++)
+                await Task.Delay(50);
+            Assert.False(await IsLetInAsync(late));
+        }
+        Assert.False(end.IsCompleted);
+        gate.Open();
+        Assert.EndsWith("data: [DONE]\n\n", await open.Content.ReadAsStringAsync());
+        await end;
+
+        static async Task<bool> IsLetInAsync(HttpClient client)
+        {
+            try
+            {
+                using HttpRequestMessage request = new(HttpMethod.Get, "/health") { Headers = { ConnectionClose = true } };
+                using HttpResponseMessage answer = await client.SendAsync(request);
+                return true;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        }
     }
 
     [Fact]
     public async Task RequestsThatTakeTooLongEnd()
     {
-        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(1) });
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(1) }, gate: gate);
+        gate.Close();
         (int status, JsonElement body) = await server.PostAsync("/v1/chat/completions", Long.Replace(",\"stream\":true", ""));
         Assert.Equal((408, "timeout"), (status, body.GetProperty("error").GetProperty("code").GetString()));
+        gate.Open();
         await server.ComesToRestAsync();
     }
 
