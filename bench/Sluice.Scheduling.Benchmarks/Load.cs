@@ -6,6 +6,8 @@ namespace Sluice.Scheduling.Benchmarks;
 /// <summary>Requests to an engine in this process, and when their tokens came.</summary>
 internal sealed class Load(Engine engine, int vocabulary)
 {
+    private readonly EngineStatistics _before = engine.Statistics;
+    private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Random _random = new(1);
     private readonly List<double> _firsts = [], _gaps = [];
     private readonly List<Task> _open = [];
@@ -25,15 +27,14 @@ internal sealed class Load(Engine engine, int vocabulary)
     /// <summary>Waits for all, and says how it went.</summary>
     public async Task Report(string name)
     {
-        long start = Stopwatch.GetTimestamp();
-        EngineStatistics before = engine.Statistics;
         await Task.WhenAll(_open);
         EngineStatistics after = engine.Statistics;
         Console.WriteLine(
             $"{name,-34} TTFT mean {_firsts.Average() * 1e3,7:f0} ms, max {_firsts.Max() * 1e3,7:f0} ms; between tokens p50 {Percentile(0.5),6:f1} ms, "
-            + $"p99 {Percentile(0.99),6:f1} ms; {(after.GeneratedTokens - before.GeneratedTokens) / Stopwatch.GetElapsedTime(start).TotalSeconds,6:f1} tokens/s; "
-            + $"{after.PrefixHitTokens - before.PrefixHitTokens:N0} of {after.PrefixQueriedTokens - before.PrefixQueriedTokens:N0} prompt tokens cached; "
-            + $"{after.Preemptions - before.Preemptions} set aside");
+            + $"p99 {Percentile(0.99),6:f1} ms; {(after.GeneratedTokens - _before.GeneratedTokens) / Stopwatch.GetElapsedTime(_start).TotalSeconds,6:f1} tokens/s; "
+            + $"{after.PrefixHitTokens - _before.PrefixHitTokens:N0} of {after.PrefixQueriedTokens - _before.PrefixQueriedTokens:N0} prompt tokens cached "
+            + $"({(double)(after.PrefixHitTokens - _before.PrefixHitTokens) / (after.PrefixQueriedTokens - _before.PrefixQueriedTokens):p2}); "
+            + $"{after.Preemptions - _before.Preemptions} set aside");
     }
 
     private async Task Run(IAsyncEnumerable<GeneratedToken> tokens)

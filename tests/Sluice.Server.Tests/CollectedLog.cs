@@ -11,6 +11,14 @@ internal sealed class CollectedLog : ILoggerProvider
 
     public Entry[] Entries => [.. _entries];
 
+    /// <summary>Asserts that soon there is one of a kind: what tells of a request is written after its answer.</summary>
+    public async Task<Entry> SingleAsync(Predicate<Entry> isIt)
+    {
+        for (int i = 0; i < 600 && !Array.Exists(Entries, isIt); i++)
+            await Task.Delay(50);
+        return Assert.Single(Entries, isIt);
+    }
+
     public void Use(WebApplicationBuilder builder) => builder.Logging.ClearProviders().AddProvider(this);
 
     public ILogger CreateLogger(string categoryName) => new Logger(_entries);

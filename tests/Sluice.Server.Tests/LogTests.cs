@@ -20,7 +20,7 @@ public class LogTests
         Assert.Equal("mine-1", answer.Headers.GetValues("X-Request-Id").Single());
         string written = await answer.Content.ReadAsStringAsync();
 
-        CollectedLog.Entry entry = await EntryAsync("Generation");
+        CollectedLog.Entry entry = await log.SingleAsync(line => line.Event == "Generation");
         Assert.Equal(LogLevel.Information, entry.Level);
         Assert.Equal(("POST", "/v1/chat/completions", 200, "mine-1", "chat", RunningServer.Model, 10, "length,length", "-"), (
             entry.Values["Method"], entry.Values["Path"], entry.Values["Status"], entry.Values["RequestId"], entry.Values["Operation"],
@@ -55,18 +55,7 @@ public class LogTests
                 Assert.DoesNotContain(text, line.Text + string.Join(' ', line.Values.Values));
         });
 
-        async Task<CollectedLog.Entry> EntryAsync(string name)
-        {
-            await server.ComesToRestAsync();
-            return Assert.Single(log.Entries, line => line.Event == name);
-        }
-
-        async Task<CollectedLog.Entry> WithIdAsync(string id)
-        {
-            for (int i = 0; i < 100 && !log.Entries.Any(line => id.Equals(line.Values.GetValueOrDefault("RequestId"))); i++)
-                await Task.Delay(20); // it is written after the answer
-            return Assert.Single(log.Entries, line => id.Equals(line.Values.GetValueOrDefault("RequestId")));
-        }
+        Task<CollectedLog.Entry> WithIdAsync(string id) => log.SingleAsync(line => id.Equals(line.Values.GetValueOrDefault("RequestId")));
 
         async Task<HttpResponseMessage> SendAsync(string path, string body, string? id = null)
         {

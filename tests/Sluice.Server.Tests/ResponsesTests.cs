@@ -175,12 +175,15 @@ public class ResponsesTests
     [Fact]
     public async Task AnErrorOnTheWayIsPartOfTheStream()
     {
-        await using RunningServer server = await StartAsync(timeout: TimeSpan.FromMilliseconds(150));
+        using Gate gate = new();
+        await using RunningServer server = await StartAsync(timeout: TimeSpan.FromMilliseconds(150), gate: gate);
+        gate.Close(afterSteps: 3);
         using HttpResponseMessage stream = await server.Http.PostAsync(
             "/v1/responses", new StringContent("""{"input":"Once","max_output_tokens":1900,"ignore_eos":true,"stream":true}"""));
         string events = await stream.Content.ReadAsStringAsync();
         Assert.Contains("event: response.failed\n", events);
         Assert.Contains("\"error\":{\"code\":\"timeout\"", events);
+        gate.Open();
         await server.ComesToRestAsync();
     }
 
@@ -207,12 +210,12 @@ public class ResponsesTests
         Assert.Equal((400, param, code), (status, error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
     }
 
-    private static Task<RunningServer> StartAsync(ChatOptions? chat = null, long? memory = null, TimeSpan? timeout = null)
+    private static Task<RunningServer> StartAsync(ChatOptions? chat = null, long? memory = null, TimeSpan? timeout = null, Gate? gate = null)
     {
         ServerOptions options = new() { Chat = chat };
         return RunningServer.StartAsync(
             options with { ResponseMemory = memory ?? options.ResponseMemory, RequestTimeout = timeout ?? options.RequestTimeout },
-            new EngineOptions { Threads = 1, Sequences = 2, Context = 2048, CheckIntegrity = true });
+            new EngineOptions { Threads = 1, Sequences = 2, Context = 2048, CheckIntegrity = true }, gate: gate);
     }
 
     private static ResponsesClient Client(RunningServer server) =>

@@ -14,9 +14,11 @@ internal sealed class RunningServer : IAsyncDisposable
 {
     public const string Model = "starter";
 
-    private RunningServer(Engine engine, WebApplication app)
+    private readonly Gate? _gate;
+
+    private RunningServer(Engine engine, WebApplication app, Gate? gate)
     {
-        (Engine, App) = (engine, app);
+        (Engine, App, _gate) = (engine, app, gate);
         Address = new Uri(app.Urls.Single());
         Http = new HttpClient { BaseAddress = Address };
     }
@@ -30,15 +32,16 @@ internal sealed class RunningServer : IAsyncDisposable
     public HttpClient Http { get; }
 
     public static async Task<RunningServer> StartAsync(
-        ServerOptions? options = null, EngineOptions? engineOptions = null, Action<WebApplicationBuilder>? configure = null)
+        ServerOptions? options = null, EngineOptions? engineOptions = null, Action<WebApplicationBuilder>? configure = null, Gate? gate = null)
     {
         string path = Path.Combine(SharedFiles.Root, "models", "sluice-starter.gguf");
         options ??= new ServerOptions { LogLevel = LogLevel.Warning };
-        Engine engine = Engine.Load(path, engineOptions ?? new EngineOptions { Threads = 1, Sequences = 4, CheckIntegrity = true });
+        engineOptions ??= new EngineOptions { Threads = 1, Sequences = 4, CheckIntegrity = true };
+        Engine engine = Engine.Load(path, gate?.Options(engineOptions) ?? engineOptions);
         WebApplication app = SluiceServer.Create(
             engine, options with { Port = 0, ModelName = options.ModelName ?? Model }, configure);
         await app.StartAsync();
-        return new RunningServer(engine, app);
+        return new RunningServer(engine, app, gate);
     }
 
     public OpenAIClient Client(string key = "none") =>
@@ -61,20 +64,32 @@ internal sealed class RunningServer : IAsyncDisposable
     /// <summary>Asserts that soon nothing runs and nobody holds a sequence of the cache.</summary>
     public async Task ComesToRestAsync()
     {
-        for (int i = 0; i < 200; i++)
+        await LoadIsAsync(running: 0, waiting: 0);
+        for (int i = 0; i < 600 && Engine.Runner.Cache.Sequences > 0; i++)
+            await Task.Delay(50);
+        Assert.Equal(0, Engine.Runner.Cache.Sequences);
+    }
+
+    /// <summary>Asserts that soon so many generations run and wait; soon even where the machine is busy.</summary>
+    public async Task LoadIsAsync(int running, int waiting)
+    {
+        (int Running, int Waiting) load = default;
+        for (int i = 0; i < 600; i++)
         {
-            JsonElement load = await GetAsync("/load");
-            if (load.GetProperty("running").GetInt32() == 0 && load.GetProperty("waiting").GetInt32() == 0 && Engine.Runner.Cache.Sequences == 0)
+            JsonElement answer = await GetAsync("/load");
+            load = (answer.GetProperty("running").GetInt32(), answer.GetProperty("waiting").GetInt32());
+            if (load == (running, waiting))
                 return;
             await Task.Delay(50);
         }
-        Assert.Fail("The engine is still busy.");
+        Assert.Equal((running, waiting), load);
     }
 
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
         await App.DisposeAsync();
+        _gate?.Open(); // an engine that is held does not end
         Engine.Dispose();
     }
 }

@@ -102,16 +102,18 @@ public class SafetyTests
     [Fact]
     public async Task StreamsThatTakeTooLongEndWithAnError()
     {
-        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(50) });
-        string events = "";
-        for (int i = 0; i < 20 && !events.Contains("\"timeout\"", StringComparison.Ordinal); i++) // the machine may be too fast, or too slow for a first token
-        {
-            using HttpResponseMessage answer = await server.Http.PostAsync(
-                "/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":450,"n":8,"ignore_eos":true,"stream":true}"""));
-            events = await answer.Content.ReadAsStringAsync();
-        }
+        using Gate gate = new();
+        // The first token comes in time: all is compiled by then.
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromSeconds(2) }, gate: gate);
+        Assert.Equal(200, (await server.PostAsync("/v1/completions", """{"prompt":"Once","max_tokens":2}""")).Status);
+        gate.Close(afterSteps: 1);
+        using HttpResponseMessage answer = await server.Http.PostAsync(
+            "/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":10,"ignore_eos":true,"stream":true}"""));
+        string events = await answer.Content.ReadAsStringAsync();
+        Assert.StartsWith("data: {\"id\"", events);
         Assert.Contains("\"code\":\"timeout\"", events);
         Assert.DoesNotContain("[DONE]", events);
+        gate.Open();
         await server.ComesToRestAsync();
     }
 
@@ -120,31 +122,106 @@ public class SafetyTests
     {
         await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestsPerMinute = 3, MaxRequestBytes = 1000, MaxQueue = 2 });
         Assert.Equal(413, (await server.PostAsync("/tokenize", $$"""{"prompt":"{{new string('x', 2000)}}"}""")).Status);
-        (int full, JsonElement body) = await server.PostAsync("/v1/completions", """{"prompt":"Once","n":3}""");
-        Assert.Equal((429, "rate_limit_error"), (full, body.GetProperty("error").GetProperty("type").GetString()));
+        Assert.Equal(400, (await server.PostAsync("/v1/completions", """{"prompt":"Once","n":3}""")).Status);
         Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
         using HttpResponseMessage late = await server.Http.PostAsync("/tokenize", new StringContent("""{"prompt":"Once"}"""));
         Assert.Equal(HttpStatusCode.TooManyRequests, late.StatusCode);
         Assert.NotNull(late.Headers.RetryAfter);
     }
 
+    /// <summary>What the queue has no room for now may come again; what it never holds is wrong.</summary>
+    [Fact]
+    public async Task WhatTheQueueHoldsLaterIsToldFromWhatItNeverHolds()
+    {
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { MaxQueue = 2 }, gate: gate);
+        foreach ((string path, string json, string field) in ((string, string, string)[])
+        [
+            ("/v1/completions", """{"prompt":"Once","n":3}""", "n"),
+            ("/v1/completions", """{"prompt":"Once","n":2,"best_of":3}""", "best_of"),
+            ("/v1/completions", """{"prompt":["Once","Twice"],"n":2}""", "prompt"),
+            ("/v1/chat/completions", """{"messages":[{"role":"user","content":"Once"}],"n":3}""", "n"),
+        ])
+        {
+            (int status, JsonElement body) = await server.PostAsync(path, json);
+            JsonElement error = body.GetProperty("error");
+            Assert.Equal((400, field, "invalid_value"), (status, error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
+        }
+
+        gate.Close();
+        const string Two = """{"prompt":"Once","n":2,"max_tokens":2}""";
+        Task<(int Status, JsonElement Body)> first = server.PostAsync("/v1/completions", Two);
+        await server.LoadIsAsync(running: 0, waiting: 2);
+        using HttpResponseMessage late = await server.Http.PostAsync("/v1/completions", new StringContent("""{"prompt":"Once","max_tokens":2}"""));
+        Assert.Equal(HttpStatusCode.TooManyRequests, late.StatusCode);
+        Assert.NotNull(late.Headers.RetryAfter);
+        gate.Open();
+        Assert.Equal(200, (await first).Status);
+        await server.ComesToRestAsync();
+        Assert.Equal(200, (await server.PostAsync("/v1/completions", Two)).Status);
+    }
+
     [Fact]
     public async Task OneKeyRunsNoMoreThanItMay()
     {
-        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ConcurrencyPerKey = 1 });
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ConcurrencyPerKey = 1 }, gate: gate);
+        gate.Close(afterSteps: 1);
         using HttpRequestMessage request = new(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Long) };
         using (HttpResponseMessage first = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead))
             Assert.Equal(429, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+        gate.Open();
         await server.ComesToRestAsync();
-        Assert.Equal(200, (await server.PostAsync("/tokenize", """{"prompt":"Once"}""")).Status);
+        int status = 429;
+        for (int i = 0; i < 600 && status == 429; i++) // the server hears a little later that the client left
+            (status, _) = await server.PostAsync("/tokenize", """{"prompt":"Once"}""");
+        Assert.Equal(200, status);
+    }
+
+    [Fact]
+    public async Task AServerThatEndsLetsOpenAnswersEndAndNobodyIn()
+    {
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(gate: gate);
+        gate.Close(afterSteps: 2);
+        using HttpRequestMessage request = new(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Long) };
+        using HttpResponseMessage open = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Task end = server.App.StopAsync();
+        using (HttpClient late = new() { BaseAddress = server.Address })
+        {
+            for (int i = 0; i < 600 && await IsLetInAsync(late); i++)
+                await Task.Delay(50);
+            Assert.False(await IsLetInAsync(late));
+        }
+        Assert.False(end.IsCompleted);
+        gate.Open();
+        Assert.EndsWith("data: [DONE]\n\n", await open.Content.ReadAsStringAsync());
+        await end;
+
+        static async Task<bool> IsLetInAsync(HttpClient client)
+        {
+            try
+            {
+                using HttpRequestMessage request = new(HttpMethod.Get, "/health") { Headers = { ConnectionClose = true } };
+                using HttpResponseMessage answer = await client.SendAsync(request);
+                return true;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        }
     }
 
     [Fact]
     public async Task RequestsThatTakeTooLongEnd()
     {
-        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(1) });
+        using Gate gate = new();
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { RequestTimeout = TimeSpan.FromMilliseconds(1) }, gate: gate);
+        gate.Close();
         (int status, JsonElement body) = await server.PostAsync("/v1/chat/completions", Long.Replace(",\"stream\":true", ""));
         Assert.Equal((408, "timeout"), (status, body.GetProperty("error").GetProperty("code").GetString()));
+        gate.Open();
         await server.ComesToRestAsync();
     }
 

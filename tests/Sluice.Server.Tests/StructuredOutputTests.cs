@@ -70,7 +70,7 @@ public class StructuredOutputTests
         await using RunningServer server = await RunningServer.StartAsync();
         foreach ((string path, string prompt) in ((string, string)[])[("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]"), ("/v1/completions", "\"prompt\":\"x\"")])
         {
-            (int status, JsonElement body) = await server.PostAsync(path, $"{{{prompt},\"max_tokens\":100,\"logprobs\":{(path.Contains("chat") ? "true" : "0")},{field}}}");
+            (int status, JsonElement body) = await server.PostAsync(path, $"{{{prompt},\"seed\":1,\"max_tokens\":100,\"logprobs\":{(path.Contains("chat") ? "true" : "0")},{field}}}");
             Assert.True(status == 200, body.ToString());
             JsonElement choice = body.GetProperty("choices")[0];
             string text = choice.TryGetProperty("message", out JsonElement message) ? message.GetProperty("content").GetString()! : choice.GetProperty("text").GetString()!;

@@ -66,7 +66,7 @@ public class ToolTests
         Check(called.ToolCalls[0]);
 
         ChatMessage[] answered = [.. Question, new AssistantChatMessage(called), new ToolChatMessage(called.ToolCalls[0].Id, "rain")];
-        ChatCompletion reply = await server.Chat().CompleteChatAsync(answered, new ChatCompletionOptions { MaxOutputTokenCount = 8 });
+        ChatCompletion reply = await server.Chat().CompleteChatAsync(answered, new ChatCompletionOptions { MaxOutputTokenCount = 8, Temperature = 0 });
         Assert.Empty(reply.ToolCalls);
         Assert.NotEmpty(reply.Content[0].Text);
         (int status, JsonElement prompt) = await server.PostAsync("/apply-template", """

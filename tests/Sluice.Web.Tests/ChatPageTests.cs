@@ -15,17 +15,20 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
     [Fact]
     public async Task AnswersStreamAndTellTheirSpeed()
     {
-        await using Tab tab = await Tab.OpenAsync(chromium, await RunningServer.StartAsync(configure: SlowBody.Use));
+        using Gate gate = new();
+        await using Tab tab = await Tab.OpenAsync(chromium, await RunningServer.StartAsync(gate: gate));
         await Expect(tab.Page.Locator("#model")).ToContainTextAsync($"{RunningServer.Model} · context of");
         await tab.ShootAsync("chat-empty");
         await tab.SetAsync(("max_completion_tokens", "60"), ("temperature", "0"));
         await tab.Input.FillAsync(Story);
+        gate.Close(afterSteps: 12);
         await tab.Button("Send").ClickAsync();
         ILocator text = tab.Answers.Locator(".text");
         await Expect(text).ToContainTextAsync(Word());
         string early = await text.InnerTextAsync();
         await Expect(tab.Button("Stop")).ToBeVisibleAsync();
         await tab.ShootAsync("chat-streaming");
+        gate.Open();
         await tab.RestAsync();
         string late = await text.InnerTextAsync();
         Assert.StartsWith(early.TrimEnd(), late);
@@ -42,9 +45,11 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
     [InlineData(true)]
     public async Task AnAnswerCanBeStopped(bool byKey)
     {
-        RunningServer server = await RunningServer.StartAsync(configure: SlowBody.Use);
+        using Gate gate = new();
+        RunningServer server = await RunningServer.StartAsync(gate: gate);
         await using Tab tab = await Tab.OpenAsync(chromium, server);
-        await tab.SetAsync(("max_completion_tokens", "400"));
+        await tab.SetAsync(("max_completion_tokens", "400"), ("temperature", "0"));
+        gate.Close(afterSteps: 12);
         await tab.Input.FillAsync(Story);
         await tab.Input.PressAsync("Enter");
         await Expect(tab.Answers.Locator(".text")).ToContainTextAsync(Word());
@@ -54,6 +59,7 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
             await tab.Button("Stop").ClickAsync();
         await Expect(tab.Answers.Locator(".note")).ToContainTextAsync("stopped");
         Assert.NotEqual("", await tab.Answers.Locator(".text").InnerTextAsync());
+        gate.Open();
         await server.ComesToRestAsync(); // the engine stopped too
         await tab.SetAsync(("max_completion_tokens", "10"));
         await tab.AskAsync("Go on");
@@ -127,10 +133,11 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
     public async Task AReloadKeepsTheConversation()
     {
         await using Tab tab = await Tab.OpenAsync(chromium, await RunningServer.StartAsync());
+        await tab.SetAsync(("temperature", "0"));
         await tab.AskAsync(Story);
         string answer = await tab.Answers.Locator(".text").InnerTextAsync();
         await tab.Page.ReloadAsync();
-        Assert.Equal(2, await tab.Turns.CountAsync());
+        await Expect(tab.Turns).ToHaveCountAsync(2);
         await Expect(tab.Turns.First.Locator(".text")).ToHaveTextAsync(Story);
         Assert.Equal(answer, await tab.Answers.Locator(".text").InnerTextAsync());
         await Expect(tab.Answers.Locator(".note")).ToHaveTextAsync(Speed());
@@ -200,8 +207,11 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
     [Fact]
     public async Task AServerThatGoesInTheMiddleIsTold()
     {
-        RunningServer server = await RunningServer.StartAsync(new ServerOptions { ShutdownTimeout = TimeSpan.Zero }, configure: SlowBody.Use);
+        using Gate gate = new();
+        RunningServer server = await RunningServer.StartAsync(new ServerOptions { ShutdownTimeout = TimeSpan.Zero }, gate: gate);
         await using Tab tab = await Tab.OpenAsync(chromium, server);
+        await tab.SetAsync(("temperature", "0"));
+        gate.Close(afterSteps: 12);
         await tab.Input.FillAsync(Story);
         await tab.Input.PressAsync("Enter");
         await Expect(tab.Answers.Locator(".text")).ToContainTextAsync(Word());
@@ -237,6 +247,7 @@ public sealed partial class ChatPageTests(Chromium chromium) : IClassFixture<Chr
     public async Task KeysReachEverythingAndEverythingHasAName()
     {
         await using Tab tab = await Tab.OpenAsync(chromium, await RunningServer.StartAsync());
+        await tab.AnswerWithAsync(new { content = "Yes." });
         await Expect(tab.Input).ToBeFocusedAsync();
         await tab.Input.PressSequentiallyAsync("Once");
         await tab.Input.PressAsync("Shift+Enter");

@@ -38,15 +38,14 @@ public sealed class OtherPagesTests(Chromium chromium) : IClassFixture<Chromium>
             await Expect(Value(title)).ToHaveTextAsync(new Regex(@"^[\d.]+ m?s$"));
         await Expect(Value("Requests so far")).ToHaveTextAsync(new Regex(@"^[1-9][\d,]*$"));
         await Expect(Value("Prompt tokens found in the cache")).ToHaveTextAsync(new Regex(@"^\d+ %$"));
-        await tab.Page.WaitForTimeoutAsync(2000);
-        Assert.True(await tab.Page.EvaluateAsync<bool>("""
+        await tab.Page.WaitForFunctionAsync("""
             [...document.querySelectorAll("canvas")].slice(0, 5).every(c => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some(v => v > 0))
-            """));
+            """);
         Assert.Empty(await tab.NamelessAsync());
         await tab.ShootAsync("dashboard");
         await tab.Page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Dark });
         await tab.Page.SetViewportSizeAsync(340, 640);
-        await tab.Page.WaitForTimeoutAsync(1200);
+        await tab.Page.WaitForTimeoutAsync(1200); // it draws once a second
         Assert.False(await tab.OverflowsAsync());
         await tab.ShootAsync("dashboard-phone");
 

@@ -46,7 +46,7 @@ internal static class CompareCommand
             int length = parsed.GetValue(context);
             BenchTest[] tests = [new(true, parsed.GetValue(prompt), 0, 1), new(false, parsed.GetValue(generate), 0, 1)];
             int room = Math.Max(length, tests.Max(test => test.Tokens));
-            using Runner? right = parsed.GetValue(reference) is { } other ? KnownTokens.Load(other, model.Options(parsed) with { ActivationSparsity = 0 }, room) : null;
+            using TextReference? right = parsed.GetValue(reference) is { } other ? TextReference.Load(other, model.Options(parsed), room, input!) : null;
             List<CompareRow> rows = [];
             foreach (string file in parsed.GetValue(models)!)
             {

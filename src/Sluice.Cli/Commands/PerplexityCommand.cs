@@ -42,8 +42,8 @@ internal static class PerplexityCommand
             int length = parsed.GetValue(context);
             using Runner runner = KnownTokens.Load(model.Path(parsed)!, model.Options(parsed), length);
             string? other = parsed.GetValue(reference);
-            using Runner? referenceRunner = other is null ? null : KnownTokens.Load(other, model.Options(parsed) with { ActivationSparsity = 0 }, length);
-            PerplexityResult result = Measure(runner, adapter.Load(parsed, runner)[0], referenceRunner, input, length, parsed.GetValue(chunks), cancellation);
+            using TextReference? right = other is null ? null : TextReference.Load(other, model.Options(parsed), length, input);
+            PerplexityResult result = Measure(runner, adapter.Load(parsed, runner)[0], right, input, length, parsed.GetValue(chunks), cancellation);
             if (parsed.GetValue(json))
                 Json.Write(result);
             else
@@ -55,27 +55,37 @@ internal static class PerplexityCommand
 
     /// <summary>Measures on a text, beside a reference if there is one.</summary>
     public static PerplexityResult Measure(
-        Runner runner, Adapter? adapter, Runner? reference, string text, int context, int mostChunks, CancellationToken cancellation)
+        Runner runner, Adapter? adapter, TextReference? reference, string text, int context, int mostChunks, CancellationToken cancellation)
     {
         Tokenizer tokenizer = Tokenizer.FromModel(runner.File);
         int[] tokens = tokenizer.Encode(text);
-        if (reference is not null && !tokens.AsSpan().SequenceEqual(Tokenizer.FromModel(reference.File).Encode(text)))
+        if (reference is not null && !tokens.AsSpan().SequenceEqual(reference.Tokens))
             throw new ArgumentException("The reference divides the text into other tokens: it has another vocabulary.");
         int? bos = tokenizer.StartId;
         int chunks = Math.Min(Perplexity.CountChunks(tokens.Length, context), mostChunks > 0 ? mostChunks : int.MaxValue);
         long start = Stopwatch.GetTimestamp();
+        bool isLineOpen = false;
         (Perplexity measured, Divergence? divergence) = Terminal.Progress<(Perplexity, Divergence?)>("Scoring", progress =>
         {
             void Report(Perplexity sofar)
             {
                 progress.Report((float)sofar.Chunks / chunks);
                 if (!Terminal.IsInteractive)
-                    Console.Error.Write(Invariant($"[{sofar.Chunks}]{sofar.Value:0.0000}{(sofar.Chunks < chunks ? "," : "\n")}"));
+                    Console.Error.Write(Invariant($"{(isLineOpen ? "," : "")}[{sofar.Chunks}]{sofar.Value:0.0000}"));
+                isLineOpen = !Terminal.IsInteractive;
             }
-            if (reference is null)
-                return (Perplexity.Measure(runner, tokens, bos, context, chunks, Report, cancellation, adapter), null);
-            Divergence found = Divergence.Measure(runner, reference, tokens, bos, context, chunks, Report, cancellation, adapter);
-            return (found.Own, found);
+            try
+            {
+                if (reference is null)
+                    return (Perplexity.Measure(runner, tokens, bos, context, chunks, Report, cancellation, adapter), null);
+                Divergence found = Divergence.Measure(runner, reference.Runner, tokens, bos, context, chunks, Report, cancellation, adapter);
+                return (found.Own, found);
+            }
+            finally
+            {
+                if (isLineOpen) // of what was interrupted, too
+                    Console.Error.WriteLine();
+            }
         });
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new PerplexityResult(

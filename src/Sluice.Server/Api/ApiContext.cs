@@ -57,5 +57,14 @@ internal sealed class ApiContext(GenerationService generation, ServerMetrics met
         return (isStream, withUsage);
     }
 
+    /// <summary>Refuses more generations in one request than the queue ever holds.</summary>
+    /// <param name="field">What asks for them.</param>
+    /// <param name="count">How many.</param>
+    public void CheckQueueHolds(string field, int count)
+    {
+        if (count > generation.Options.MaxQueue)
+            throw ApiException.Bad(field, $"{field} asks for {count} answers at once; the queue of this server holds {generation.Options.MaxQueue}.");
+    }
+
     public static string NewId(string prefix) => prefix + Guid.NewGuid().ToString("N");
 }

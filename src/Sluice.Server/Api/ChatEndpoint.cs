@@ -17,6 +17,7 @@ internal sealed class ChatEndpoint(ApiContext api)
         ChatRequest chat = ChatFields.AddEffort(api, fields, "reasoning_effort", ChatFields.Read(fields));
         (bool isStream, bool withUsage) = ApiContext.ReadStream(fields);
         int count = fields.Integer("n", 1, 128) ?? 1;
+        api.CheckQueueHolds("n", count);
         int? maxTokens = fields.Integer("max_completion_tokens", 1), oldMaxTokens = fields.Integer("max_tokens", 1);
         bool withLogProbs = fields.Flag("logprobs") ?? false;
         int? top = fields.Integer("top_logprobs", 0, 20);

@@ -19,6 +19,8 @@ internal sealed class CompletionEndpoint(ApiContext api)
         int best = fields.Integer("best_of", 1, 128) ?? count;
         if (best < count || (isStream && best != count))
             throw fields.Wrong("best_of", "at least n, and n where stream is true");
+        api.CheckQueueHolds(best > count ? "best_of" : "n", best);
+        api.CheckQueueHolds("prompt", prompts.Length * best);
         bool echo = fields.Flag("echo") ?? false;
         int maxTokens = fields.Integer("max_tokens", 0) ?? DefaultMaxTokens;
         if (maxTokens == 0 && !echo)

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Sluice.Tokenizers;
 
 namespace Sluice.Server.Http;
 
@@ -41,7 +42,7 @@ internal sealed class RequestFields
         context.Response.RegisterForDispose(document);
         ReadOnlySpan<byte> raw = JsonMarshal.GetRawUtf8Value(document.RootElement);
         if (raw.IndexOf("\\ud"u8) >= 0 || raw.IndexOf("\\uD"u8) >= 0)
-            CheckUnicode(document.RootElement, "");
+            CheckUnicode(document.RootElement);
         return new RequestFields(document.RootElement);
     }
 
@@ -117,29 +118,11 @@ internal sealed class RequestFields
 
     public ApiException Wrong(string name, string expected) => ApiException.Bad(Path(name), $"{Path(name)} must be {expected}.");
 
-    // JSON may name halves of surrogate pairs alone, which no .NET string is made of.
-    private static void CheckUnicode(JsonElement value, string path)
+    private static void CheckUnicode(JsonElement body)
     {
-        switch (value.ValueKind)
-        {
-            case JsonValueKind.String:
-                try
-                {
-                    _ = value.GetString();
-                }
-                catch (InvalidOperationException)
-                {
-                    throw ApiException.Bad(path, $"{path} is not valid Unicode: it has half a surrogate pair.");
-                }
-                break;
-            case JsonValueKind.Array:
-                foreach ((int i, JsonElement item) in value.EnumerateArray().Index())
-                    CheckUnicode(item, $"{path}[{i}]");
-                break;
-            case JsonValueKind.Object:
-                foreach (JsonProperty field in value.EnumerateObject())
-                    CheckUnicode(field.Value, path.Length == 0 ? field.Name : $"{path}.{field.Name}");
-                break;
-        }
+        if (JsonUnicode.FindHalfPair(body) is not { } way)
+            return;
+        string path = string.Concat(way.Select(step => step.Name is null ? $"[{step.Index}]" : "." + step.Name)).TrimStart('.');
+        throw ApiException.Bad(path, $"{path} is not valid Unicode: it has half a surrogate pair.");
     }
 }

@@ -20,6 +20,9 @@ internal sealed class PrefixNode
     /// <summary>The tokens before; null for the root, which has no tokens of its own.</summary>
     public PrefixNode? Parent { get; }
 
+    /// <summary>Its own tokens.</summary>
+    public ReadOnlySpan<int> Tokens => _tokens;
+
     /// <summary>What names the tokens up to here wherever they are kept: under each root another name, for its rows are others.</summary>
     public PrefixKey Key => _key ??= Parent is null ? PrefixKey.Unique() : Parent.Key.Next(_tokens);
 

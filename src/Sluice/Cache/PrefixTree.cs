@@ -94,6 +94,20 @@ internal sealed class PrefixTree
         return best;
     }
 
+    /// <summary>The block after a node that goes on with the most of the tokens, though not with all that it holds.</summary>
+    /// <returns>Its node, if it is there in every group, and how many tokens.</returns>
+    public static (PrefixNode? Node, int Tokens) Nearest(PrefixNode from, ReadOnlySpan<int> tokens)
+    {
+        (PrefixNode? Node, int Tokens) best = default;
+        foreach (PrefixNode child in from.Children)
+        {
+            int alike = tokens.CommonPrefixLength(child.Tokens);
+            if (alike > best.Tokens && !child.Blocks.Contains(-1))
+                best = (child, alike);
+        }
+        return best;
+    }
+
     /// <summary>
     /// Goes on from a node with a block of tokens that a sequence has computed. Where the tree has the block already, the
     /// sequence's own is exchanged for it; where it has not, it shares the sequence's.

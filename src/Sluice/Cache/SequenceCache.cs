@@ -85,6 +85,37 @@ public sealed class SequenceCache : IDisposable
         return Length - before;
     }
 
+    /// <summary>
+    /// Goes on with the first tokens of a block that begins as the sequence does and then differs: with a copy of it, since what is
+    /// cached of a token depends on those before it alone. For where <see cref="Reuse"/> finds nothing more.
+    /// </summary>
+    /// <param name="next">The sequence's tokens behind those that are cached.</param>
+    /// <param name="other">A sequence alongside (<see cref="IsAlongside"/>) whose next tokens are alike; null for none.</param>
+    /// <param name="alike">How many of them are, all of them cached.</param>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int ReusePart(ReadOnlySpan<int> next, SequenceCache? other, int alike)
+    {
+        if (_prefix is null || Length != SharedLength)
+            return 0;
+        int index = _prefix.Depth;
+        int[] blocks = [.. _tables.Select((_, g) => other is null ? -1 : other._tables[g][index])];
+        if (PrefixTree.Nearest(_prefix, next) is { Node: { } node } nearest && nearest.Tokens > alike)
+            (blocks, alike) = (node.Blocks, nearest.Tokens);
+        if (alike == 0)
+            return 0;
+        for (int g = 0; g < blocks.Length; g++)
+            _cache.Retain(g, blocks[g]); // or it might be evicted to make room for its copy
+        bool hasRoom = TryReserve(alike);
+        for (int g = 0; g < blocks.Length; g++)
+        {
+            if (hasRoom)
+                _cache.Groups[g].Store.CopyBlock(blocks[g], _tables[g][index]);
+            _cache.Release(g, blocks[g]);
+        }
+        Advance(hasRoom ? alike : 0);
+        return hasRoom ? alike : 0;
+    }
+
     /// <summary>As <see cref="Reuse"/>, of blocks that left memory for disk: reads them, as long as there is room.</summary>
     /// <param name="sequence">The sequence's tokens, those that are cached included.</param>
     /// <returns>The tokens that need not be computed.</returns>

@@ -167,6 +167,8 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
         for (int i = 0; i < sequences.Count; i++)
         {
             Sequence sequence = sequences[i];
+            if (sequence.Scheduled > 0 && sequence.Pending > 1)
+                ReusePart(sequence);
             if (sequence.Scheduled == 0 || !TryReserve(sequence))
                 continue; // without a share, set aside by one before, or held
             if (_held == sequence)
@@ -174,6 +176,14 @@ internal sealed class Scheduler(KvCache cache, StepBudget budget, SchedulingPoli
             sequences[kept++] = sequence;
         }
         sequences.RemoveRange(kept, sequences.Count - kept);
+    }
+
+    /// <summary>Copies what it can of its next block. Only now that it has a share: before, it may wait for one that computes the whole block.</summary>
+    private void ReusePart(Sequence sequence)
+    {
+        int reused = sequence.ReusePart(_running);
+        Counts.Reused(sequence, queried: 0, reused);
+        sequence.Scheduled = Math.Min(sequence.Scheduled, sequence.Pending);
     }
 
     private bool TryReserve(Sequence sequence)

@@ -107,6 +107,26 @@ internal abstract class Sequence
     /// <returns>The tokens that need not be computed.</returns>
     public int Reuse() => Reused(Cache!.Reuse(Tokens[..Reusable]));
 
+    /// <summary>The same of a block that begins as it does and then differs: a cached one, or one that a running request goes on with.</summary>
+    /// <returns>The tokens that need not be computed.</returns>
+    public int ReusePart(IEnumerable<Sequence> running)
+    {
+        int start = Cache!.SharedLength, most = 0;
+        if (Cache.Length != start)
+            return 0;
+        ReadOnlySpan<int> next = Tokens[start..Math.Max(start, Reusable)];
+        SequenceCache? best = null;
+        foreach (Sequence other in running)
+        {
+            if (other == this || !Cache.IsAlongside(other.Cache!))
+                continue;
+            int alike = next.CommonPrefixLength(other.Tokens[start..other.Cache!.Length]);
+            if (alike > most)
+                (best, most) = (other.Cache, alike);
+        }
+        return Reused(Cache.ReusePart(next, best, most));
+    }
+
     /// <summary>The same of what was evicted to disk.</summary>
     /// <returns>The tokens that need not be computed.</returns>
     public int Load() => Reused(Cache!.Load(Tokens[..Reusable]));

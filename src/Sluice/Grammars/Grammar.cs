@@ -112,7 +112,7 @@ public sealed class Grammar
 
     /// <summary>Follows a text of a vocabulary from its beginning.</summary>
     internal GrammarMatcher Match(Tokenizer tokenizer) =>
-        new(_compiled.GetValue(tokenizer, tokenizer => new CompiledGrammar(new Automaton(_program), tokenizer)));
+        new(_compiled.GetValue(tokenizer, tokenizer => new CompiledGrammar(_program, tokenizer)));
 
     private static void Check(string text, string what)
     {

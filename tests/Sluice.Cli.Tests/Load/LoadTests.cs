@@ -114,12 +114,16 @@ public class LoadTests
     public async Task A_closed_loop_keeps_its_number_of_clients()
     {
         int open = 0, most = 0;
+        TaskCompletionSource all = new(TaskCreationOptions.RunContinuationsAsynchronously); // no request ends before all clients are there
         RequestRecord[] records = await LoadRun.RunAsync(
             async index =>
             {
                 int now = Interlocked.Increment(ref open);
                 InterlockedMax(ref most, now);
-                await Task.Delay(2);
+                if (now == 4)
+                    all.TrySetResult();
+                await all.Task.WaitAsync(TimeSpan.FromMinutes(1));
+                await Task.Yield();
                 Interlocked.Decrement(ref open);
                 return new RequestRecord(new(0, index, 1), 0, [], 0, 0, null);
             },

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CsCheck;
 using Sluice.Cache;
 using Sluice.Tensors;
@@ -30,6 +31,40 @@ public class PrefixTreeTests
         Assert.Equal(1, other.Held(0));
         cache.CheckIntegrity();
         Assert.Equal(0, other.Reuse(tokens));
+    }
+
+    [Fact]
+    public void A_block_that_only_begins_alike_is_copied()
+    {
+        using KvCache cache = Create(Mixed);
+        int[] tokens = [.. Enumerable.Range(0, 100)], others = [.. tokens[..75], .. Enumerable.Range(1000, 25)];
+        Run(cache, tokens).Dispose();
+        using SequenceCache fromTree = cache.CreateSequence();
+        Assert.Equal(64, fromTree.Reuse(others));
+        Assert.Equal(11, fromTree.ReusePart(others.AsSpan(64), null, 0));
+        Assert.Equal((75, 64), (fromTree.Length, fromTree.SharedLength));
+        cache.CheckIntegrity();
+        Assert.Equal((0, 0), (fromTree.Reuse(others), fromTree.ReusePart(others.AsSpan(75), null, 0)));
+        Assert.True(fromTree.TryReserve(15));
+        fromTree.Commit(15, others);
+
+        // One that is alongside has more than the tree, or less.
+        foreach (int end in (int[])[82, 70])
+        {
+            int[] next = [.. others[..end], .. Enumerable.Range(2000, 100 - end)];
+            using SequenceCache fromOther = cache.CreateSequence();
+            Assert.Equal(64, fromOther.Reuse(next));
+            Assert.True(fromOther.IsAlongside(fromTree));
+            Assert.Equal(end - 64, fromOther.ReusePart(next.AsSpan(64), fromTree, end - 64));
+            cache.CheckIntegrity();
+        }
+        // Without room nothing is copied, and nothing lost.
+        using SequenceCache needy = cache.CreateSequence(), late = cache.CreateSequence();
+        Assert.Equal(64, late.Reuse(others));
+        Assert.True(needy.TryReserve(cache.Available(0) * 32));
+        Assert.Equal(0, late.ReusePart(others.AsSpan(64), fromTree, 11));
+        Assert.Equal(64, late.Length);
+        cache.CheckIntegrity();
     }
 
     [Fact]
@@ -131,6 +166,13 @@ public class PrefixTreeTests
                 {
                     int[] all = [.. tokens, .. Enumerable.Repeat(token, 320)];
                     tokens.AddRange(all[tokens.Count..(tokens.Count + sequence.Reuse(all.AsSpan(0, 320)))]);
+                    if (what is 2 or 3)
+                    {
+                        (SequenceCache? other, int alike) = open.Where(it => it.Cache != sequence && sequence.IsAlongside(it.Cache))
+                            .Select(it => ((SequenceCache?)it.Cache, all.AsSpan(sequence.Length, 320 - sequence.Length).CommonPrefixLength([.. it.Tokens.Skip(sequence.Length)])))
+                            .Where(it => it.Item2 > 0).DefaultIfEmpty().MaxBy(it => it.Item2);
+                        tokens.AddRange(all[tokens.Count..(tokens.Count + sequence.ReusePart(all.AsSpan(sequence.Length, 320 - sequence.Length), other, alike))]);
+                    }
                     count = Math.Min(count, 320 - sequence.Length);
                     if (sequence.TryReserve(count))
                     {
@@ -176,18 +218,19 @@ public class PrefixTreeTests
         Assert.True(cache.Prefixes!.Root.IsLeaf);
     }
 
-    /// <summary>What each slot was written for: a hash of all tokens up to its own.</summary>
+    /// <summary>What each slot was written for: a hash of all tokens up to its own, in the memory of its block.</summary>
     private sealed class Slots(KvCache cache)
     {
-        private readonly ulong[][] _written = [.. cache.Groups.Select(group => new ulong[group.Pool.Count * KvFormat.BlockSize])];
         private readonly Batch _batch = new();
 
-        /// <summary>Writes the reserved slots, and those before them in the same block, which may be a copy.</summary>
-        public void Write(SequenceCache sequence, List<int> tokens) => Visit(sequence, tokens, sequence.Length / 32 * 32, (g, slot, hash) => _written[g][slot] = hash);
+        /// <summary>Writes the reserved slots.</summary>
+        public void Write(SequenceCache sequence, List<int> tokens) => Visit(sequence, tokens, sequence.Length, (g, block, slot, hash) => Block(g, block)[slot] = hash);
 
-        public void Check(SequenceCache sequence, List<int> tokens) => Visit(sequence, tokens, 0, (g, slot, hash) => Assert.Equal(hash, _written[g][slot]));
+        public void Check(SequenceCache sequence, List<int> tokens) => Visit(sequence, tokens, 0, (g, block, slot, hash) => Assert.Equal(hash, Block(g, block)[slot]));
 
-        private void Visit(SequenceCache sequence, List<int> tokens, int start, Action<int, int, ulong> visit)
+        private Span<ulong> Block(int g, int block) => MemoryMarshal.Cast<byte, ulong>(cache.Groups[g].Store.Block(block));
+
+        private void Visit(SequenceCache sequence, List<int> tokens, int start, Action<int, int, int, ulong> visit)
         {
             _batch.Clear();
             sequence.Begin(_batch);
@@ -199,7 +242,7 @@ public class PrefixTreeTests
                 for (int g = 0; g < tables.Length && i >= start; g++)
                 {
                     if (tables[g][i / 32] >= 0)
-                        visit(g, (tables[g][i / 32] * 32) + (i % 32), hash);
+                        visit(g, tables[g][i / 32], i % 32, hash);
                 }
             }
         }

@@ -7,6 +7,8 @@ namespace Sluice.Tests.Grammars;
 /// <summary>Whatever a client sends ends soon: with a grammar, or with an error that says why not.</summary>
 public class HostileTests(ITestOutputHelper output)
 {
+    private const double Soon = 60; // seconds; many times of what it takes (2.5 at most) on a machine that has nothing else to do
+
     public static TheoryData<string, string> Cases => new()
     {
         { "regex", "(((a{1,1000}){1,1000}){1,1000})b" },
@@ -51,7 +53,7 @@ public class HostileTests(ITestOutputHelper output)
                 "gbnf" => Grammar.FromGbnf(text),
                 _ => Grammar.FromJsonSchema(text),
             };
-            Assert.InRange(clock.Elapsed.TotalSeconds, 0, 10); // many times of what it takes on a machine that has nothing else to do
+            Assert.InRange(clock.Elapsed.TotalSeconds, 0, Soon);
             Random random = new(1);
             GrammarMatcher matcher = grammar.Match(Vocabulary.Starter);
             for (int i = 0; i < 60 && !matcher.IsComplete; i++)
@@ -70,7 +72,7 @@ public class HostileTests(ITestOutputHelper output)
         }
         output.WriteLine($"longest token {longest.TotalMilliseconds:f1} ms");
         longest = clock.Elapsed > longest ? clock.Elapsed : longest;
-        Assert.InRange(longest.TotalSeconds, 0, 10);
+        Assert.InRange(longest.TotalSeconds, 0, Soon);
     }
 
     [Fact]

@@ -13,6 +13,12 @@ public class MaskTests
         "note":{"type":"string","pattern":"^[a-zé€😀]+( [a-z]+)*$"}},"required":["name"]}
         """;
 
+    // Masks of places that differ in how much of a length is left are made of each other.
+    private const string Lengths = """
+        {"type":"array","minItems":6,"maxItems":40,"items":{"anyOf":[{"type":"string","minLength":11,"maxLength":13},{"type":"string","maxLength":80},
+        {"type":"string","pattern":"^([a-z]{1,70}-){2,9}[ 0-9]{6,140}$"},{"type":"string","format":"hostname"},{"type":"integer","minimum":0,"maximum":123456789}]}}
+        """;
+
     public static TheoryData<string, string> Cases
     {
         get
@@ -20,7 +26,7 @@ public class MaskTests
             TheoryData<string, string> cases = [];
             foreach (string vocabulary in (string[])["qwen2", "llama-spm", "phi-3"])
             {
-                foreach (string grammar in (string[])["schema", "json", "regex", "gbnf", "choice"])
+                foreach (string grammar in (string[])["schema", "lengths", "json", "regex", "gbnf", "choice"])
                     cases.Add(vocabulary, grammar);
             }
             return cases;
@@ -35,6 +41,7 @@ public class MaskTests
         Grammar grammar = kind switch
         {
             "schema" => Grammar.FromJsonSchema(Nested),
+            "lengths" => Grammar.FromJsonSchema(Lengths),
             "json" => Grammar.JsonObject,
             "regex" => Grammar.FromRegex("""(?:[^\n"]{3,40}|é+€*)+ ?😀{2,3}\.?"""),
             "gbnf" => Grammar.FromGbnf("root ::= expr (\"\\n\" expr){1,4}\nexpr ::= term ([-+*/] term)*\nterm ::= [0-9]{1,7} | \"(\" expr \")\" | [a-zA-Zäöü]+"),

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Sluice.Tokenizers;
 
 namespace Sluice.Grammars.Json;
 
@@ -31,25 +32,8 @@ internal readonly record struct Schema(JsonElement Element, string Path)
     /// <summary>Refuses halves of surrogate pairs, which JSON may name alone and no text is made of.</summary>
     public void CheckUnicode()
     {
-        try
-        {
-            if (Element.ValueKind == JsonValueKind.String)
-                _ = Element.GetString();
-            else if (Element.ValueKind == JsonValueKind.Array)
-            {
-                foreach ((int i, JsonElement item) in Element.EnumerateArray().Index())
-                    Child(item, $"{i}").CheckUnicode();
-            }
-            else if (IsObject)
-            {
-                foreach (JsonProperty member in Element.EnumerateObject())
-                    Child(member.Value, member.Name).CheckUnicode();
-            }
-        }
-        catch (InvalidOperationException)
-        {
-            throw new GrammarException($"The schema at {Path} is not valid Unicode: it has half a surrogate pair.");
-        }
+        if (JsonUnicode.FindHalfPair(Element) is { } way)
+            throw new GrammarException($"The schema at {Child(default, [.. way.Select(step => step.Name ?? $"{step.Index}")]).Path} is not valid Unicode: it has half a surrogate pair.");
     }
 
     /// <summary>Refuses what is no schema, and every keyword that is not supported.</summary>

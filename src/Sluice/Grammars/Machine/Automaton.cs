@@ -8,12 +8,14 @@ namespace Sluice.Grammars.Machine;
 /// </summary>
 /// <remarks>
 /// States hold open calls, of which there is no bound, so they are forgotten when they take too much room
-/// (<see cref="MostBytes"/>) and found anew; who holds a state can go on with it. A grammar for which a single step takes too much
-/// (because a text may be in very many places at once) ends with an error.
+/// (<see cref="MostBytes"/>) and found anew; who holds a state can go on with it. Places in rules have the costly masks and are few,
+/// so they stay longer (<see cref="MostRuleBytes"/>). A grammar for which a single step takes too much (because a text may be in very
+/// many places at once) ends with an error.
 /// </remarks>
 internal sealed class Automaton
 {
-    private const long MostBytes = 24L << 20;
+    private const long MostBytes = 8L << 20;
+    private const long MostRuleBytes = 24L << 20;
     private const long MostWork = 32 << 20; // bytes of new states in one operation
     private const int MostPlaces = 8192;
     private const int MostCalls = 1024;
@@ -29,7 +31,7 @@ internal sealed class Automaton
     private readonly List<ulong> _items = [];
     private readonly List<Place> _kernel = [], _open = [], _active = [];
     private uint _lastRule, _lastFrame;
-    private long _bytes, _work;
+    private long _bytes, _ruleBytes, _work;
 
     public Automaton(Program program)
     {
@@ -58,17 +60,23 @@ internal sealed class Automaton
     public void Begin()
     {
         _work = 0;
-        if (_bytes <= MostBytes)
+        if (_bytes <= MostBytes && _ruleBytes <= MostRuleBytes)
             return;
-        _rules.Clear();
         _frames.Clear();
         _states.Clear();
-        Array.Clear(_starts);
         _bytes = 0;
+        if (_ruleBytes <= MostRuleBytes)
+            return;
+        _rules.Clear();
+        Array.Clear(_starts);
+        _ruleBytes = 0;
     }
 
     /// <summary>Counts memory that is kept with states.</summary>
     public void Keep(long bytes) => _bytes += bytes;
+
+    /// <summary>Counts memory that is kept with places in rules.</summary>
+    public void KeepWithRules(long bytes) => _ruleBytes += bytes;
 
     /// <summary>The state after one more byte.</summary>
     public State Step(State state, byte value) => state.Active.Length == 0 ? state.IsEnd ? Make([]) : state
@@ -205,7 +213,7 @@ internal sealed class Automaton
         }
         if (kept < items.Length)
             return Rule(items[..kept]);
-        Spend((items.Length * 8) + (_program.Classes.Length * 8) + 160);
+        Spend((items.Length * 8) + (_program.Classes.Length * 8) + 160, ref _ruleBytes);
         RuleState state = new(++_lastRule, items, Array.Exists(items, item => Item(item).Node == EndNode), _program.Classes.Length)
         {
             HasBytes = Array.Exists(items, item => _program.Nodes[Item(item).Node].Kind == NodeKind.Byte),
@@ -220,7 +228,7 @@ internal sealed class Automaton
             return known;
         if (outer?.Depth == MostCalls)
             throw new InvalidOperationException($"The text nests more than {MostCalls} rules of its grammar within each other.");
-        Spend(120);
+        Spend(120, ref _bytes);
         Frame frame = new(++_lastFrame, @return, outer);
         _frames.Add((@return, outer), frame);
         return frame;
@@ -241,7 +249,7 @@ internal sealed class Automaton
             return known;
         Place[] places = [.. kernel];
         bool isEnd = Expand(places);
-        Spend((places.Length * 24) + (_active.Count * 16) + (_active.Count == 0 ? 0 : _program.Classes.Length * 8) + 200);
+        Spend((places.Length * 24) + (_active.Count * 16) + (_active.Count == 0 ? 0 : _program.Classes.Length * 8) + 200, ref _bytes);
         State state = new(places, [.. _active], isEnd, _program.Classes.Length);
         _states.Add(key, state);
         return state;
@@ -281,9 +289,9 @@ internal sealed class Automaton
         }
     }
 
-    private void Spend(long bytes)
+    private void Spend(long bytes, ref long kept)
     {
-        _bytes += bytes;
+        kept += bytes;
         if ((_work += bytes) > MostWork)
             throw TooMuch();
     }

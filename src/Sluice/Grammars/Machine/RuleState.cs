@@ -64,13 +64,16 @@ internal sealed class State(Place[] kernel, Place[] active, bool isEnd, int clas
     public bool IsEnd => isEnd;
 
     /// <summary>Whether the text is wrong: it can neither end nor go on.</summary>
-    public bool IsDead => !isEnd && active.Length == 0;
+    public bool IsDead { get; } = !isEnd && active.Length == 0;
+
+    /// <summary>Whether the text may go on.</summary>
+    public bool HasNext { get; } = active.Length > 0;
 
     /// <summary>The states after a byte of each class, as far as known.</summary>
     public State?[] Next { get; } = new State?[active.Length == 0 ? 0 : classes];
 
-    /// <summary>The tokens that may come, a bit each; null until asked for.</summary>
-    public ulong[]? Mask { get; set; }
+    /// <summary>The tokens that may come, as sets that may overlap; null until asked for.</summary>
+    public TokenSet[]? Mask { get; set; }
 }
 
 /// <summary>Arrays of keys that are equal by their contents.</summary>

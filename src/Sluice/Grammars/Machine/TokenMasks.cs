@@ -1,49 +1,57 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
-
 namespace Sluice.Grammars.Machine;
 
 /// <summary>The tokens that may come at a place of a rule.</summary>
-/// <param name="Bits">A bit for each token that ends within the rule.</param>
+/// <param name="Within">Those that end within the rule.</param>
 /// <param name="Leaving">
 /// Nodes of the tree of tokens whose parent is where the rule may end: whether their subtrees may come is for what is called
-/// around the rule to say. In the order of their bytes.
+/// around the rule to say. Those of each byte together.
 /// </param>
-internal sealed record RuleMask(ulong[] Bits, int[] Leaving);
+internal sealed record RuleMask(TokenSet Within, int[][] Leaving);
 
 /// <summary>
 /// Which tokens may come in each state of a grammar. Walking the whole tree of tokens would take milliseconds, but what it gives
 /// depends, for nearly all tokens, on the place in the rule alone and not on the calls around it (an observation of XGrammar, Dong
 /// et al. 2024). So that part is kept for each place, and what is left is walked for each new state.
 /// </summary>
+/// <remarks>
+/// Places that differ in their counts alone (how much of a <c>maxLength</c> is left) differ in long tokens alone: only these are walked.
+/// </remarks>
 internal sealed class TokenMasks(Automaton automaton, TokenTree tree)
 {
+    private const int FewBytes = 4; // for fewer it pays no longer
+
     private readonly State[] _states = new State[tree.Depth + 1]; // of the path to the node that is looked at
+    private readonly ulong[] _bits = new ulong[tree.Words];
     private readonly List<int> _leaving = [];
 
-    private int Words => (tree.Size + 63) / 64;
-
-    /// <summary>The tokens that may come, a bit each; a token that ends the text where it may end.</summary>
-    public ulong[] Of(State state)
+    /// <summary>The tokens that may come, as sets that may overlap; a token that ends the text where it may end.</summary>
+    public TokenSet[] Of(State state)
     {
         if (state.Mask is { } known)
             return known;
         automaton.Begin();
-        ulong[] bits = new ulong[Words];
+        List<TokenSet> sets = [];
+        foreach ((RuleState rule, _) in state.Kernel)
+        {
+            if (Of(rule).Within is { IsEmpty: false } within && !sets.Contains(within))
+                sets.Add(within);
+        }
+        Array.Clear(_bits);
         foreach ((RuleState rule, Frame? calls) in state.Kernel)
         {
-            RuleMask mask = Of(rule);
-            Add(mask.Bits, bits);
-            if (calls is not null && mask.Leaving.Length > 0)
-                Leave(automaton.Make(calls.Return, calls.Outer), mask.Leaving, bits);
+            if (calls is not null && Of(rule).Leaving is { Length: > 0 } leaving)
+                Leave(automaton.Make(calls.Return, calls.Outer), leaving);
         }
         if (state.IsEnd)
         {
             foreach (int token in tree.Ends)
-                Set(bits, token);
+                _bits[token >> 6] |= 1UL << (token & 63);
         }
-        automaton.Keep(bits.Length * 8);
-        return state.Mask = bits;
+        TokenSet more = new(_bits);
+        if (!more.IsEmpty)
+            sets.Add(more);
+        automaton.Keep(more.Bytes);
+        return state.Mask = [.. sets];
     }
 
     private RuleMask Of(RuleState rule)
@@ -56,65 +64,84 @@ internal sealed class TokenMasks(Automaton automaton, TokenTree tree)
 
     private RuleMask Compute(RuleState rule)
     {
-        ulong[] bits = new ulong[Words];
+        // A place with smaller counts that says the same of all tokens but those of more bytes.
+        int same = tree.Depth;
+        RuleState other = rule;
+        while (other == rule && (same /= 2) >= FewBytes)
+            other = automaton.Canonical(rule, same);
+        if (other == rule)
+            same = 0;
+        RuleMask? known = other == rule ? null : Of(other);
+
+        Array.Clear(_bits);
+        known?.Within.AddTo(_bits);
         _leaving.Clear();
+        foreach (int[] nodes in known?.Leaving ?? [])
+            _leaving.AddRange(nodes.Where(node => tree.Depths[node] - 1 <= same));
         State state = automaton.Make(rule, null);
-        if (state.IsEnd)
+        if (state.IsEnd && known is null)
             AddChildren(0);
-        if (state.Active.Length > 0)
-            Walk(0, state, bits, isLeaving: true);
-        int[] leaving = [.. _leaving];
-        Array.Sort(leaving, (x, y) => (tree.Labels[x], x).CompareTo((tree.Labels[y], y)));
-        automaton.Keep((bits.Length * 8) + (leaving.Length * 4));
-        return new RuleMask(bits, leaving);
+        if (state.HasNext)
+            Walk(0, state, isLeaving: true, same);
+        int[][] leaving = [.. _leaving.GroupBy(node => tree.Labels[node], (_, nodes) => nodes.ToArray())];
+        RuleMask mask = new(new TokenSet(_bits), leaving);
+        automaton.KeepWithRules(mask.Within.Bytes + (_leaving.Count * 4) + (leaving.Length * 64));
+        return mask;
     }
 
     /// <summary>Adds the tokens that leave a rule and go on after the call.</summary>
-    private void Leave(State after, int[] nodes, ulong[] bits)
+    private void Leave(State after, int[][] leaving)
     {
-        if (after.Active.Length == 0)
+        if (!after.HasNext)
             return;
-        State? next = null;
-        int label = -1;
-        foreach (int node in nodes)
+        foreach (int[] nodes in leaving)
         {
-            if (tree.Labels[node] != label)
-            {
-                label = tree.Labels[node];
-                next = automaton.StepClass(after, automaton.ClassOf[label]);
-            }
-            if (next!.IsDead)
+            State next = automaton.StepClass(after, automaton.ClassOf[tree.Labels[nodes[0]]]);
+            if (next.IsDead)
                 continue;
-            SetTokens(node, bits);
-            if (next.Active.Length > 0)
-                Walk(node, next, bits, isLeaving: false);
+            foreach (int node in nodes)
+            {
+                SetTokens(node);
+                if (next.HasNext)
+                    Walk(node, next, isLeaving: false, known: 0);
+            }
         }
     }
 
     /// <summary>Adds the tokens below a node.</summary>
     /// <param name="root">The node.</param>
     /// <param name="state">The state there; it has active places.</param>
-    /// <param name="bits">Where to.</param>
     /// <param name="isLeaving">Whether to note where the rule may end.</param>
-    private void Walk(int root, State state, ulong[] bits, bool isLeaving)
+    /// <param name="known">Up to which depth all is known: of longer tokens, those that may not come are taken away.</param>
+    private void Walk(int root, State state, bool isLeaving, int known)
     {
         ReadOnlySpan<byte> labels = tree.Labels, classOf = automaton.ClassOf;
-        ReadOnlySpan<int> depths = tree.Depths, ends = tree.SubtreeEnds;
+        ReadOnlySpan<int> depths = tree.Depths, ends = tree.SubtreeEnds, deepest = tree.Deepest;
         _states[depths[root]] = state;
         int end = ends[root];
         for (int node = root + 1; node < end;)
         {
-            State next = automaton.StepClass(_states[depths[node] - 1], classOf[labels[node]]);
-            if (next.IsDead)
+            if (deepest[node] <= known)
             {
                 node = ends[node];
                 continue;
             }
-            SetTokens(node, bits);
-            if (next.IsEnd && isLeaving)
-                AddChildren(node);
-            _states[depths[node]] = next;
-            node = next.Active.Length > 0 ? node + 1 : ends[node];
+            State next = automaton.StepClass(_states[depths[node] - 1], classOf[labels[node]]);
+            if (!next.IsDead)
+            {
+                SetTokens(node);
+                if (next.IsEnd && isLeaving && depths[node] > known)
+                    AddChildren(node);
+                if (next.HasNext)
+                {
+                    _states[depths[node]] = next;
+                    node++;
+                    continue;
+                }
+            }
+            if (known > 0 && depths[node] >= known)
+                ClearTokens(next.IsDead ? node : node + 1, ends[node]);
+            node = ends[node];
         }
     }
 
@@ -124,21 +151,15 @@ internal sealed class TokenMasks(Automaton automaton, TokenTree tree)
             _leaving.Add(child);
     }
 
-    private void SetTokens(int node, ulong[] bits)
+    private void SetTokens(int node)
     {
         for (int t = tree.Firsts[node]; t < tree.Firsts[node + 1]; t++)
-            Set(bits, tree.Tokens[t]);
+            _bits[tree.Tokens[t] >> 6] |= 1UL << (tree.Tokens[t] & 63);
     }
 
-    private static void Add(ReadOnlySpan<ulong> more, Span<ulong> bits)
+    private void ClearTokens(int first, int end)
     {
-        ReadOnlySpan<Vector256<ulong>> from = MemoryMarshal.Cast<ulong, Vector256<ulong>>(more);
-        Span<Vector256<ulong>> to = MemoryMarshal.Cast<ulong, Vector256<ulong>>(bits);
-        for (int i = 0; i < to.Length; i++)
-            to[i] |= from[i];
-        for (int i = to.Length * Vector256<ulong>.Count; i < bits.Length; i++)
-            bits[i] |= more[i];
+        for (int t = tree.Firsts[first]; t < tree.Firsts[end]; t++)
+            _bits[tree.Tokens[t] >> 6] &= ~(1UL << (tree.Tokens[t] & 63));
     }
-
-    private static void Set(ulong[] bits, int token) => bits[token >> 6] |= 1UL << (token & 63);
 }

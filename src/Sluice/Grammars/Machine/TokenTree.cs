@@ -44,10 +44,23 @@ internal sealed class TokenTree
         (Labels, Depths, Firsts, SubtreeEnds) = ([.. labels], [.. depths], [.. firsts], [.. ends]);
         Tokens = [.. tokens.Select(token => token.Id)];
         Depth = open.Length - 1;
+        Words = (Size + 63) / 64;
+        Deepest = new int[labels.Count];
+        int[] below = new int[Depth + 2]; // of each depth, what its nodes come to whose parent is not yet reached
+        for (int node = labels.Count - 1; node >= 0; node--)
+        {
+            int depth = Depths[node];
+            Deepest[node] = Math.Max(depth, below[depth + 1]);
+            below[depth + 1] = 0;
+            below[depth] = Math.Max(below[depth], Deepest[node]);
+        }
     }
 
     /// <summary>How many tokens the vocabulary has, those that stand for no text included.</summary>
     public int Size { get; }
+
+    /// <summary>How many words a bit for each token takes.</summary>
+    public int Words { get; }
 
     /// <summary>The tokens that end a text.</summary>
     public int[] Ends { get; }
@@ -60,6 +73,9 @@ internal sealed class TokenTree
 
     /// <summary>Each node's distance from the root.</summary>
     public int[] Depths { get; }
+
+    /// <summary>The greatest distance from the root in each node's subtree.</summary>
+    public int[] Deepest { get; }
 
     /// <summary>Behind each node's subtree.</summary>
     public int[] SubtreeEnds { get; }

@@ -12,32 +12,12 @@ internal static class WrittenJson
         try
         {
             value = JsonElement.Parse(text);
-            ReadAll(value);
-            return true;
+            return JsonUnicode.FindHalfPair(value) is null;
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             value = default;
             return false;
-        }
-    }
-
-    private static void ReadAll(JsonElement value)
-    {
-        if (value.ValueKind == JsonValueKind.String)
-            _ = value.GetString();
-        else if (value.ValueKind == JsonValueKind.Array)
-        {
-            foreach (JsonElement item in value.EnumerateArray())
-                ReadAll(item);
-        }
-        else if (value.ValueKind == JsonValueKind.Object)
-        {
-            foreach (JsonProperty member in value.EnumerateObject())
-            {
-                _ = member.Name;
-                ReadAll(member.Value);
-            }
         }
     }
 }
