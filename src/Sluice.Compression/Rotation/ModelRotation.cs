@@ -33,7 +33,10 @@ public static class ModelRotation
         List<(string Name, TensorInfo Tensor)> all = [.. file.Tensors.Values.Select(tensor => (tensor.Name, tensor))];
         if (isTied)
             all.Add(("output.weight", file.Tensor(FoldRules.Embedding))); // the last norm's weights go into it alone
-        using GgufWriter writer = GgufWriter.Create(path, ModelMetadata.Copy(file));
+        Metadata metadata = ModelMetadata.Copy(file);
+        ActivationRanges.Remove(metadata);
+        ActivationThresholds.Remove(metadata);
+        using GgufWriter writer = GgufWriter.Create(path, metadata);
         foreach ((string name, TensorInfo tensor) in all)
             writer.Declare(name, rotations.ContainsKey(name) ? Stored(tensor) : tensor.Type, tensor.Shape);
         int done = 0;

@@ -41,7 +41,7 @@ internal sealed class CpuWeight : Weight, IDisposable
         if (same == parts.Length)
         {
             ByInputs = [this];
-            Threshold = inputs[0].Threshold;
+            (Threshold, InputRange) = (inputs[0].Threshold, inputs[0].Range);
             if (inputs[0].Order is { } order)
             {
                 ColumnOrder = GC.AllocateUninitializedArray<int>(columns, pinned: true);
@@ -58,13 +58,16 @@ internal sealed class CpuWeight : Weight, IDisposable
     public Part[] Parts { get; }
 
     /// <summary>
-    /// Itself; but where its parts have columns in different orders or different thresholds, the runs of parts that agree, which have to be
+    /// Itself; but where its parts do different things to their inputs (<see cref="Inputs"/>), the runs of parts that agree, which have to be
     /// multiplied one after the other.
     /// </summary>
     public CpuWeight[] ByInputs { get; }
 
     /// <summary>Inputs of all parts whose magnitude is below this count as zero.</summary>
     public float Threshold { get; }
+
+    /// <summary>Inputs of all parts are clipped to this magnitude, which their scale stands for; 0 where scales are not static.</summary>
+    public float InputRange { get; }
 
     /// <summary>Whether all parts lie in columns, of which those that meet zeros can be left unread.</summary>
     public bool IsInColumns => Array.TrueForAll(Parts, part => part.Panels is IColumns { CanSkip: true });
@@ -146,13 +149,16 @@ internal sealed class CpuWeight : Weight, IDisposable
             part.Panels.Dispose();
     }
 
-    /// <summary>What a stored tensor does to its inputs: <see cref="WeightData.ColumnOrder"/> and <see cref="WeightData.Threshold"/>.</summary>
-    internal readonly record struct Inputs(int[]? Order, float Threshold)
+    /// <summary>
+    /// What a stored tensor does to its inputs: <see cref="WeightData.ColumnOrder"/>, <see cref="WeightData.Threshold"/> and, where scales are
+    /// static, <see cref="WeightData.InputRange"/>.
+    /// </summary>
+    internal readonly record struct Inputs(int[]? Order, float Threshold, float Range)
     {
-        public bool Equals(Inputs other) => Threshold == other.Threshold
+        public bool Equals(Inputs other) => Threshold == other.Threshold && Range == other.Range
             && (Order is null || other.Order is null ? Order == other.Order : Order.AsSpan().SequenceEqual(other.Order));
 
-        public override int GetHashCode() => HashCode.Combine(Order?.Length, Threshold);
+        public override int GetHashCode() => HashCode.Combine(Order?.Length, Threshold, Range);
     }
 
     /// <summary>

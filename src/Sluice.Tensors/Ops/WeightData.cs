@@ -54,6 +54,17 @@ public readonly unsafe struct WeightData
     /// <summary>The share of inputs that are expected to be below the threshold: it decides how the weights are kept, not what is computed.</summary>
     public float ZeroShare { get; private init; }
 
+    /// <summary>
+    /// The largest magnitude of the inputs that static scales (<see cref="StaticScales"/>) stand for; 0 where none is known.
+    /// </summary>
+    public float InputRange { get; private init; }
+
+    /// <summary>The same, with a range of the inputs.</summary>
+    /// <exception cref="InvalidDataException">The range is negative or not finite.</exception>
+    public WeightData WithInputRange(float range) => float.IsFinite(range) && range >= 0
+        ? this with { InputRange = range }
+        : throw new InvalidDataException($"{Name}: {range} is no range of inputs.");
+
     /// <summary>The same, for inputs of which small ones count as zero.</summary>
     /// <param name="threshold">Those below it.</param>
     /// <param name="zeroShare">The share of them that is expected.</param>
