@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Sluice.Cache;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
