@@ -36,12 +36,20 @@ internal sealed class MethodArguments
         Description = "Rotate the model first, which spreads outliers and changes nothing else (needs room for a copy of it beside OUT).",
     };
 
+    private readonly Option<bool> _online = new("--rotate-online")
+    {
+        Description = "As --rotate, and rotate the inputs of each layer's output and down maps as the model runs: for few bits of activations. Other programs cannot run such a file.",
+    };
+
     /// <summary>Whether the model is rotated before it is quantized.</summary>
-    public bool Rotates(ParseResult parsed) => parsed.GetValue(_rotate);
+    public bool Rotates(ParseResult parsed) => parsed.GetValue(_rotate) || RotatesOnline(parsed);
+
+    /// <summary>Whether inputs are rotated as it runs, too.</summary>
+    public bool RotatesOnline(ParseResult parsed) => parsed.GetValue(_online);
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_method, _text, _tokens, _length, _memory, _bits, _group, _symmetric, _actOrder, _damping, _static, _rotate])
+        foreach (Option option in (Option[])[_method, _text, _tokens, _length, _memory, _bits, _group, _symmetric, _actOrder, _damping, _static, _rotate, _online])
             command.Add(option);
     }
 

@@ -58,12 +58,14 @@ internal static class InspectCommand
         file.Metadata.TryGetString("general.architecture", out string? architecture);
         ActivationThresholds? thresholds = null;
         ActivationRanges? ranges = null;
+        IReadOnlySet<string> rotated = new HashSet<string>();
         MemoryFit? memory = null;
         string? unsupported = null;
         try
         {
             thresholds = ActivationThresholds.Read(file.Metadata);
             ranges = ActivationRanges.Read(file.Metadata);
+            rotated = RotatedInputs.Read(file.Metadata);
             memory = Fit(file, kvFormat);
         }
         catch (Exception error) when (error is NotSupportedException or InvalidDataException)
@@ -73,7 +75,7 @@ internal static class InspectCommand
         return new InspectResult(
             file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Parameters, file.TensorBytes,
             unsupported, types, memory, new OrderedDictionary<string, MetadataValue>(file.Metadata),
-            [.. file.Tensors.Values.Select(tensor => Row(file, tensor, activations, thresholds, ranges))]);
+            [.. file.Tensors.Values.Select(tensor => Row(file, tensor, activations, thresholds, ranges) with { RotatesInputs = rotated.Contains(tensor.Name) })]);
     }
 
     private static TensorRow Row(ModelFile file, TensorInfo tensor, ActivationPrecision activations, ActivationThresholds? thresholds, ActivationRanges? ranges)
@@ -142,6 +144,8 @@ internal static class InspectCommand
     private static string Describe(TensorRow tensor)
     {
         string text = tensor.Kernel;
+        if (tensor.RotatesInputs)
+            text += "; inputs rotated";
         if (tensor.Threshold is { } threshold)
             text += FormattableString.Invariant($"; {Numbers.Figure(100 * tensor.Sparsity!.Value)} % of inputs, those below {threshold:G4}, count as zero");
         if (tensor.InputRange is { } range)

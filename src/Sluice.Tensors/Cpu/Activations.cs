@@ -24,13 +24,16 @@ internal unsafe struct Activations
     /// <summary>The input of each column where they stand in another order, else null.</summary>
     public int* Order;
 
+    /// <summary>Whether inputs are rotated first; they have no order then.</summary>
+    public bool Rotates;
+
     /// <summary>Inputs whose magnitude is below this count as zero.</summary>
     public float Threshold;
 
     /// <summary>Inputs are clipped to this magnitude, and the scale of a token stands for it; 0 for that of the token's largest.</summary>
     public float Range;
 
-    /// <summary>With an order, a threshold or a range: what they make of the inputs [positions, columns], written by <see cref="Arrange"/>.</summary>
+    /// <summary>With a rotation, an order, a threshold or a range: what they make of the inputs [positions, columns], written by <see cref="Arrange"/>.</summary>
     public float* Changed;
 
     /// <summary>How the inputs are rounded; with a static scale if there is a <see cref="Range"/>.</summary>
@@ -186,10 +189,15 @@ internal unsafe struct Activations
     private readonly void Change(float* from, float* to)
     {
         int i = 0;
-        if (Order is not null)
+        if (Rotates)
         {
-            for (; i < Columns; i++)
-                to[i] = from[Order[i]];
+            new Span<float>(from, Columns).CopyTo(new Span<float>(to, Columns));
+            Hadamard.Rotate(new Span<float>(to, Columns));
+        }
+        for (; Order is not null && i < Columns; i++)
+            to[i] = from[Order[i]];
+        if (Rotates || Order is not null)
+        {
             if (Threshold == 0 && Range == 0)
                 return;
             from = to;

@@ -29,7 +29,7 @@ public unsafe partial class CpuOps
             for (int i = 0; i < packed.Length; i++)
             {
                 packed[i] = Panels.Load(parts[i], Pool, Activations, inColumns);
-                inputs[i] = new(parts[i].ColumnOrder, parts[i].Threshold, Activations.IsStatic() ? parts[i].InputRange : 0);
+                inputs[i] = new CpuWeight.Inputs(parts[i], Activations);
             }
             CpuWeight weight = new(columns, packed, inputs);
             weights.Add(weight);
@@ -176,10 +176,11 @@ public unsafe partial class CpuOps
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
         activations.ByToken = inPairs && InTiles(weight);
-        if (weight.ColumnOrder is { } order)
+        CpuWeight.Inputs changes = weight.Changes;
+        if (changes.Order is { } order)
             activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
-        (activations.Threshold, activations.Range) = (weight.Threshold, weight.InputRange);
-        if (weight.ColumnOrder is not null || weight.Threshold > 0 || weight.InputRange > 0)
+        (activations.Rotates, activations.Threshold, activations.Range) = (changes.IsRotated, changes.Threshold, changes.Range);
+        if (!changes.IsNothing)
             activations.Changed = AllocateFloats(positions * x.Columns);
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
         activations.Precision = Activations.Dynamic();

@@ -1,3 +1,4 @@
+using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors;
@@ -117,6 +118,8 @@ public sealed unsafe partial class ScalarOps
         foreach (WeightData part in weight.Parts)
         {
             float[] input = x.ToArray();
+            if (part.RotatesInputs)
+                Hadamard.Rotate(input);
             for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
                 input[i] = x[order[i]];
             for (int i = 0; i < input.Length; i++)

@@ -31,6 +31,22 @@ public class QuantizeMethodTests
         Assert.Equal(["rotated.gguf"], Directory.GetFiles(folder.Path).Select(Path.GetFileName));
     }
 
+    /// <summary>Calibrated on inputs as the rotated weights meet them.</summary>
+    [Fact]
+    public void A_model_that_rotates_as_it_runs_says_the_same()
+    {
+        using TemporaryFolder folder = new();
+        string exact = folder.File("exact.gguf"), gptq = folder.File("q4.gguf"), text = folder.File("calibration.txt");
+        SluiceProcess.Run("quantize", Model, exact, "--type", "F32", "--rotate-online").Succeeded();
+        Assert.Equal(Perplexity(Model), Perplexity(exact), 1e-3);
+        Assert.Contains("; inputs rotated", SluiceProcess.Run("inspect", exact).Succeeded().Output);
+        Assert.DoesNotContain("; inputs rotated", SluiceProcess.Run("inspect", Model).Succeeded().Output);
+        File.WriteAllText(text, File.ReadAllText(Corpus)[1_000_000..]);
+        SluiceProcess.Run("quantize", Model, gptq, "--type", "Q4_0", "--method", "gptq", "--rotate-online", "--calibration", text, "--calibration-tokens", "2048").Succeeded();
+        Assert.True(Perplexity(gptq) < 3.85);
+        SluiceProcess.Run("quantize", exact, gptq, "--type", "F32", "--rotate").Failed(1, "already");
+    }
+
     [Fact]
     public void Static_activations_are_written_shown_and_used()
     {

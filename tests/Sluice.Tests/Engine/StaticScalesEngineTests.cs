@@ -33,6 +33,23 @@ public class StaticScalesEngineTests
         Assert.Contains("--static-activations", Assert.Throws<InvalidDataException>(() => Run(plain, ActivationPrecision.Int8Static, 1, 1, 1)).Message);
     }
 
+    /// <summary>Maps that rotate their inputs, beside others, whatever that makes of the model.</summary>
+    [Theory]
+    [InlineData("models/stories260K-w256-hd64-Q4_K_M.gguf", ActivationPrecision.Int8Static)]
+    [InlineData("models/stories260K-moe8x2-w256-hd64-f32.gguf", ActivationPrecision.Auto)]
+    public void Nor_where_inputs_are_rotated(string model, ActivationPrecision activations)
+    {
+        using TemporaryFolder folder = new();
+        string plain = WithRanges(SharedFiles.Shared(model.Split('/')), folder["ranged.gguf"]);
+        string path = WithRanges(SharedFiles.Shared(model.Split('/')), folder["rotated.gguf"], rotated: ["blk.0.attn_output.weight", model.Contains("moe") ? "blk.1.ffn_down_exps.weight" : "blk.1.ffn_down.weight"]);
+        float[][] whole = Run(path, activations, chunk: 24, sequences: 1, threads: 1);
+        Assert.NotEqual(Run(plain, activations, chunk: 24, sequences: 1, threads: 1)[^1], whole[^1]);
+        foreach ((int chunk, int sequences, int threads) in ((int, int, int)[])[(1, 1, 2), (7, 1, 1), (1, 9, 1), (24, 4, 2)])
+            Assert.Equal(whole, Run(path, activations, chunk, sequences, threads));
+        string wrong = WithRanges(SharedFiles.Shared(model.Split('/')), folder["wrong.gguf"], rotated: ["blk.77.ffn_down.weight"]);
+        Assert.Contains("blk.77.ffn_down.weight", Assert.Throws<InvalidDataException>(() => Run(wrong, activations, 1, 1, 1)).Message);
+    }
+
     [Fact]
     public void A_range_of_no_map_is_named()
     {
@@ -42,7 +59,7 @@ public class StaticScalesEngineTests
     }
 
     /// <summary>A copy with ranges that clip some inputs; of some layers' maps alone, so that the others have scales of their own.</summary>
-    private static string WithRanges(string model, string path, string? another = null)
+    private static string WithRanges(string model, string path, string? another = null, string[]? rotated = null)
     {
         using ModelFile file = ModelFile.Open(model);
         OrderedDictionary<string, float> ranges = [];
@@ -57,6 +74,8 @@ public class StaticScalesEngineTests
         foreach ((string key, MetadataValue value) in file.Metadata)
             metadata.Add(key, value);
         new ActivationRanges(ranges).WriteTo(metadata);
+        if (rotated is not null)
+            RotatedInputs.Write(metadata, rotated);
         GgufWriter.Write(path, metadata, [.. file.Tensors.Values]);
         return path;
     }
