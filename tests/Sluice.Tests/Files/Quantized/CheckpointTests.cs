@@ -110,6 +110,21 @@ public class CheckpointTests
         Assert.NotEqual(Logits(model, new CpuOps(2) { Activations = activations.Dynamic() }), actual);
     }
 
+    /// <summary>Where config.json says that activations have scales of their own, one that is left over is not used.</summary>
+    [Fact]
+    public void Scales_of_dynamic_activations_are_not_used()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        (string config, WriteMap write) = Cases["compressed W8A8"];
+        TinyLlama.Write(folder, plain, JsonNode.Parse(config)!.AsObject(), (file, module, weights, rows, columns) =>
+        {
+            AddFloats(file, $"{module}.input_scale", "F32", [1], [0.5f]);
+            return write(file, module, weights, rows, columns);
+        });
+        using ModelFile model = ModelFile.Open(folder.Path);
+        Assert.Null(ActivationRanges.Read(model.Metadata));
+    }
+
     [Fact]
     public void Activations_with_a_zero_point_have_no_range()
     {
@@ -206,6 +221,7 @@ public class CheckpointTests
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {}, "kv_cache_scheme": {"num_bits": 8}}""", "kv_cache_scheme' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {}, "sparsity_config": {"format": "sparse-24-bitmask"}}""", "sparsity_config' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"a": {"input_activations": {"num_bits": 8}}, "b": {"input_activations": {"num_bits": 8, "type": "float"}}}}""", "b.input_activations.type' is")]
+    [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"g": {"input_activations": {"num_bits": 16}}}}""", "input_activations.num_bits' is 16")]
     [InlineData("""{"quant_method": "bitsandbytes", "load_in_2bit": true}""", "'quantization_config.load_in_2bit' is true")]
     public void What_is_not_implemented_is_refused_by_its_key(string quantization, string message)
     {

@@ -54,7 +54,11 @@ internal sealed class CompressedTensors : QuantizedLayout
                 _block = Check(weights) ?? _block;
             if (group.ObjectOrNull("input_activations") is { } inputs && inputs.BoolOrNull("dynamic") is not true)
             {
-                float largest = inputs.TextOrNull("type") == "float" ? Float8.LargestE4M3 : (1 << ((inputs.CountOrNull("num_bits") ?? 8) - 1)) - 1;
+                int bits = inputs.CountOrNull("num_bits") ?? 8;
+                bool isFloat = inputs.TextOrNull("type") == "float";
+                if (bits is < 2 or > 8 || (isFloat && bits != 8))
+                    throw inputs.Unsupported("num_bits");
+                float largest = isFloat ? Float8.LargestE4M3 : (1 << (bits - 1)) - 1;
                 if (_largestInput > 0 && _largestInput != largest)
                     throw inputs.Unsupported("type", "all groups must round static activations alike");
                 _largestInput = largest;

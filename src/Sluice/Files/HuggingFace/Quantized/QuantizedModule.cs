@@ -40,6 +40,8 @@ internal sealed class QuantizedModule(string name)
     public TensorInfo TakeFloats(string suffix) => Take(suffix, TensorType.F16, TensorType.BF16, TensorType.F32);
 
     /// <summary>A scale that all have in common, times its largest code; 0 if there is none.</summary>
+    /// <param name="suffix">Which tensor.</param>
+    /// <param name="largestCode">0 for a scale that is not used.</param>
     /// <exception cref="InvalidDataException">It is not one positive number.</exception>
     public float TakeRange(string suffix, float largestCode)
     {
@@ -47,7 +49,7 @@ internal sealed class QuantizedModule(string name)
             return 0;
         TensorInfo scale = TakeFloats(suffix);
         if (largestCode == 0)
-            throw Error(suffix, "is there, but quantization_config has no static activations");
+            return 0;
         if (scale.Count != 1)
             throw Error(suffix, $"has shape [{string.Join(", ", scale.Shape.Reverse())}] where one scale of all inputs was expected");
         float range = Floats(scale)[0] * largestCode;
