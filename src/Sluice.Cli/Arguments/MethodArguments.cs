@@ -26,17 +26,30 @@ internal sealed class MethodArguments
     private readonly Option<bool> _actOrder = new("--act-order") { Description = "gptq: round the columns of the largest inputs first." };
     private readonly Option<float> _damping = Parsing.Number("--damping", "gptq: what is added to the inputs' second moments, as a share of their mean.", 0, 1, 0.01f);
 
+    private readonly Option<bool> _static = new("--static-activations")
+    {
+        Description = "Also find scales of activations on the calibration text, for --activations int8-static and fp8-static.",
+    };
+
     private readonly Option<bool> _rotate = new("--rotate")
     {
         Description = "Rotate the model first, which spreads outliers and changes nothing else (needs room for a copy of it beside OUT).",
     };
 
+    private readonly Option<bool> _online = new("--rotate-online")
+    {
+        Description = "As --rotate, and rotate the inputs of each layer's output and down maps as the model runs: for few bits of activations. Other programs cannot run such a file.",
+    };
+
     /// <summary>Whether the model is rotated before it is quantized.</summary>
-    public bool Rotates(ParseResult parsed) => parsed.GetValue(_rotate);
+    public bool Rotates(ParseResult parsed) => parsed.GetValue(_rotate) || RotatesOnline(parsed);
+
+    /// <summary>Whether inputs are rotated as it runs, too.</summary>
+    public bool RotatesOnline(ParseResult parsed) => parsed.GetValue(_online);
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_method, _text, _tokens, _length, _memory, _bits, _group, _symmetric, _actOrder, _damping, _rotate])
+        foreach (Option option in (Option[])[_method, _text, _tokens, _length, _memory, _bits, _group, _symmetric, _actOrder, _damping, _static, _rotate, _online])
             command.Add(option);
     }
 
@@ -47,15 +60,17 @@ internal sealed class MethodArguments
     public QuantizationMethod Read(ParseResult parsed, TypeMix? mix)
     {
         (string name, string? text, int bits) = (parsed.GetValue(_method)!, parsed.GetValue(_text), parsed.GetValue(_bits));
-        bool calibrates = name != "rtn" || mix is null;
+        bool isStatic = parsed.GetValue(_static), calibrates = name != "rtn" || mix is null || isStatic;
         if (calibrates && text is null)
-            throw new UsageException($"{(mix is null ? "Finding types" : "--method " + name)} needs a text to calibrate on: --calibration PATH.");
+            throw new UsageException($"{(mix is null ? "Finding types" : isStatic ? "--static-activations" : "--method " + name)} needs a text to calibrate on: --calibration PATH.");
         if (!calibrates && text is not null)
             throw new UsageException("--calibration is of no use to --method rtn; choose gptq, awq or smoothquant.");
         if (name != "gptq" && (parsed.IsGiven(_actOrder) || parsed.IsGiven(_damping)))
             throw new UsageException("--act-order and --damping are options of --method gptq.");
         if (bits == 0 && (parsed.IsGiven(_group) || parsed.IsGiven(_symmetric)))
             throw new UsageException("--group-size and --symmetric need --bits.");
+        if (mix is null && isStatic)
+            throw new UsageException("--static-activations needs a --type; it does not go with --target-bpw, --target-size or --max-kl.");
         if (mix is null && (bits > 0 || name == "smoothquant"))
             throw new UsageException($"{(bits > 0 ? "--bits" : "--method smoothquant")} needs a --type; it does not go with --target-bpw, --target-size or --max-kl.");
         if (bits > 0 && WeightFormats.Get(mix!.Base).BlockSize > 1)
@@ -73,6 +88,7 @@ internal sealed class MethodArguments
                 Memory = parsed.GetValue(_memory) is > 0 and var memory ? memory : new CalibrationOptions().Memory,
             },
             Grid = bits == 0 ? null : Grid(bits, parsed.GetValue(_group), parsed.GetValue(_symmetric)),
+            StaticActivations = isStatic,
             ActOrder = parsed.GetValue(_actOrder),
             Damping = parsed.GetValue(_damping),
         };

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Sluice.Cache;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
@@ -58,11 +57,15 @@ internal static class InspectCommand
         ];
         file.Metadata.TryGetString("general.architecture", out string? architecture);
         ActivationThresholds? thresholds = null;
+        ActivationRanges? ranges = null;
+        IReadOnlySet<string> rotated = new HashSet<string>();
         MemoryFit? memory = null;
         string? unsupported = null;
         try
         {
             thresholds = ActivationThresholds.Read(file.Metadata);
+            ranges = ActivationRanges.Read(file.Metadata);
+            rotated = RotatedInputs.Read(file.Metadata);
             memory = Fit(file, kvFormat);
         }
         catch (Exception error) when (error is NotSupportedException or InvalidDataException)
@@ -72,15 +75,17 @@ internal static class InspectCommand
         return new InspectResult(
             file.Path, architecture, CpuOps.InstructionSet, file.Length, file.Parameters, file.TensorBytes,
             unsupported, types, memory, new OrderedDictionary<string, MetadataValue>(file.Metadata),
-            [.. file.Tensors.Values.Select(tensor => Row(file, tensor, activations, thresholds))]);
+            [.. file.Tensors.Values.Select(tensor => Row(file, tensor, activations, thresholds, ranges) with { RotatesInputs = rotated.Contains(tensor.Name) })]);
     }
 
-    private static TensorRow Row(ModelFile file, TensorInfo tensor, ActivationPrecision activations, ActivationThresholds? thresholds)
+    private static TensorRow Row(ModelFile file, TensorInfo tensor, ActivationPrecision activations, ActivationThresholds? thresholds, ActivationRanges? ranges)
     {
+        float range = ranges?.Of(tensor.Name) ?? 0;
         float threshold = thresholds?.ThresholdOf(tensor.Name, thresholds.Level) ?? 0;
         float? share = threshold > 0 ? thresholds!.ShareOf(tensor.Name, thresholds.Level) : null;
         return new TensorRow(
-            tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor, activations, share), share is null ? null : threshold, share);
+            tensor.Name, tensor.TypeName, tensor.Shape, tensor.Bytes, Kernel(file, tensor, range > 0 ? activations : activations.Dynamic(), share),
+            share is null ? null : threshold, share, range > 0 ? range : null);
     }
 
     private static string Kernel(ModelFile file, TensorInfo tensor, ActivationPrecision activations, float? zeroShare)
@@ -136,9 +141,17 @@ internal static class InspectCommand
             Show(memory);
     }
 
-    private static string Describe(TensorRow tensor) => tensor.Threshold is not { } threshold
-        ? tensor.Kernel
-        : $"{tensor.Kernel}; {Numbers.Figure(100 * tensor.Sparsity!.Value)} % of inputs, those below {threshold.ToString("G4", CultureInfo.InvariantCulture)}, count as zero";
+    private static string Describe(TensorRow tensor)
+    {
+        string text = tensor.Kernel;
+        if (tensor.RotatesInputs)
+            text += "; inputs rotated";
+        if (tensor.Threshold is { } threshold)
+            text += FormattableString.Invariant($"; {Numbers.Figure(100 * tensor.Sparsity!.Value)} % of inputs, those below {threshold:G4}, count as zero");
+        if (tensor.InputRange is { } range)
+            text += FormattableString.Invariant($"; inputs up to {range:G4}");
+        return text;
+    }
 
     private static void Show(MemoryFit memory)
     {

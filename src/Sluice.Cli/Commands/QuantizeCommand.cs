@@ -82,7 +82,7 @@ internal static class QuantizeCommand
                 OutputFile.CheckOther(path, target!);
                 OutputFile.Check(target!);
             }
-            using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, cancellation) : null;
+            using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, method.RotatesOnline(parsed), cancellation) : null;
             path = rotated?.Path ?? path;
             long start = Stopwatch.GetTimestamp();
             using ModelFile model = ModelFile.Open(path);
@@ -124,7 +124,7 @@ internal static class QuantizeCommand
         });
     }
 
-    private static TemporaryFile Rotate(string input, string output, CancellationToken cancellation)
+    private static TemporaryFile Rotate(string input, string output, bool isOnline, CancellationToken cancellation)
     {
         TemporaryFile rotated = new(output + ".rotated");
         try
@@ -132,7 +132,7 @@ internal static class QuantizeCommand
             using ModelFile model = ModelFile.Open(input);
             return Terminal.Progress("Rotating", progress =>
             {
-                ModelRotation.Write(model, rotated.Path, progress: progress.Report, cancellation: cancellation);
+                ModelRotation.Write(model, rotated.Path, isOnline: isOnline, progress: progress.Report, cancellation: cancellation);
                 return rotated;
             });
         }

@@ -182,10 +182,14 @@ internal sealed record TypeShare(string Type, int Tensors, long Bytes);
 /// <param name="Kernel">How it is computed with.</param>
 /// <param name="Threshold">If inputs of small magnitude count as zero, those below this.</param>
 /// <param name="Sparsity">The share of them on the calibration text.</param>
+/// <param name="InputRange">The largest magnitude of inputs that a static scale stands for.</param>
+/// <param name="RotatesInputs">Whether inputs are rotated first.</param>
 internal sealed record TensorRow(
     string Name, string Type, IReadOnlyList<long> Shape, long Bytes, string Kernel,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] float? Threshold = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] float? Sparsity = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] float? Sparsity = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] float? InputRange = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool RotatesInputs = false);
 
 /// <param name="Available">Free memory of the machine, in bytes.</param>
 /// <param name="Weights">What the weights take.</param>

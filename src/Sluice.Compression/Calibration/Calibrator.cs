@@ -149,14 +149,22 @@ public sealed class Calibrator : IDisposable
             _held[inputs] = [.. Enumerable.Range(0, inputs.Experts).Select(_ => new InputStatistics(inputs.Columns, _options.Samples))];
         MatrixInputs last = _all.FindLast(chosen.Contains)!;
         int outputs = chosen.Exists(inputs => inputs.IsOutput) ? _options.ChunkLength : 0;
+        RunText($"Calibrating to {last.Names[^1]}", outputs, (in LinearInputs inputs) => Add(inputs, last));
+    }
+
+    /// <summary>Runs the text once, and shows the inputs of the layers' maps.</summary>
+    internal void Observe(string what, InputObserver observer) => RunText(what, outputs: 0, observer);
+
+    private void RunText(string what, int outputs, InputObserver observer)
+    {
         int[] starts = CalibrationText.Starts(_tokens.Length, _options.ChunkLength, _options.Tokens);
         foreach ((int chunk, int start) in starts.Index())
         {
             _cancellation.ThrowIfCancellationRequested();
-            _progress?.Invoke($"Calibrating to {last.Names[^1]}", (float)chunk / starts.Length);
+            _progress?.Invoke(what, (float)chunk / starts.Length);
             try
             {
-                Run(start, _options.ChunkLength, outputs, (in LinearInputs inputs) => Add(inputs, last));
+                Run(start, _options.ChunkLength, outputs, observer);
             }
             catch (EnoughException)
             {

@@ -47,12 +47,14 @@ internal sealed class FoldPair
     public static IReadOnlyList<FoldPair> Find(ModelFile file)
     {
         List<FoldPair> pairs = [];
+        IReadOnlySet<string> rotated = RotatedInputs.Read(file.Metadata);
         int layers = file.Metadata.GetInt32(file.Architecture + ".block_count");
         for (int layer = 0; layer < layers; layer++)
         {
             foreach (FoldRule rule in FoldRules.All)
             {
-                if (Make(file, $"blk.{layer}.", rule) is { } pair)
+                // What a rotation lies between cannot be divided here and multiplied there.
+                if (Make(file, $"blk.{layer}.", rule) is { } pair && !pair.To.Any(to => rotated.Contains(to.Name)))
                     pairs.Add(pair);
             }
         }

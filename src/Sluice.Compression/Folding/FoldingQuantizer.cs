@@ -7,6 +7,16 @@ internal sealed class FoldingQuantizer(FoldedFactors factors, ITensorQuantizer m
 {
     public bool Changes(TensorInfo tensor) => factors.Has(tensor) || method.Changes(tensor);
 
+    /// <summary>What each column of a matrix is multiplied by, and its inputs are divided by; empty for 1.</summary>
+    public ReadOnlySpan<float> ColumnsOf(string tensor, int expert, int columns) => factors.ColumnsOf(tensor, expert, columns);
+
+    public void Describe(Metadata metadata)
+    {
+        // Of inputs as they were.
+        ActivationRanges.Remove(metadata);
+        ActivationThresholds.Remove(metadata);
+    }
+
     public IMatrixQuantizer Begin(MatrixToQuantize matrix) => new Rows(matrix, factors, method.Begin(matrix));
 
     private sealed class Rows(MatrixToQuantize matrix, FoldedFactors factors, IMatrixQuantizer inner) : IMatrixQuantizer

@@ -15,6 +15,12 @@ public interface ITensorQuantizer
     /// </summary>
     bool Changes(TensorInfo tensor) => false;
 
+    /// <summary>Changes the metadata that is written, where the method changes or finds out what it says.</summary>
+    void Describe(Metadata metadata)
+    {
+        // What is said of the model stays true.
+    }
+
     /// <summary>Begins a matrix, whose rows then come in pieces.</summary>
     IMatrixQuantizer Begin(MatrixToQuantize matrix);
 }

@@ -114,6 +114,7 @@ public sealed class ModelQuantizer
             else
                 metadata.Remove("general.file_type");
             metadata["general.quantization_version"] = 2u; // of the K formats; there is no other
+            _method.Describe(metadata);
         }
         if (count > 1)
         {

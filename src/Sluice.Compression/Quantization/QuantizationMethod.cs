@@ -26,20 +26,23 @@ public sealed record QuantizationMethod(string Name)
     /// <summary>As of <see cref="GptqFactor.Create"/>.</summary>
     public float Damping { get; init; } = 0.01f;
 
+    /// <summary>Whether ranges of the maps' inputs are measured on the text and written too, for static scales of activations.</summary>
+    public bool StaticActivations { get; init; }
+
     /// <summary>Whether it rounds each tensor alone, and changes no other.</summary>
     public bool IsByTensor => Name is "rtn" or "gptq";
 
     /// <summary>Whether it can write a type: GPTQ and AWQ round weights one by one, which types that share codes do not allow.</summary>
     public bool CanWrite(WeightFormat format) => Name == "rtn" || format.Integer is null || BlockGrid.Exists(format);
 
-    /// <summary>Loads what the method calibrates with; null for rtn, unless text is held out for measurements.</summary>
+    /// <summary>Loads what the method calibrates with; null for rtn, unless activations are measured, or text is held out for measurements.</summary>
     /// <param name="model">The model's file or folder.</param>
     /// <param name="threads">Threads; 0 for one on each physical core.</param>
     /// <param name="progress">Told what is done, and which share of it.</param>
     /// <param name="cancellation">Stops it.</param>
     public Calibrator? Calibrate(string model, int threads = 0, Action<string, float>? progress = null, CancellationToken cancellation = default)
     {
-        if (Name == "rtn" && Calibration.HeldOut == 0)
+        if (Name == "rtn" && !StaticActivations && Calibration.HeldOut == 0)
             return null;
         CalibrationOptions options = Calibration with { Threads = threads, Samples = Name == "smoothquant" ? SamplesOfSmoothQuant : 0 };
         return new Calibrator(model, Text ?? throw new InvalidOperationException($"{Name} needs a text to calibrate on."), options, progress, cancellation);
@@ -51,13 +54,15 @@ public sealed record QuantizationMethod(string Name)
     public ITensorQuantizer Create(QuantizationPlan plan, Calibrator? calibrator)
     {
         Dictionary<string, WeightFormat?> formats = plan.Tensors.ToDictionary(tensor => tensor.Tensor.Name, tensor => tensor.Format);
-        return Name switch
+        ITensorQuantizer method = Name switch
         {
             "rtn" => Grid is null ? new NearestQuantizer() : new GridQuantizer(Grid),
             "gptq" => new GptqQuantizer(calibrator!, Damping, ActOrder, Grid),
             "awq" => AwqQuantizer.Create(plan.File, tensor => formats[tensor.Name], calibrator!, Grid),
-            "smoothquant" => SmoothQuantQuantizer.Create(plan.File, calibrator!),
+            "smoothquant" => SmoothQuantQuantizer.Create(
+                plan.File, calibrator!, StaticActivations ? ActivationRounding.PerTensor : ActivationRounding.PerGroup),
             _ => throw new NotSupportedException($"There is no method {Name}; there are {string.Join(", ", Names)}."),
         };
+        return StaticActivations ? new StaticScaleQuantizer(method, InputRanges.Measure(plan.File, calibrator!, method)) : method;
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Sluice.Files;
+using Sluice.Tensors;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
@@ -7,7 +8,8 @@ namespace Sluice.Compression;
 /// <summary>
 /// Rotates a model, whose function stays as it is (QuaRot, Ashkboos et al. 2024; SpinQuant without learning): the residual stream by one
 /// random Hadamard rotation, and each head's values by another. Weights and activations then have no outliers that would cost the others
-/// their bits. All of it is folded into the weights, so that nothing is done at run time.
+/// their bits. All of it is folded into the weights, so that nothing is done at run time; but for online rotations, of what the maps read that
+/// write to the residual stream, which <see cref="Ops"/> does (<see cref="RotatedInputs"/>).
 /// </summary>
 public static class ModelRotation
 {
@@ -23,17 +25,24 @@ public static class ModelRotation
     /// <param name="file">The model, of float types.</param>
     /// <param name="path">The GGUF file to write.</param>
     /// <param name="seed">Of the random signs.</param>
+    /// <param name="isOnline">Whether there are online rotations too.</param>
     /// <param name="progress">Told the share that is done.</param>
     /// <param name="cancellation">Stops the work; nothing is left behind.</param>
     /// <exception cref="NotSupportedException">Its norms do not let a rotation through.</exception>
-    public static void Write(ModelFile file, string path, int seed = 1, Action<float>? progress = null, CancellationToken cancellation = default)
+    public static void Write(
+        ModelFile file, string path, int seed = 1, bool isOnline = false, Action<float>? progress = null, CancellationToken cancellation = default)
     {
-        Dictionary<string, TensorRotation> rotations = Plan(file, seed);
+        Dictionary<string, TensorRotation> rotations = Plan(file, seed, isOnline);
         bool isTied = !file.Tensors.ContainsKey("output.weight");
         List<(string Name, TensorInfo Tensor)> all = [.. file.Tensors.Values.Select(tensor => (tensor.Name, tensor))];
         if (isTied)
             all.Add(("output.weight", file.Tensor(FoldRules.Embedding))); // the last norm's weights go into it alone
-        using GgufWriter writer = GgufWriter.Create(path, ModelMetadata.Copy(file));
+        Metadata metadata = ModelMetadata.Copy(file);
+        ActivationRanges.Remove(metadata);
+        ActivationThresholds.Remove(metadata);
+        if (isOnline)
+            RotatedInputs.Write(metadata, rotations.Where(rotation => rotation.Value.IsOnline).Select(rotation => rotation.Key));
+        using GgufWriter writer = GgufWriter.Create(path, metadata);
         foreach ((string name, TensorInfo tensor) in all)
             writer.Declare(name, rotations.ContainsKey(name) ? Stored(tensor) : tensor.Type, tensor.Shape);
         int done = 0;
@@ -73,8 +82,10 @@ public static class ModelRotation
         }
     }
 
-    private static Dictionary<string, TensorRotation> Plan(ModelFile file, int seed)
+    private static Dictionary<string, TensorRotation> Plan(ModelFile file, int seed, bool isOnline)
     {
+        if (RotatedInputs.Read(file.Metadata).Count > 0)
+            throw new NotSupportedException($"{file.Path} cannot be rotated: it has online rotations already.");
         string? obstacle = file.Tensors.Keys.FirstOrDefault(name => Obstacles.Any(end => name.EndsWith('.' + end, StringComparison.Ordinal)));
         if (obstacle is not null)
             throw new NotSupportedException($"{file.Path} cannot be rotated: {obstacle} stands between its maps and the residual stream.");
@@ -108,7 +119,7 @@ public static class ModelRotation
             if (name.Length == 4 && Writers.Contains(name[2]))
             {
                 if (name[3] == "weight")
-                    Of(tensor.Name).Outputs = residual;
+                    (Of(tensor.Name).Outputs, Of(tensor.Name).IsOnline) = (residual, isOnline);
                 else
                     Of(tensor.Name).Inputs = residual; // a bias is a row, or a row for each expert
             }

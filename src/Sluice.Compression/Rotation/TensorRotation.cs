@@ -1,3 +1,5 @@
+using Sluice.Tensors.Cpu;
+
 namespace Sluice.Compression;
 
 /// <summary>What a rotation of the model does to a tensor.</summary>
@@ -8,6 +10,9 @@ internal sealed class TensorRotation
 
     /// <summary>How what it reads is rotated.</summary>
     public HadamardRotation? Inputs { get; set; }
+
+    /// <summary>Whether what it reads is rotated once more, as the model runs (<see cref="Hadamard.Rotate"/>).</summary>
+    public bool IsOnline { get; set; }
 
     /// <summary>How what it writes is rotated.</summary>
     public HadamardRotation? Outputs { get; set; }
@@ -32,6 +37,8 @@ internal sealed class TensorRotation
             for (int i = 0; Factors is { } factors && i < columns; i++)
                 of[i] *= factors[i];
             Inputs?.Rotate(of);
+            if (IsOnline)
+                Hadamard.Rotate(of);
         });
         Outputs?.RotateRows(values.AsSpan(FirstOutput * columns), columns);
     }

@@ -151,12 +151,8 @@ public sealed class ThresholdFinder : IDisposable
     private Map? Find(in LinearInputs inputs)
     {
         string name = inputs.Names[0];
-        // An output map; a router, whose choices are too few to be spoiled; a part of a tensor that the file has whole (latent attention).
-        if (!name.StartsWith("blk.", StringComparison.Ordinal) || name.Contains(".ffn_gate_inp", StringComparison.Ordinal)
-            || !_runner.File.Tensors.ContainsKey(name))
-        {
+        if (!MatrixInputs.IsOfLayer(name, _runner.File))
             return null;
-        }
         Map? map = _maps.Find(map => map.Names[0] == name);
         if (map is null)
             _maps.Add(map = new Map(inputs.Names, (double)inputs.Weight.Rows * inputs.Weight.Columns * inputs.Experts(0).Length));

@@ -10,8 +10,13 @@ internal static unsafe class ActivationRounding
     private const int Lanes = 8;
 
     /// <summary>Rounds.</summary>
+    /// <param name="precision">How; not static.</param>
+    /// <param name="x">The activations.</param>
+    /// <param name="result">Written.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="range">The magnitude that the scale of all stands for, 0 for the largest of them.</param>
     /// <returns>What the sums of products are to be multiplied by.</returns>
-    public static float Round(ActivationPrecision precision, float* x, float* result, int count)
+    public static float Round(ActivationPrecision precision, float* x, float* result, int count, float range)
     {
         switch (precision)
         {
@@ -19,7 +24,7 @@ internal static unsafe class ActivationRounding
                 Apply<BFloat16>(x, result, count, 1);
                 break;
             case ActivationPrecision.FP8:
-                float scale = Largest(x, count) / Float8.LargestE4M3;
+                float scale = Largest(x, count, range) / Float8.LargestE4M3;
                 // As in a group of integers: what is below the normal numbers counts as zero, what is not finite spoils all.
                 if (float.IsNormal(scale))
                 {
@@ -29,7 +34,7 @@ internal static unsafe class ActivationRounding
                 new Span<float>(result, count).Clear();
                 return float.IsFinite(scale) ? 0 : float.NaN;
             case ActivationPrecision.Int8Token:
-                RoundGroup(x, result, count);
+                RoundGroup(x, result, count, range);
                 break;
             default:
                 for (int i = 0; i < count; i += 32)
@@ -39,22 +44,23 @@ internal static unsafe class ActivationRounding
         return 1;
     }
 
-    private static void RoundGroup(float* x, float* result, int count)
+    private static void RoundGroup(float* x, float* result, int count, float range = 0)
     {
-        float scale = Largest(x, count) / 127;
+        float scale = Largest(x, count, range) / 127;
         if (float.IsNormal(scale))
             Apply<Integer>(x, result, count, scale);
         else
             new Span<float>(result, count).Fill(float.IsFinite(scale) ? 0 : float.NaN);
     }
 
-    // The largest magnitude; NaN or infinity if there is one.
-    private static float Largest(float* x, int count)
+    // The largest magnitude, or the range if there is one; NaN or infinity if there is one.
+    private static float Largest(float* x, int count, float range)
     {
         int largest = 0;
         for (int i = 0; i < count; i++)
             largest = Math.Max(largest, ((int*)x)[i] & int.MaxValue);
-        return BitConverter.Int32BitsToSingle(largest);
+        float found = BitConverter.Int32BitsToSingle(largest);
+        return range > 0 && float.IsFinite(found) ? range : found;
     }
 
     private interface IRounding

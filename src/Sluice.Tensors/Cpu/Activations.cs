@@ -24,13 +24,19 @@ internal unsafe struct Activations
     /// <summary>The input of each column where they stand in another order, else null.</summary>
     public int* Order;
 
+    /// <summary>Whether inputs are rotated first; they have no order then.</summary>
+    public bool Rotates;
+
     /// <summary>Inputs whose magnitude is below this count as zero.</summary>
     public float Threshold;
 
-    /// <summary>With an order or a threshold: what they make of the inputs [positions, columns], written by <see cref="Arrange"/>.</summary>
+    /// <summary>Inputs are clipped to this magnitude, and the scale of a token stands for it; 0 for that of the token's largest.</summary>
+    public float Range;
+
+    /// <summary>With a rotation, an order, a threshold or a range: what they make of the inputs [positions, columns], written by <see cref="Arrange"/>.</summary>
     public float* Changed;
 
-    /// <summary>How the inputs are rounded.</summary>
+    /// <summary>How the inputs are rounded; with a static scale if there is a <see cref="Range"/>.</summary>
     public ActivationPrecision Precision;
 
     /// <summary>Room for the rounded inputs [positions, columns] before they are arranged; null where floats are not rounded.</summary>
@@ -131,11 +137,11 @@ internal unsafe struct Activations
             if (Float is not null)
             {
                 floats = Float + (long)(first + t) * Columns;
-                float scale = ActivationRounding.Round(Precision, x, floats, Columns);
+                float scale = ActivationRounding.Round(Precision, x, floats, Columns, Range);
                 if (TokenScales is not null)
                     TokenScales[first + t] = scale;
             }
-            (float Scale, float Inverse) ofToken = Precision == ActivationPrecision.Int8Token ? Scale(x, Columns) : default;
+            (float Scale, float Inverse) ofToken = Precision == ActivationPrecision.Int8Token ? Scale(x, Columns, Range) : default;
             for (int column = 0; column < Columns; column += Block)
             {
                 int width = Math.Min(Block, Columns - column);
@@ -183,24 +189,31 @@ internal unsafe struct Activations
     private readonly void Change(float* from, float* to)
     {
         int i = 0;
-        if (Order is not null)
+        if (Rotates)
         {
-            for (; i < Columns; i++)
-                to[i] = from[Order[i]];
-            if (Threshold == 0)
+            new Span<float>(from, Columns).CopyTo(new Span<float>(to, Columns));
+            Hadamard.Rotate(new Span<float>(to, Columns));
+        }
+        for (; Order is not null && i < Columns; i++)
+            to[i] = from[Order[i]];
+        if (Rotates || Order is not null)
+        {
+            if (Threshold == 0 && Range == 0)
                 return;
             from = to;
             i = 0;
         }
-        Vector256<float> threshold = Vector256.Create(Threshold);
+        float most = Range > 0 ? Range : float.PositiveInfinity;
+        Vector256<float> threshold = Vector256.Create(Threshold), upper = Vector256.Create(most), lower = -upper;
         for (; i <= Columns - 8; i += 8)
         {
             // A NaN is not below anything, and stays.
             Vector256<float> x = Vector256.Load(from + i);
-            Vector256.AndNot(x, Vector256.LessThan(Vector256.Abs(x), threshold)).Store(to + i);
+            x = Vector256.AndNot(x, Vector256.LessThan(Vector256.Abs(x), threshold));
+            Vector256.Min(Vector256.Max(x, lower), upper).Store(to + i);
         }
         for (; i < Columns; i++)
-            to[i] = Math.Abs(from[i]) < Threshold ? 0 : from[i];
+            to[i] = Math.Abs(from[i]) < Threshold ? 0 : Math.Clamp(from[i], -most, most);
     }
 
     // A few columns of all tokens at a time, so that what is written stays in the first-level cache until it is whole.
@@ -359,7 +372,7 @@ internal unsafe struct Activations
 
     /// <summary>The scale of values as integers, and what to multiply them with; see <see cref="ScalarOps"/>, which defines this.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (float Scale, float Inverse) Scale(float* x, int count)
+    private static (float Scale, float Inverse) Scale(float* x, int count, float range = 0)
     {
         // As integers, the magnitudes of floats are in order, with infinity and then NaN the largest.
         Vector256<int> magnitude = Vector256.Create(int.MaxValue), most = Vector256<int>.Zero, more = Vector256<int>.Zero;
@@ -372,7 +385,8 @@ internal unsafe struct Activations
         Vector128<int> four = Vector128.Max(most.GetLower(), most.GetUpper());
         four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
         four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
-        float scale = BitConverter.Int32BitsToSingle(four[0]) / 127;
+        float largest = BitConverter.Int32BitsToSingle(four[0]);
+        float scale = (range > 0 && float.IsFinite(largest) ? range : largest) / 127;
         return float.IsNormal(scale) ? (scale, 1 / scale) : (float.IsFinite(scale) ? 0 : float.NaN, float.NaN);
     }
 

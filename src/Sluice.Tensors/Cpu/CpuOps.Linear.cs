@@ -27,7 +27,10 @@ public unsafe partial class CpuOps
         try
         {
             for (int i = 0; i < packed.Length; i++)
-                (packed[i], inputs[i]) = (Panels.Load(parts[i], Pool, Activations, inColumns), new(parts[i].ColumnOrder, parts[i].Threshold));
+            {
+                packed[i] = Panels.Load(parts[i], Pool, Activations, inColumns);
+                inputs[i] = new CpuWeight.Inputs(parts[i], Activations);
+            }
             CpuWeight weight = new(columns, packed, inputs);
             weights.Add(weight);
             return weight;
@@ -173,17 +176,18 @@ public unsafe partial class CpuOps
         long positions = tileStarts[tiles];
         Activations activations = new() { Input = x, Rows = inputRows, Tiles = tileStarts, TileCount = tiles };
         activations.ByToken = inPairs && InTiles(weight);
-        if (weight.ColumnOrder is { } order)
+        CpuWeight.Inputs changes = weight.Changes;
+        if (changes.Order is { } order)
             activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
-        activations.Threshold = weight.Threshold;
-        if (weight.ColumnOrder is not null || weight.Threshold > 0)
+        (activations.Rotates, activations.Threshold, activations.Range) = (changes.IsRotated, changes.Threshold, changes.Range);
+        if (!changes.IsNothing)
             activations.Changed = AllocateFloats(positions * x.Columns);
         activations.Block = inPairs ? WorkerScratch.Columns : x.Columns;
-        activations.Precision = Activations;
+        activations.Precision = Activations.Dynamic();
         long values = positions * x.Columns;
         if (weight.HasFloats)
             activations.Floats = AllocateFloats(values);
-        bool isFp8 = Activations == ActivationPrecision.FP8;
+        bool isFp8 = activations.Precision == ActivationPrecision.FP8;
         if (isFp8)
             activations.TokenScales = AllocateFloats(positions);
         if (isFp8 || (weight.HasFloats && Activations is not (ActivationPrecision.Auto or ActivationPrecision.F32)))

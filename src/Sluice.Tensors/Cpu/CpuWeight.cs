@@ -41,11 +41,12 @@ internal sealed class CpuWeight : Weight, IDisposable
         if (same == parts.Length)
         {
             ByInputs = [this];
-            Threshold = inputs[0].Threshold;
+            Changes = inputs[0];
             if (inputs[0].Order is { } order)
             {
-                ColumnOrder = GC.AllocateUninitializedArray<int>(columns, pinned: true);
-                order.CopyTo(ColumnOrder, 0);
+                int[] pinned = GC.AllocateUninitializedArray<int>(columns, pinned: true);
+                order.CopyTo(pinned, 0);
+                Changes = Changes with { Order = pinned };
             }
         }
         else
@@ -58,19 +59,16 @@ internal sealed class CpuWeight : Weight, IDisposable
     public Part[] Parts { get; }
 
     /// <summary>
-    /// Itself; but where its parts have columns in different orders or different thresholds, the runs of parts that agree, which have to be
+    /// Itself; but where its parts do different things to their inputs (<see cref="Inputs"/>), the runs of parts that agree, which have to be
     /// multiplied one after the other.
     /// </summary>
     public CpuWeight[] ByInputs { get; }
 
-    /// <summary>Inputs of all parts whose magnitude is below this count as zero.</summary>
-    public float Threshold { get; }
+    /// <summary>What all parts do to their inputs. The array of an order does not move.</summary>
+    public Inputs Changes { get; }
 
     /// <summary>Whether all parts lie in columns, of which those that meet zeros can be left unread.</summary>
     public bool IsInColumns => Array.TrueForAll(Parts, part => part.Panels is IColumns { CanSkip: true });
-
-    /// <summary>The order of the columns of all parts, or null for that of the inputs. The array does not move.</summary>
-    public int[]? ColumnOrder { get; }
 
     /// <summary>The distinct kinds of the integer parts.</summary>
     public IntegerKind[] Kinds { get; }
@@ -146,13 +144,25 @@ internal sealed class CpuWeight : Weight, IDisposable
             part.Panels.Dispose();
     }
 
-    /// <summary>What a stored tensor does to its inputs: <see cref="WeightData.ColumnOrder"/> and <see cref="WeightData.Threshold"/>.</summary>
-    internal readonly record struct Inputs(int[]? Order, float Threshold)
+    /// <summary>
+    /// What a stored tensor does to its inputs: <see cref="WeightData.RotatesInputs"/>, <see cref="WeightData.ColumnOrder"/>,
+    /// <see cref="WeightData.Threshold"/> and, where scales are static, <see cref="WeightData.InputRange"/>.
+    /// </summary>
+    internal readonly record struct Inputs(int[]? Order, float Threshold, float Range, bool IsRotated)
     {
-        public bool Equals(Inputs other) => Threshold == other.Threshold
+        /// <summary>Of a tensor.</summary>
+        public Inputs(WeightData data, ActivationPrecision activations)
+            : this(data.ColumnOrder, data.Threshold, activations.IsStatic() ? data.InputRange : 0, data.RotatesInputs)
+        {
+        }
+
+        /// <summary>Whether nothing is done.</summary>
+        public bool IsNothing => Order is null && Threshold == 0 && Range == 0 && !IsRotated;
+
+        public bool Equals(Inputs other) => Threshold == other.Threshold && Range == other.Range && IsRotated == other.IsRotated
             && (Order is null || other.Order is null ? Order == other.Order : Order.AsSpan().SequenceEqual(other.Order));
 
-        public override int GetHashCode() => HashCode.Combine(Order?.Length, Threshold);
+        public override int GetHashCode() => HashCode.Combine(Order?.Length, Threshold, Range, IsRotated);
     }
 
     /// <summary>

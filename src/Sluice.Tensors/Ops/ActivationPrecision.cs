@@ -25,6 +25,30 @@ public enum ActivationPrecision
 
     /// <summary>To 8-bit floats (E4M3), of which all of a token share a scale: their largest magnitude / 448.</summary>
     FP8,
+
+    /// <summary>
+    /// To 8-bit integers, of which all tokens share a scale that was found beforehand: the map's <see cref="WeightData.InputRange"/> / 127. What
+    /// is larger is clipped. Maps without a range are as with <see cref="Int8Token"/>.
+    /// </summary>
+    Int8Static,
+
+    /// <summary>To 8-bit floats (E4M3), likewise: the range / 448. Maps without a range are as with <see cref="FP8"/>.</summary>
+    FP8Static,
+}
+
+/// <summary>Static scales: those that do not depend on the token.</summary>
+public static class StaticScales
+{
+    /// <summary>Whether inputs are rounded in a range that was found beforehand.</summary>
+    public static bool IsStatic(this ActivationPrecision activations) => activations is ActivationPrecision.Int8Static or ActivationPrecision.FP8Static;
+
+    /// <summary>The same rounding with a scale a token, as where no range is known.</summary>
+    public static ActivationPrecision Dynamic(this ActivationPrecision activations) => activations switch
+    {
+        ActivationPrecision.Int8Static => ActivationPrecision.Int8Token,
+        ActivationPrecision.FP8Static => ActivationPrecision.FP8,
+        _ => activations,
+    };
 }
 
 /// <summary>What a linear map multiplies.</summary>
@@ -46,7 +70,7 @@ public static class Products
     /// <summary>The product of weights of a format with activations that are rounded so.</summary>
     public static Product Of(WeightFormat format, ActivationPrecision activations)
     {
-        bool isBFloat16 = activations is ActivationPrecision.BF16 or ActivationPrecision.FP8, isAuto = activations == ActivationPrecision.Auto;
+        bool isBFloat16 = activations.Dynamic() is ActivationPrecision.BF16 or ActivationPrecision.FP8, isAuto = activations == ActivationPrecision.Auto;
         return format switch
         {
             // Their integers are exact as bfloat16.

@@ -125,8 +125,8 @@ public abstract unsafe class Ops : IDisposable
     public void EndAdapt() => _adapted.Clear();
 
     /// <summary>
-    /// x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows]. To the weight, but not to
-    /// the adapter, inputs below its <see cref="WeightData.Threshold"/> are zero.
+    /// x times the transposed weight, plus the bias if any, plus what each row's adapter adds [x.Rows, weight.Rows]. For the weight, but not for
+    /// the adapter, inputs are first rotated, set to zero below a threshold and clipped to a range, as its <see cref="WeightData"/> says.
     /// </summary>
     public Tensor Linear(Tensor x, Weight weight, Tensor bias = default)
     {

@@ -1,3 +1,4 @@
+using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors;
@@ -117,13 +118,19 @@ public sealed unsafe partial class ScalarOps
         foreach (WeightData part in weight.Parts)
         {
             float[] input = x.ToArray();
+            if (part.RotatesInputs)
+                Hadamard.Rotate(input);
             for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
                 input[i] = x[order[i]];
             for (int i = 0; i < input.Length; i++)
                 input[i] = Math.Abs(input[i]) < part.Threshold ? 0 : input[i];
+            float range = Activations.IsStatic() ? part.InputRange : 0;
+            for (int i = 0; i < input.Length && range > 0; i++)
+                input[i] = Math.Clamp(input[i], -range, range);
             Product product = Products.Of(part.Format, Activations);
-            QuantizedRow? quantized = product == Product.Int8 ? new QuantizedRow(input, part.Format.Integer!.ActivationGroup, Activations) : null;
-            (float[] floats, float tokenScale) = Round(Activations, input);
+            ActivationPrecision precision = Activations.Dynamic();
+            QuantizedRow? quantized = product == Product.Int8 ? new QuantizedRow(input, part.Format.Integer!.ActivationGroup, precision, range) : null;
+            (float[] floats, float tokenScale) = Round(precision, input, range);
             float[] rounded = product == Product.BFloat16 ? RoundToBFloat16(floats) : floats;
             for (int r = 0; r < part.Rows; r++, output++)
             {
@@ -135,7 +142,7 @@ public sealed unsafe partial class ScalarOps
                     (_, IntegerFormat) or (Product.BFloat16, _) => DotCodes(part.Format, row, rounded),
                     _ => Dot(part.Format, row, floats),
                 };
-                if (Activations == ActivationPrecision.FP8)
+                if (precision == ActivationPrecision.FP8)
                     sum *= tokenScale;
                 result[output] = bias.IsEmpty ? sum : sum + bias[expert][output];
             }
@@ -236,7 +243,10 @@ public sealed unsafe partial class ScalarOps
     /// Activations that do not meet integers, as <see cref="ActivationPrecision"/> says they are rounded, and the scale that they are to be
     /// multiplied by: of FP8, whose codes are bfloat16 while their products with the scale are not, it multiplies sums.
     /// </summary>
-    private static (float[] Rounded, float Scale) Round(ActivationPrecision precision, float[] x)
+    /// <param name="precision">How.</param>
+    /// <param name="x">The activations.</param>
+    /// <param name="range">The magnitude that the scale of all stands for, 0 for the largest of them.</param>
+    private static (float[] Rounded, float Scale) Round(ActivationPrecision precision, float[] x, float range)
     {
         switch (precision)
         {
@@ -247,11 +257,11 @@ public sealed unsafe partial class ScalarOps
                 BFloat16.Dequantize(halves, result);
                 return (result, 1);
             case ActivationPrecision.Int8:
-                return ([.. x.Chunk(32).SelectMany(ToIntegers)], 1);
+                return ([.. x.Chunk(32).SelectMany(group => ToIntegers(group))], 1);
             case ActivationPrecision.Int8Token:
-                return (ToIntegers(x), 1);
+                return (ToIntegers(x, range), 1);
             case ActivationPrecision.FP8:
-                float scale = Largest(x) / Float8.LargestE4M3;
+                float scale = Largest(x, range) / Float8.LargestE4M3;
                 // As of integers: what is below the normal numbers counts as zero, what is not finite spoils all.
                 return float.IsNormal(scale)
                     ? (Array.ConvertAll(x, value => Float8.FromE4M3(Float8.ToE4M3(value / scale))), scale)
@@ -261,22 +271,22 @@ public sealed unsafe partial class ScalarOps
         }
 
         // Those that do meet integers are rounded likewise.
-        static float[] ToIntegers(float[] x)
+        static float[] ToIntegers(float[] x, float range = 0)
         {
-            float scale = Largest(x) / 127, inverse = 1 / scale;
+            float scale = Largest(x, range) / 127, inverse = 1 / scale;
             return float.IsNormal(scale)
                 ? Array.ConvertAll(x, value => (MathF.Round(value * inverse, MidpointRounding.ToEven) + 0f) * scale)
                 : [.. Enumerable.Repeat(float.IsNaN(scale) ? scale : 0, x.Length)];
         }
     }
 
-    /// <summary>The largest magnitude; NaN if a value is not finite.</summary>
-    private static float Largest(ReadOnlySpan<float> x)
+    /// <summary>The largest magnitude, or the range if there is one; NaN if a value is not finite.</summary>
+    private static float Largest(ReadOnlySpan<float> x, float range = 0)
     {
         float largest = 0;
         foreach (float value in x)
             largest = float.IsFinite(value) ? Math.Max(largest, Math.Abs(value)) : float.NaN;
-        return largest;
+        return range > 0 && float.IsFinite(largest) ? range : largest;
     }
 
     private static float WithoutTiny(float value) => Math.Abs(value) < 1f / (1L << 56) ? 0 : value;
@@ -321,9 +331,9 @@ public sealed unsafe partial class ScalarOps
     /// </summary>
     private sealed class QuantizedRow
     {
-        public QuantizedRow(ReadOnlySpan<float> x, int groupSize, ActivationPrecision precision)
+        public QuantizedRow(ReadOnlySpan<float> x, int groupSize, ActivationPrecision precision, float range)
         {
-            float ofToken = Largest(x);
+            float ofToken = Largest(x, range);
             GroupSize = groupSize;
             Quants = new sbyte[x.Length];
             Scales = new float[x.Length / GroupSize];

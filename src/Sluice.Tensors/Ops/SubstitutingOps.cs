@@ -64,7 +64,7 @@ public sealed class SubstitutingOps(Ops inner) : DelegatingOps(inner)
         {
             if (!Array.Exists(weight.Parts, part => part.Name == name))
                 continue;
-            WeightData[] parts = Array.ConvertAll(weight.Parts, part => _substitutes.GetValueOrDefault(part.Name, part));
+            WeightData[] parts = Array.ConvertAll(weight.Parts, part => _substitutes.GetValueOrDefault(part.Name, part).WithInputsOf(part));
             Weight old = weight.Now;
             weight.Now = Array.Exists(parts, part => _substitutes.ContainsKey(part.Name)) ? Inner.LoadWeight(parts) : weight.Original;
             if (old != weight.Original)

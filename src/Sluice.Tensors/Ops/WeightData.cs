@@ -1,3 +1,4 @@
+using Sluice.Tensors.Cpu;
 using Sluice.Tensors.Formats;
 using Sluice.Tensors.Memory;
 
@@ -54,6 +55,38 @@ public readonly unsafe struct WeightData
     /// <summary>The share of inputs that are expected to be below the threshold: it decides how the weights are kept, not what is computed.</summary>
     public float ZeroShare { get; private init; }
 
+    /// <summary>
+    /// The largest magnitude of the inputs that static scales (<see cref="StaticScales"/>) stand for; 0 where none is known.
+    /// </summary>
+    public float InputRange { get; private init; }
+
+    /// <summary>
+    /// Whether inputs are rotated (<see cref="Hadamard.Rotate"/>) before anything else, and columns are those of rotated inputs: an online
+    /// rotation (QuaRot, Ashkboos et al. 2024).
+    /// </summary>
+    public bool RotatesInputs { get; private init; }
+
+    /// <summary>The same, for inputs that are to be rotated first.</summary>
+    /// <exception cref="NotSupportedException">Its columns do not stand in the order of the inputs.</exception>
+    public WeightData WithRotation() => ColumnOrder is null
+        ? this with { RotatesInputs = true }
+        : throw new NotSupportedException($"{Name}: its columns have an order, so that its inputs cannot be rotated.");
+
+    /// <summary>The same, with what another of the same inputs does to them: rotation, threshold and range.</summary>
+    public WeightData WithInputsOf(WeightData other) => this with
+    {
+        RotatesInputs = other.RotatesInputs,
+        Threshold = other.Threshold,
+        ZeroShare = other.ZeroShare,
+        InputRange = other.InputRange,
+    };
+
+    /// <summary>The same, with a range of the inputs.</summary>
+    /// <exception cref="InvalidDataException">The range is negative or not finite.</exception>
+    public WeightData WithInputRange(float range) => float.IsFinite(range) && range >= 0
+        ? this with { InputRange = range }
+        : throw new InvalidDataException($"{Name}: {range} is no range of inputs.");
+
     /// <summary>The same, for inputs of which small ones count as zero.</summary>
     /// <param name="threshold">Those below it.</param>
     /// <param name="zeroShare">The share of them that is expected.</param>
@@ -74,6 +107,8 @@ public readonly unsafe struct WeightData
         }
         if (columnOrder.Length != Columns || named.Contains(false) || Experts != 1)
             throw new InvalidDataException($"{Name}: the order of its columns does not name each of {Columns} inputs once.");
+        if (RotatesInputs)
+            throw new NotSupportedException($"{Name}: its inputs are rotated, so that its columns cannot have an order.");
         return this with { ColumnOrder = columnOrder };
     }
 

@@ -82,6 +82,13 @@ public sealed class ActivationThresholds
         }
     }
 
+    /// <summary>Takes them out of a file's metadata: its maps have other inputs now.</summary>
+    public static void Remove(Metadata metadata)
+    {
+        foreach (string key in (ReadOnlySpan<string>)["level", "levels", "tensors", "thresholds", "shares"])
+            metadata.Remove(Prefix + key);
+    }
+
     /// <summary>Writes them to a file's metadata, in place of those that are there.</summary>
     public void WriteTo(Metadata metadata)
     {

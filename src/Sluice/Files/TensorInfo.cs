@@ -52,6 +52,11 @@ public sealed class TensorInfo
     /// </summary>
     public int[]? ColumnOrder { get; init; }
 
+    /// <summary>
+    /// The largest magnitude of the inputs that the file's static scale of a linear map's activations stands for; 0 where it has none.
+    /// </summary>
+    internal float InputRange { get; set; }
+
     /// <summary>How many elements.</summary>
     public long Count { get; }
 
@@ -60,8 +65,8 @@ public sealed class TensorInfo
 
     /// <summary>The same tensor by another name.</summary>
     internal TensorInfo As(string name) => _make is null
-        ? new TensorInfo(name, Type, Shape, Data) { Part = Part }
-        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder, Part = Part };
+        ? new TensorInfo(name, Type, Shape, Data) { InputRange = InputRange, Part = Part }
+        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder, InputRange = InputRange, Part = Part };
 
     /// <summary>The file of a split model that it is in, from 0.</summary>
     public int Part { get; internal set; }

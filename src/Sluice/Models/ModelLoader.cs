@@ -16,6 +16,8 @@ public sealed class ModelLoader
     private readonly long _totalBytes;
     private readonly Dictionary<string, LinearMap> _linearMaps = new(StringComparer.Ordinal);
     private readonly ActivationThresholds? _thresholds;
+    private readonly ActivationRanges? _ranges;
+    private readonly IReadOnlySet<string> _rotated;
     private readonly float _sparsity;
     private long _loadedBytes;
 
@@ -28,6 +30,10 @@ public sealed class ModelLoader
         _sparsity = options.Sparsity ?? _thresholds?.Level ?? 0;
         if (_sparsity > 0 && _thresholds is null)
             throw new InvalidDataException($"{file.Path} has no thresholds of activations; 'sluice sparsify' finds them.");
+        _rotated = RotatedInputs.Read(file.Metadata);
+        _ranges = ActivationRanges.Read(file.Metadata);
+        if (ops.Activations.IsStatic() && _ranges is null)
+            throw new InvalidDataException($"{file.Path} has no ranges of activations for static scales; 'sluice quantize --static-activations' finds them.");
     }
 
     /// <summary>The numbers of the model.</summary>
@@ -137,6 +143,12 @@ public sealed class ModelLoader
         string? unknown = _thresholds?.Tensors.FirstOrDefault(name => !_linearMaps.ContainsKey(name));
         if (unknown is not null)
             throw new InvalidDataException($"{_file.Path}: there are thresholds of activations for '{unknown}', which is no linear map.");
+        unknown = _ranges?.Maps.FirstOrDefault(name => !_linearMaps.ContainsKey(name));
+        if (unknown is not null)
+            throw new InvalidDataException($"{_file.Path}: there is a range of activations for '{unknown}', which is no linear map.");
+        unknown = _rotated.FirstOrDefault(name => !_linearMaps.ContainsKey(name));
+        if (unknown is not null)
+            throw new InvalidDataException($"{_file.Path}: the inputs of '{unknown}' are to be rotated, which is no linear map.");
         string? tensor = _file.UnreadTensors.FirstOrDefault();
         if (tensor is not null)
             throw new NotSupportedException($"{_file.Path}: tensor '{tensor}' is not implemented for {Config.Architecture} models.");
@@ -149,8 +161,12 @@ public sealed class ModelLoader
         for (int i = 0; i < parts.Length; i++)
         {
             data[i] = Find(parts[i].Name, columns, parts[i].Rows, experts, isMap: true);
+            if (_rotated.Contains(parts[i].Name))
+                data[i] = data[i].WithRotation();
             if (_sparsity > 0)
                 data[i] = data[i].WithThreshold(_thresholds!.ThresholdOf(parts[i].Name, _sparsity), _thresholds.ShareOf(parts[i].Name, _sparsity));
+            if (_ranges is not null)
+                data[i] = data[i].WithInputRange(_ranges.Of(parts[i].Name));
         }
         Weight weight = Ops.LoadWeight(data);
         WeightBytes += weight.Bytes;

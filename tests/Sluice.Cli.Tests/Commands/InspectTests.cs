@@ -24,6 +24,7 @@ public class InspectTests
     [InlineData("int8", "8-bit integers, int8 activations")]
     [InlineData("int8-token", "8-bit integers, int8 (one scale a token) activations")]
     [InlineData("fp8", "8-bit integers, E4M3 (one scale a token) activations as bfloat16")]
+    [InlineData("int8-static", "8-bit integers, int8 (one scale a token) activations")] // the file has no ranges
     public void Says_which_kernel_a_tensor_has_with_such_activations(string activations, string kernel)
     {
         using JsonDocument json = JsonDocument.Parse(SluiceProcess.Run("inspect", "--json", Starter, "--activations", activations).Succeeded().Output);

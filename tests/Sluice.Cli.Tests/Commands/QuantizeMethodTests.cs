@@ -31,7 +31,55 @@ public class QuantizeMethodTests
         Assert.Equal(["rotated.gguf"], Directory.GetFiles(folder.Path).Select(Path.GetFileName));
     }
 
+    /// <summary>Calibrated on inputs as the rotated weights meet them.</summary>
+    [Fact]
+    public void A_model_that_rotates_as_it_runs_says_the_same()
+    {
+        using TemporaryFolder folder = new();
+        string exact = folder.File("exact.gguf"), gptq = folder.File("q4.gguf"), text = folder.File("calibration.txt");
+        SluiceProcess.Run("quantize", Model, exact, "--type", "F32", "--rotate-online").Succeeded();
+        Assert.Equal(Perplexity(Model), Perplexity(exact), 1e-3);
+        Assert.Contains("; inputs rotated", SluiceProcess.Run("inspect", exact).Succeeded().Output);
+        Assert.DoesNotContain("; inputs rotated", SluiceProcess.Run("inspect", Model).Succeeded().Output);
+        File.WriteAllText(text, File.ReadAllText(Corpus)[1_000_000..]);
+        SluiceProcess.Run("quantize", Model, gptq, "--type", "Q4_0", "--method", "gptq", "--rotate-online", "--calibration", text, "--calibration-tokens", "2048").Succeeded();
+        Assert.True(Perplexity(gptq) < 3.85);
+        SluiceProcess.Run("quantize", exact, gptq, "--type", "F32", "--rotate").Failed(1, "already");
+    }
+
+    [Fact]
+    public void Static_activations_are_written_shown_and_used()
+    {
+        using TemporaryFolder folder = new();
+        string text = folder.File("text.txt"), output = folder.File("static.gguf");
+        File.WriteAllText(text, string.Concat(Enumerable.Range(0, 400).Select(i => $"The {i % 7} little words number {i} are here. ")));
+        string[] options = ["--type", "Q8_0", "--calibration", text, "--calibration-context", "64", "--calibration-tokens", "256", "--static-activations"];
+        SluiceProcess.Run(["quantize", TestModel.Path, output, "--method", "smoothquant", "--requantize", .. options]).Succeeded();
+        string shown = SluiceProcess.Run("inspect", output, "--activations", "int8-static", "--json").Succeeded().Output;
+        using (JsonDocument json = JsonDocument.Parse(shown))
+        {
+            Dictionary<string, JsonElement> tensors = json.RootElement.GetProperty("tensors").EnumerateArray().ToDictionary(tensor => tensor.GetProperty("name").GetString()!);
+            Assert.True(tensors["blk.0.ffn_down.weight"].GetProperty("inputRange").GetSingle() > 0);
+            Assert.Contains("int8 (one scale) activations", tensors["blk.0.ffn_down.weight"].GetProperty("kernel").GetString());
+            Assert.False(tensors["output.weight"].TryGetProperty("inputRange", out _));
+            Assert.Contains("int8 (one scale a token) activations", tensors["output.weight"].GetProperty("kernel").GetString());
+        }
+        Assert.Contains("; inputs up to ", SluiceProcess.Run("inspect", output).Succeeded().Output);
+        Assert.NotEqual(Logits("int8-token"), Logits("int8-static"));
+        Assert.NotEqual(Logits("fp8"), Logits("fp8-static"));
+        SluiceProcess.Run("run", "--model", TestModel.Path, "--activations", "int8-static", "text").Failed(1, "--static-activations");
+
+        byte[] Logits(string activations)
+        {
+            string path = folder.File("logits.f32");
+            SluiceProcess.Run("logits", "--model", output, "--tokens", "1,5,9,13", "--out", path, "--activations", activations).Succeeded();
+            return File.ReadAllBytes(path);
+        }
+    }
+
     [Theory]
+    [InlineData("--static-activations needs a text", "--type", "Q8_0", "--static-activations")]
+    [InlineData("--static-activations needs a --type", "--target-bpw", "8", "--calibration", "x.txt", "--static-activations")]
     [InlineData("--calibration PATH", "--type", "Q4_0", "--method", "gptq")]
     [InlineData("rtn", "--type", "Q4_0", "--calibration", "x.txt")]
     [InlineData("gptq", "--type", "Q4_0", "--act-order")]

@@ -5,18 +5,12 @@ namespace Sluice.Compression.Tests;
 
 public class RotationTests(ITestOutputHelper output)
 {
+    public static MatrixTheoryData<string, bool> Models => new(
+        ["llama-gqa", "llama-moe", "llama-tied-ropefreqs", "qwen2", "qwen3", "qwen3moe", "phi3", "gpt-oss", "mamba", "deepseek2-sigmoid"], [false, true]);
+
     [Theory]
-    [InlineData("llama-gqa")]
-    [InlineData("llama-moe")]
-    [InlineData("llama-tied-ropefreqs")]
-    [InlineData("qwen2")]
-    [InlineData("qwen3")]
-    [InlineData("qwen3moe")]
-    [InlineData("phi3")]
-    [InlineData("gpt-oss")]
-    [InlineData("mamba")]
-    [InlineData("deepseek2-sigmoid")]
-    public void Logits_stay_the_same(string name)
+    [MemberData(nameof(Models))]
+    public void Logits_stay_the_same(string name, bool isOnline)
     {
         // As float32, since a rotated F16 weight is rounded again.
         string path = Path.Combine(Path.GetTempPath(), $"sluice-{Guid.NewGuid():N}.gguf");
@@ -28,8 +22,12 @@ public class RotationTests(ITestOutputHelper output)
             difference = TinyModel.Difference(path, rotated =>
             {
                 using ModelFile file = ModelFile.Open(path);
-                ModelRotation.Write(file, rotated);
+                ModelRotation.Write(file, rotated, isOnline: isOnline);
                 using ModelFile other = ModelFile.Open(rotated);
+                string[] writers = ["attn_output", "ffn_down", "ffn_down_exps", "ffn_down_shexp", "ssm_out"];
+                Assert.Equal(
+                    isOnline ? file.Tensors.Keys.Where(tensor => writers.Any(writer => tensor.EndsWith($".{writer}.weight", StringComparison.Ordinal))).Order() : [],
+                    RotatedInputs.Read(other.Metadata).Order());
                 Assert.NotEqual(file.Tensor("blk.0.attn_norm.weight").Data.Span().ToArray(), other.Tensor("blk.0.attn_norm.weight").Data.Span().ToArray());
                 Assert.NotEqual(file.Tensor("token_embd.weight").Data.Span().ToArray(), other.Tensor("token_embd.weight").Data.Span().ToArray());
             });
@@ -139,6 +137,18 @@ public class RotationTests(ITestOutputHelper output)
         {
             File.Delete(path);
         }
+    }
+
+    [Fact]
+    public void A_model_with_online_rotations_is_not_rotated_again()
+    {
+        using TemporaryFolder folder = new();
+        using (ModelFile file = ModelFile.Open(TinyModel.Find("llama-gqa")))
+            ModelRotation.Write(file, folder.File("rotated.gguf"), isOnline: true);
+        using ModelFile rotated = ModelFile.Open(folder.File("rotated.gguf"));
+        Assert.Contains("already", Assert.Throws<NotSupportedException>(() => ModelRotation.Write(rotated, folder.File("twice.gguf"))).Message);
+        // Nor are factors folded across a rotation.
+        Assert.DoesNotContain(FoldPair.Find(rotated), pair => pair.To.Any(to => to.Name.Contains("down") || to.Name.Contains("attn_output")));
     }
 
     private static float Dot(float[] a, float[] b) => a.Zip(b, (x, y) => x * y).Sum();

@@ -51,6 +51,23 @@ public class SmoothQuantTests(ITestOutputHelper output)
         Assert.True(weightsOnly < smoothed && smoothed < naive);
     }
 
+    /// <summary>The same with one scale for all tokens, in the range of the calibration inputs.</summary>
+    [Fact]
+    public void Static_scales_reach_the_listed_errors()
+    {
+        JsonElement listed = Layer.Index.GetProperty("smoothquant").EnumerateArray().Single(
+            c => c.GetProperty("activations").GetString() == "per-tensor" && c.GetProperty("alpha").GetSingle() == 0.5f);
+        float[] ones = [.. Enumerable.Repeat(1f, Layer.Columns)], scales = SmoothQuant.Scales(Inputs.MaxAbs, LargestWeights, 0.5f);
+        float[] searched = SmoothQuant.Search(Layer.Pool, Layer.Weights, Inputs, ActivationRounding.PerTensor).Scales;
+        double naive = Run(ones, ActivationPrecision.Int8Static), smoothed = Run(scales, ActivationPrecision.Int8Static), best = Run(searched, ActivationPrecision.Int8Static);
+        double fp8 = Run(ones, ActivationPrecision.FP8Static), smoothedFp8 = Run(searched, ActivationPrecision.FP8Static);
+        output.WriteLine($"W8A8 one scale: {naive:G3}, smoothed {smoothed:G3}, by search {best:G3}; a scale a token by search {Run(searched, ActivationPrecision.Int8Token):G3}; "
+            + $"fp8 one scale {fp8:G3}, smoothed {smoothedFp8:G3}, a scale a token {Run(searched, ActivationPrecision.FP8):G3}");
+        Assert.Equal(1, naive / listed.GetProperty("naiveOutputNmse").GetDouble(), 0.02);
+        Assert.True(smoothed <= 1.02 * listed.GetProperty("smoothedOutputNmse").GetDouble(), $"{smoothed}");
+        Assert.True(best <= smoothed && smoothed < naive, $"{best}, {smoothed}, {naive}");
+    }
+
     /// <summary>The outputs' error of the layer with its columns multiplied by scales, as <see cref="CpuOps"/> computes it.</summary>
     private static double Run(float[] scales, ActivationPrecision activations)
     {
@@ -68,7 +85,8 @@ public class SmoothQuantTests(ITestOutputHelper output)
                 block[format.HeaderBytes + i] = (byte)(128 + (int)MathF.Round(row[i] / scale));
         }
         using CpuOps ops = new(2) { Activations = activations };
-        Weight weight = ops.LoadWeight(WeightData.FromBytes("layer", format, columns, Layer.Rows, 1, bytes));
+        float range = Enumerable.Range(0, columns).Max(i => Inputs.MaxAbs[i] / scales[i]);
+        Weight weight = ops.LoadWeight(WeightData.FromBytes("layer", format, columns, Layer.Rows, 1, bytes).WithInputRange(range));
         Tensor x = ops.Allocate(tokens, columns);
         for (int t = 0; t < tokens; t++)
         {

@@ -30,7 +30,7 @@ public class ActivationPrecisionTests
             WeightFormat[] formats = Array.ConvertAll(names, WeightFormats.Get);
             // More than one stretch, and an odd number of blocks.
             int columns = names.Length > 1 ? 1280 : formats[0].BlockSize == 1 ? 67 : formats[0].BlockSize <= 32 ? 608 : 3 * formats[0].BlockSize;
-            Check(kernels, precision, [.. formats.Select(format => RandomWeights.Data(format, columns, 35, random))], [1, 7, 66], random);
+            Check(kernels, precision, [.. formats.Select(format => RandomWeights.Data(format, columns, 35, random).WithInputRange(4))], [1, 7, 66], random);
         }
     }
 
@@ -61,7 +61,7 @@ public class ActivationPrecisionTests
         using ScalarOps scalar = new() { Activations = precision };
         foreach ((string gate, string up) in ((string, string)[])[("Q4_K", "Q4_K"), ("Q4_K", "Q6_K"), ("Q4_0", "Q8_0"), ("NF4", "NF4"), ("BF16", "BF16")])
         {
-            WeightData[] parts = [RandomWeights.Data(WeightFormats.Get(gate), 512, 32, random), RandomWeights.Data(WeightFormats.Get(up), 512, 32, random)];
+            WeightData[] parts = [RandomWeights.Data(WeightFormats.Get(gate), 512, 32, random).WithInputRange(2), RandomWeights.Data(WeightFormats.Get(up), 512, 32, random).WithInputRange(2)];
             Weight weight = ops.LoadWeight(parts), reference = scalar.LoadWeight(parts);
             using ScratchScope scope = scalar.Scratch(), scope2 = ops.Scratch();
             Tensor x = RandomTensor(scalar, 70, 512, random);
@@ -72,12 +72,79 @@ public class ActivationPrecisionTests
                     ops.GatedLinear(Activation.Relu, LinearTests.Rows(x, tokens), weight), $"{gate}, {up}, {tokens} tokens");
             }
         }
-        WeightData data = RandomWeights.Data(WeightFormats.Get("Q5_K"), 512, 37, random, experts: 5);
+        WeightData data = RandomWeights.Data(WeightFormats.Get("Q5_K"), 512, 37, random, experts: 5).WithInputRange(2);
         Tensor inputs = RandomTensor(scalar, 130, 512, random), bias = RandomTensor(scalar, 5, 37, random);
         Routing routing = scalar.Route(RandomTensor(scalar, 130, 5, random), new Router(2, Gating.Softmax));
         LinearTests.AssertSame(
             scalar.ExpertLinear(inputs, scalar.LoadWeight(data), routing, bias), ops.ExpertLinear(inputs, ops.LoadWeight(data), routing, bias), "experts");
     }
+
+    /// <summary>Ranges that clip little and much, none, and (for a run of parts that have it in common) one twice.</summary>
+    [Theory]
+    [Trait(InstructionSetTests.Trait, "all")]
+    [MemberData(nameof(Static))]
+    public void Parts_have_ranges_of_their_own(string kernels, ActivationPrecision precision)
+    {
+        Random random = new(7);
+        (string Format, float Range)[] cases =
+            [("Q4_K", 3), ("Q8_0", 3), ("BF16", 20), ("Q4_1", 0), ("F32", 0.5f), ("NF4", 1e-3f), ("F8_E4M3", 1e-37f), ("Q6_K", 1e-38f)];
+        WeightData[] parts = Array.ConvertAll(
+            cases, part => RandomWeights.Data(WeightFormats.Get(part.Format), 512, 35, random).WithInputRange(part.Range));
+        Check(kernels, precision, parts, [1, 7, 66], random);
+        foreach (WeightData part in parts)
+            Check(kernels, precision, [part], [1, 9, 66], random);
+        // What is skipped, and what stands in another order, is clipped too.
+        int[] order = [.. Enumerable.Range(0, 512).Reverse()];
+        Check(kernels, precision, [parts[0].WithThreshold(0.5f)], [1, 4, 66], random);
+        Check(kernels, precision, [parts[1].InOrder(order)], [1, 4, 66], random);
+        Check(kernels, precision, [parts[1].InOrder(order).WithThreshold(0.5f)], [1, 4, 66], random);
+    }
+
+    public static TheoryData<string, ActivationPrecision> Static
+    {
+        get
+        {
+            TheoryData<string, ActivationPrecision> all = [];
+            foreach (Kernels kernels in Kernels.All())
+            {
+                all.Add(kernels.Name, ActivationPrecision.Int8Static);
+                all.Add(kernels.Name, ActivationPrecision.FP8Static);
+            }
+            return all;
+        }
+    }
+
+    /// <summary>Worked out by hand: with a range of 127 the integers are the inputs, rounded; without one a scale of 508 / 127 = 4 is found.</summary>
+    [Fact]
+    public void A_static_scale_rounds_and_clips_as_it_says()
+    {
+        byte[] ones = [.. Enumerable.Repeat((byte)0, 32).SelectMany((_, i) => BitConverter.GetBytes(i < 3 ? 1f : 0f))];
+        WeightData data = WeightData.FromBytes("ones", WeightFormats.Get("F32"), 32, 1, 1, ones);
+        Assert.Equal(130, Run(ActivationPrecision.Int8Static, data.WithInputRange(127))); // 127 + 3 + 0
+        Assert.Equal(512, Run(ActivationPrecision.Int8Static, data));                     // 508 + 4 + 0
+        Assert.Equal(512, Run(ActivationPrecision.Int8Token, data.WithInputRange(127)));
+        Assert.Equal(451.4375f, Run(ActivationPrecision.FP8Static, data.WithInputRange(448))); // 448 + 3 + 0.4375, of 3 bits of fraction
+        Assert.Equal(508 + 2.6f + 0.43f, Run(ActivationPrecision.F32, data.WithInputRange(127)), 1e-4f); // not clipped
+
+        static float Run(ActivationPrecision precision, WeightData data)
+        {
+            using ScalarOps scalar = new() { Activations = precision };
+            using CpuOps ops = new(1) { Activations = precision };
+            Tensor x = scalar.Allocate(1, 32);
+            x[0].Clear();
+            (x[0][0], x[0][1], x[0][2]) = (508, precision == ActivationPrecision.FP8Static ? 3 : 2.6f, 0.43f);
+            float expected = scalar.Linear(x, scalar.LoadWeight(data))[0][0];
+            Assert.Equal(expected, ops.Linear(x, ops.LoadWeight(data))[0][0]);
+            return expected;
+        }
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void A_range_that_is_none_is_refused(float range) => Assert.Contains("no range", Assert.Throws<InvalidDataException>(
+        () => RandomWeights.Data(WeightFormats.Get("F32"), 32, 1, new Random(1)).WithInputRange(range)).Message);
 
     private static void Check(string kernels, ActivationPrecision precision, WeightData[] parts, int[] tokens, Random random)
     {
@@ -163,7 +230,7 @@ public class ActivationPrecisionTests
             using CpuOps ops = new(1) { Activations = precision };
             foreach (float value in (float[])[0, -0f, float.Epsilon, 1e-38f, -1e-37f, float.MaxValue, float.PositiveInfinity, float.NaN])
             {
-                WeightData data = RandomWeights.Data(WeightFormats.Get("F32"), 70, 16, new Random(3));
+                WeightData data = RandomWeights.Data(WeightFormats.Get("F32"), 70, 16, new Random(3)).WithInputRange(5);
                 Tensor x = RandomTensor(scalar, 1, 70, new Random(4));
                 x[0][40] = value;
                 Tensor expected = reference.Linear(x, reference.LoadWeight(data)), actual = ops.Linear(x, ops.LoadWeight(data));

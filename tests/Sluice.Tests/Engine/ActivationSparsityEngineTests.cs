@@ -1,6 +1,4 @@
-using Sluice.Cache;
 using Sluice.Files;
-using Sluice.Tensors;
 using Sluice.TestData;
 
 namespace Sluice.Tests.Engine;
@@ -56,41 +54,6 @@ public class ActivationSparsityEngineTests
         return new ActivationThresholds(0.5f, [0.5f], maps);
     }
 
-    // The logits of each of the first sequence's tokens.
-    private static float[][] Run(string path, ActivationThresholds? thresholds, int chunk, int sequences, float? sparsity = null)
-    {
-        using Runner runner = Runner.Load(path, new EngineOptions
-        {
-            Threads = 2,
-            Context = 64,
-            Sequences = sequences,
-            KvFormat = "f32",
-            Thresholds = thresholds,
-            ActivationSparsity = sparsity,
-        });
-        SequenceCache[] caches = [.. Enumerable.Range(0, sequences).Select(_ => runner.Cache.CreateSequence())];
-        List<float[]> logits = [];
-        Batch batch = new();
-        for (int start = 0; start < 24; start += chunk)
-        {
-            int count = Math.Min(chunk, 24 - start);
-            batch.Clear();
-            for (int s = 0; s < sequences; s++)
-            {
-                Assert.True(caches[s].TryReserve(count));
-                caches[s].Begin(batch);
-                for (int i = start; i < start + count; i++)
-                    batch.Add(3 + (7 * i) + s, wantOutput: s == 0);
-            }
-            using ScratchScope scope = runner.Ops.Scratch();
-            Tensor rows = runner.Forward(batch);
-            for (int row = 0; row < rows.Rows; row++)
-                logits.Add(rows[row].ToArray());
-            foreach (SequenceCache cache in caches)
-                cache.Commit(count);
-        }
-        foreach (SequenceCache cache in caches)
-            cache.Dispose();
-        return [.. logits];
-    }
+    private static float[][] Run(string path, ActivationThresholds? thresholds, int chunk, int sequences, float? sparsity = null) =>
+        ChunkedRun.Logits(path, chunk, sequences, new EngineOptions { Threads = 2, Thresholds = thresholds, ActivationSparsity = sparsity });
 }

@@ -102,6 +102,8 @@ internal abstract class Panels : IDisposable
             ActivationPrecision.Int8 => "int8",
             ActivationPrecision.Int8Token => "int8 (one scale a token)",
             ActivationPrecision.FP8 => "E4M3 (one scale a token)",
+            ActivationPrecision.Int8Static => "int8 (one scale)",
+            ActivationPrecision.FP8Static => "E4M3 (one scale)",
             ActivationPrecision.BF16 => "bfloat16",
             _ => products,
         };

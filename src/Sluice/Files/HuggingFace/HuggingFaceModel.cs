@@ -83,6 +83,11 @@ internal static class HuggingFaceModel
             throw new InvalidDataException(
                 $"{files[0].Path}: tensor 'lm_head.weight' is missing, and tie_word_embeddings is not true.");
         }
+        OrderedDictionary<string, float> ranges = [];
+        foreach (TensorInfo tensor in tensors.Values.Where(tensor => tensor.InputRange > 0))
+            ranges.Add(tensor.Name, tensor.InputRange);
+        if (ranges.Count > 0)
+            new ActivationRanges(ranges, config.Metadata.Source).WriteTo(config.Metadata);
         if (config.Rope.FrequencyFactors is { } factors)
             tensors.Add("rope_freqs.weight", FrequencyFactors(config.Metadata.Source, factors));
         return tensors;

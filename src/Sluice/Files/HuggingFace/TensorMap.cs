@@ -166,7 +166,7 @@ internal sealed class TensorMap(TensorLayout layout)
             tensor.Release();
             return copy.Bytes;
         })
-        { ColumnOrder = tensor.ColumnOrder };
+        { ColumnOrder = tensor.ColumnOrder, InputRange = tensor.InputRange };
     }
 
     private static TensorInfo Widen(string path, TensorInfo tensor)

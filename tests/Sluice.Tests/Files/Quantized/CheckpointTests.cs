@@ -88,6 +88,82 @@ public class CheckpointTests
         Assert.InRange(Nmse(Logits(twin, new CpuOps(2)), Logits(model, new CpuOps(2) { Activations = ActivationPrecision.F32 })), 0, 1e-9);
     }
 
+    /// <summary>Static scales of activations: of int8 with 127 steps, of E4M3 with 448; in one number, of any shape and type of floats.</summary>
+    [Theory]
+    [InlineData("compressed W8A8", "F32", 1, 127 * 0.0390625f)]
+    [InlineData("compressed W8A8", "BF16", 1, 127 * 0.0390625f)]
+    [InlineData("compressed W4A16", "F32", 1, 127 * 0.0390625f)]
+    [InlineData("compressed FP8 tensor", "BF16", 1, 448 * 0.0390625f)]
+    [InlineData("fp8 tensor", "F32", 0, 448 * 0.0390625f)]
+    public void Static_scales_of_activations_become_ranges(string name, string type, int dimensions, float range)
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        Write(name, folder, plain, (file, module) => AddFloats(file, $"{module}.input_scale", type, dimensions == 0 ? [] : [1], [0.0390625f]));
+        using ModelFile model = ModelFile.Open(folder.Path), twin = ModelFile.Open(plain.Path);
+        ActivationRanges ranges = ActivationRanges.Read(model.Metadata)!;
+        string[] parts = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+        Assert.Equal(parts.Select(part => $"blk.0.{part}.weight").Order(), ranges.Maps.Order());
+        Assert.All(ranges.Maps, map => Assert.Equal(range, ranges.Of(map)));
+        ActivationPrecision activations = range > 10 ? ActivationPrecision.FP8Static : ActivationPrecision.Int8Static;
+        float[] expected = Logits(twin, new CpuOps(2)), actual = Logits(model, new CpuOps(2) { Activations = activations });
+        Assert.InRange(Nmse(expected, actual), 1e-7, 5e-3);
+        Assert.NotEqual(Logits(model, new CpuOps(2) { Activations = activations.Dynamic() }), actual);
+    }
+
+    /// <summary>Where config.json says that activations have scales of their own, one that is left over is not used.</summary>
+    [Fact]
+    public void Scales_of_dynamic_activations_are_not_used()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        (string config, WriteMap write) = Cases["compressed W8A8"];
+        TinyLlama.Write(folder, plain, JsonNode.Parse(config)!.AsObject(), (file, module, weights, rows, columns) =>
+        {
+            AddFloats(file, $"{module}.input_scale", "F32", [1], [0.5f]);
+            return write(file, module, weights, rows, columns);
+        });
+        using ModelFile model = ModelFile.Open(folder.Path);
+        Assert.Null(ActivationRanges.Read(model.Metadata));
+    }
+
+    [Fact]
+    public void Activations_with_a_zero_point_have_no_range()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        Write("compressed W8A8", folder, plain, (file, module) =>
+        {
+            AddFloats(file, $"{module}.input_scale", "F32", [1], [0.5f]);
+            file.Add($"{module}.input_zero_point", "I8", [1], [module.Contains("down", StringComparison.Ordinal) ? (byte)0 : (byte)7]);
+        });
+        using ModelFile model = ModelFile.Open(folder.Path);
+        Assert.Equal(["blk.0.ffn_down.weight"], ActivationRanges.Read(model.Metadata)!.Maps);
+    }
+
+    [Theory]
+    [InlineData(new[] { 1f, 1f }, "input_scale' has shape [2]")]
+    [InlineData(new[] { 0f }, "input_scale' is 0")]
+    [InlineData(new[] { -1f }, "input_scale' is -1")]
+    [InlineData(new[] { float.NaN }, "input_scale' is NaN")]
+    public void A_static_scale_that_is_none_is_named(float[] scale, string message)
+    {
+        foreach (string name in (string[])["compressed W8A8", "fp8 tensor"])
+        {
+            using TemporaryFolder folder = new(), plain = new();
+            Write(name, folder, plain, (file, module) => AddFloats(file, $"{module}.input_scale", "F32", [scale.Length], scale));
+            Assert.Contains(message, Assert.Throws<InvalidDataException>(() => ModelFile.Open(folder.Path)).Message);
+        }
+    }
+
+    /// <summary>Writes a case, its activations static, with more tensors for each map.</summary>
+    private static void Write(string name, TemporaryFolder folder, TemporaryFolder plain, Action<RawSafetensors, string> addMore)
+    {
+        (string config, WriteMap write) = Cases[name];
+        TinyLlama.Write(folder, plain, JsonNode.Parse(config.Replace("\"dynamic\": true", "\"dynamic\": false"))!.AsObject(), (file, module, weights, rows, columns) =>
+        {
+            addMore(file, module);
+            return write(file, module, weights, rows, columns);
+        });
+    }
+
     [Fact]
     public void Maps_that_are_not_converted_stay_plain()
     {
@@ -144,6 +220,8 @@ public class CheckpointTests
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"g": {"output_activations": {"num_bits": 8}}}}""", "output_activations' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {}, "kv_cache_scheme": {"num_bits": 8}}""", "kv_cache_scheme' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {}, "sparsity_config": {"format": "sparse-24-bitmask"}}""", "sparsity_config' is")]
+    [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"a": {"input_activations": {"num_bits": 8}}, "b": {"input_activations": {"num_bits": 8, "type": "float"}}}}""", "b.input_activations.type' is")]
+    [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"g": {"input_activations": {"num_bits": 16}}}}""", "input_activations.num_bits' is 16")]
     [InlineData("""{"quant_method": "bitsandbytes", "load_in_2bit": true}""", "'quantization_config.load_in_2bit' is true")]
     public void What_is_not_implemented_is_refused_by_its_key(string quantization, string message)
     {

@@ -297,7 +297,7 @@ internal static class CheckpointWriters
     private static void Add(RawSafetensors file, string name, string type, long[] shape, int[] values) =>
         file.Add(name, type, shape, MemoryMarshal.AsBytes<int>(values));
 
-    private static void AddFloats(RawSafetensors file, string name, string type, long[] shape, float[] values)
+    public static void AddFloats(RawSafetensors file, string name, string type, long[] shape, float[] values)
     {
         byte[] bytes = type switch
         {

@@ -14,14 +14,18 @@ namespace Sluice.Files.HuggingFace;
 ///                   weight_zero_point  I8   as the scales; only if not symmetric
 /// float-quantized   weight             F8_E4M3 [m, n]
 /// all               weight_scale       F16, BF16, F32  [1], [m, 1], [m, groups], or [ceil(m / 128), ceil(n / 128)] of squares
+///                   input_scale        F16, BF16, F32  [1]: static scale of activations
+///                   input_zero_point   I8 or F8_E4M3   [1]
 /// </code>
 /// Codes are those of signed integers, packed ones with 2^(bits - 1) added. Which of these a map has is read off its tensors and their shapes, so
-/// that maps may differ. Scales of activations are not used: here activations have scales of their own.
+/// that maps may differ. Scales of activations are used where static scales are asked for; those with a zero point are not, for here
+/// activations are symmetric.
 /// </summary>
 internal sealed class CompressedTensors : QuantizedLayout
 {
     private static readonly string[] Formats = ["pack-quantized", "int-quantized", "float-quantized", "naive-quantized", "mixed-precision", "dense"];
     private readonly (int Rows, int Columns)? _block;
+    private readonly float _largestInput; // the largest code of static activations; 0 where no group has them
 
     public CompressedTensors(JsonFile config)
     {
@@ -48,6 +52,17 @@ internal sealed class CompressedTensors : QuantizedLayout
                 throw group.Unsupported("format", $"it reads {string.Join(", ", Formats)}");
             if (group.ObjectOrNull("weights") is { } weights)
                 _block = Check(weights) ?? _block;
+            if (group.ObjectOrNull("input_activations") is { } inputs && inputs.BoolOrNull("dynamic") is not true)
+            {
+                int bits = inputs.CountOrNull("num_bits") ?? 8;
+                bool isFloat = inputs.TextOrNull("type") == "float";
+                if (bits is < 2 or > 8 || (isFloat && bits != 8))
+                    throw inputs.Unsupported("num_bits");
+                float largest = isFloat ? Float8.LargestE4M3 : (1 << (bits - 1)) - 1;
+                if (_largestInput > 0 && _largestInput != largest)
+                    throw inputs.Unsupported("type", "all groups must round static activations alike");
+                _largestInput = largest;
+            }
         }
     }
 
@@ -59,8 +74,6 @@ internal sealed class CompressedTensors : QuantizedLayout
 
     protected override TensorInfo Read(QuantizedModule module)
     {
-        module.Drop("input_scale");
-        module.Drop("input_zero_point");
         if (module.Has("weight_packed"))
             return ReadPacked(module);
         if (!module.Has("weight", TensorType.I8))
@@ -76,6 +89,13 @@ internal sealed class CompressedTensors : QuantizedLayout
             HasSingles = scales.Tensor.Type != TensorType.F16,
             HasZero = zeros is not null && zeros.Data.Span().ContainsAnyExcept((byte)0),
         }.ToTensor();
+    }
+
+    protected override float InputRange(QuantizedModule module)
+    {
+        float range = module.TakeRange("input_scale", _largestInput);
+        TensorInfo? zero = module.TakeIfThere("input_zero_point", TensorType.I8, TensorType.I32, TensorType.E4M3, TensorType.F16, TensorType.BF16, TensorType.F32);
+        return zero is null || !zero.Data.Span().ContainsAnyExcept((byte)0) ? range : 0;
     }
 
     private static (int Rows, int Columns)? Check(JsonFile weights)

@@ -9,8 +9,11 @@ namespace Sluice.Files.HuggingFace;
 /// weight                             F8_E4M3 or F8_E5M2  [m, n]
 /// weight_scale_inv or weight_scale   F32, BF16           [] or [1], [m] or [m, 1], or with weight_block_size [ceil(m / 128), ceil(n / 128)]
 /// </code>
-/// <c>value = scale * code</c>, whatever the name; without scales 1. Scales of activations (<c>input_scale</c>) are not used: here they
-/// are never less exact than bfloat16, unless asked for.
+/// <c>value = scale * code</c>, whatever the name; without scales 1. A static scale of activations
+/// <code>
+/// input_scale or activation_scale    F32, BF16           [] or [1]
+/// </code>
+/// is that of E4M3, and used where static scales are asked for: here activations are never less exact than bfloat16 otherwise.
 /// </summary>
 internal sealed class Float8Checkpoint : QuantizedLayout
 {
@@ -48,13 +51,14 @@ internal sealed class Float8Checkpoint : QuantizedLayout
 
     protected override TensorInfo Read(QuantizedModule module)
     {
-        module.Drop("input_scale");
-        module.Drop("activation_scale");
         string? suffix = module.Has("weight_scale_inv") ? "weight_scale_inv" : module.Has("weight_scale") ? "weight_scale" : null;
         if (suffix is null && _block is not null)
             suffix = "weight_scale_inv"; // missing, which is an error with its name
         return Read(module, suffix, _block);
     }
+
+    protected override float InputRange(QuantizedModule module) => Math.Max(
+        module.TakeRange("input_scale", Float8.LargestE4M3), module.TakeRange("activation_scale", Float8.LargestE4M3));
 
     /// <summary>Makes the weight of a map.</summary>
     public static TensorInfo Read(QuantizedModule module, string? scaleSuffix, (int Rows, int Columns)? block)

@@ -72,7 +72,12 @@ internal abstract class QuantizedLayout
             if (module is null)
                 continue;
             if (IsQuantized(module))
-                yield return new StoredTensor(module.Path, Read(module));
+            {
+                float range = InputRange(module);
+                TensorInfo weight = Read(module);
+                weight.InputRange = range;
+                yield return new StoredTensor(module.Path, weight);
+            }
             foreach (StoredTensor rest in module.Rest())
                 yield return rest;
         }
@@ -83,6 +88,9 @@ internal abstract class QuantizedLayout
 
     /// <summary>Makes the weight; takes the tensors that it is made of.</summary>
     protected abstract TensorInfo Read(QuantizedModule module);
+
+    /// <summary>The largest magnitude that the static scale of a map's inputs stands for, 0 if there is none; takes the tensors that say so.</summary>
+    protected virtual float InputRange(QuantizedModule module) => 0;
 
     /// <summary>Refuses a key that is none of those known.</summary>
     protected static void RefuseOthers(JsonFile config, params ReadOnlySpan<string> known)

@@ -39,8 +39,22 @@ internal sealed class QuantizedModule(string name)
     /// <summary>A tensor of one of the three plain types of floats.</summary>
     public TensorInfo TakeFloats(string suffix) => Take(suffix, TensorType.F16, TensorType.BF16, TensorType.F32);
 
-    /// <summary>A tensor that says nothing about weights.</summary>
-    public void Drop(string suffix) => _taken.Add(suffix);
+    /// <summary>A scale that all have in common, times its largest code; 0 if there is none.</summary>
+    /// <param name="suffix">Which tensor.</param>
+    /// <param name="largestCode">0 for a scale that is not used.</param>
+    /// <exception cref="InvalidDataException">It is not one positive number.</exception>
+    public float TakeRange(string suffix, float largestCode)
+    {
+        if (!Has(suffix))
+            return 0;
+        TensorInfo scale = TakeFloats(suffix);
+        if (largestCode == 0)
+            return 0;
+        if (scale.Count != 1)
+            throw Error(suffix, $"has shape [{string.Join(", ", scale.Shape.Reverse())}] where one scale of all inputs was expected");
+        float range = Floats(scale)[0] * largestCode;
+        return float.IsFinite(range) && range > 0 ? range : throw Error(suffix, $"is {Floats(scale)[0]}, which is no scale");
+    }
 
     /// <summary>What was not taken, without a bias of zeros, which some programs write for maps that have none.</summary>
     public IEnumerable<StoredTensor> Rest() => _tensors
