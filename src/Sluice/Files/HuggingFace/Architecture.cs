@@ -3,22 +3,45 @@ namespace Sluice.Files.HuggingFace;
 /// <summary>A kind of model that can be read from a Hugging Face folder. A new one is a line in <see cref="All"/>.</summary>
 /// <param name="ModelType"><c>model_type</c> in config.json.</param>
 /// <param name="Gguf"><c>general.architecture</c> in GGUF.</param>
-/// <param name="InterleavedRope">
-/// Whether GGUF's architecture rotates neighbouring elements, where Hugging Face rotates element i with i + head_dim / 2: then
-/// the rows of Q and K change places.
-/// </param>
-/// <param name="QkvBias">Whether Q, K and V have a bias.</param>
-/// <param name="HeadDim">The size of a head without <c>head_dim</c>; 0 for hidden_size / num_attention_heads.</param>
-internal sealed record Architecture(
-    string ModelType, string Gguf, bool InterleavedRope = false, bool QkvBias = false, int HeadDim = 0)
+/// <param name="Names">The names of a layer's tensors (<see cref="LayerNames"/>).</param>
+internal sealed record Architecture(string ModelType, string Gguf, IReadOnlyDictionary<string, string> Names)
 {
     public static IReadOnlyList<Architecture> All { get; } =
     [
-        new("llama", "llama", InterleavedRope: true),
-        new("mistral", "llama", InterleavedRope: true),
-        new("qwen2", "qwen2", QkvBias: true),
-        new("qwen3", "qwen3", HeadDim: 128),
+        new("llama", "llama", LayerNames.Of(LayerNames.Attention, LayerNames.FeedForward)) { InterleavedRope = true },
+        new("mistral", "llama", LayerNames.Of(LayerNames.Attention, LayerNames.FeedForward)) { InterleavedRope = true },
+        new("mixtral", "llama", LayerNames.Of(LayerNames.Attention, LayerNames.MixtralExperts))
+        {
+            InterleavedRope = true,
+            Experts = MixtureConfig.Mixtral,
+        },
+        new("qwen2", "qwen2", LayerNames.Of(LayerNames.Attention, LayerNames.QkvBias, LayerNames.FeedForward)),
+        new("qwen2_moe", "qwen2moe", LayerNames.Of(LayerNames.Attention, LayerNames.QkvBias, LayerNames.Experts, LayerNames.SharedExpert))
+        {
+            Experts = MixtureConfig.Qwen2,
+        },
+        new("qwen3", "qwen3", LayerNames.Of(LayerNames.Attention, LayerNames.HeadNorms, LayerNames.FeedForward)) { HeadDim = 128 },
+        new("qwen3_moe", "qwen3moe", LayerNames.Of(LayerNames.Attention, LayerNames.HeadNorms, LayerNames.Experts))
+        {
+            HeadDim = 128,
+            Experts = MixtureConfig.Qwen3,
+        },
     ];
+
+    /// <summary>
+    /// Whether GGUF's architecture rotates neighbouring elements, where Hugging Face rotates element i with i + head_dim / 2: then
+    /// the rows of Q and K change places.
+    /// </summary>
+    public bool InterleavedRope { get; init; }
+
+    /// <summary>The size of a head without <c>head_dim</c>; 0 for hidden_size / num_attention_heads.</summary>
+    public int HeadDim { get; init; }
+
+    /// <summary>Adds to the metadata what config.json says of experts; null for a model without.</summary>
+    public Action<JsonFile, Metadata>? Experts { get; init; }
+
+    /// <summary>Whether Q, K and V have a bias.</summary>
+    public bool HasQkvBias => Names.ContainsKey("self_attn.q_proj.bias");
 
     /// <summary>The architecture that config.json names.</summary>
     public static Architecture Of(JsonFile config)

@@ -53,7 +53,8 @@ internal sealed class ConfigMap
     /// <summary>How the weights of linear maps are stored.</summary>
     public QuantizedLayout Quantization { get; }
 
-    public TensorLayout Layout => new(Architecture, Layers, Heads, KvHeads, HeadDim, TiedEmbeddings);
+    public TensorLayout Layout => new(
+        Architecture, Layers, Heads, KvHeads, HeadDim, TiedEmbeddings, Metadata.GetInt32($"{Architecture.Gguf}.expert_count", 0));
 
     public Metadata Metadata { get; }
 
@@ -81,9 +82,10 @@ internal sealed class ConfigMap
             metadata.Add($"{prefix}.attention.key_length", (uint)HeadDim);
             metadata.Add($"{prefix}.attention.value_length", (uint)HeadDim);
         }
-        // Mistral slides its window wherever one is given; a model without the key attends to everything.
-        if (Architecture.ModelType == "mistral" && _config.CountOrNull("sliding_window") is { } window)
+        // Mistral and Mixtral slide their window wherever one is given; a model without the key attends to everything.
+        if (Architecture.ModelType is "mistral" or "mixtral" && _config.CountOrNull("sliding_window") is { } window)
             metadata.Add($"{prefix}.attention.sliding_window", (uint)window);
+        Architecture.Experts?.Invoke(_config, metadata);
         Rope.AddTo(metadata, prefix);
         return metadata;
     }
@@ -97,15 +99,13 @@ internal sealed class ConfigMap
         foreach (string key in (ReadOnlySpan<string>)
             ["attention_bias", "mlp_bias", "use_sliding_window", "use_mrope", "use_qk_norm", "rope_interleaved"])
         {
-            if (_config.BoolOrNull(key) is true && !(key == "attention_bias" && Architecture.QkvBias))
+            if (_config.BoolOrNull(key) is true && !(key == "attention_bias" && Architecture.HasQkvBias))
                 throw _config.Unsupported(key);
         }
-        foreach (string key in (ReadOnlySpan<string>)
-            ["clip_qkv", "num_experts", "num_local_experts"])
-        {
-            if (_config.Has(key))
-                throw _config.Unsupported(key);
-        }
+        if (_config.Has("clip_qkv"))
+            throw _config.Unsupported("clip_qkv");
+        if (Architecture.Experts is null && MixtureConfig.Keys.FirstOrDefault(_config.Has) is { } experts)
+            throw _config.Unsupported(experts);
         foreach (string key in (ReadOnlySpan<string>)["hidden_act", "hidden_activation"])
         {
             if (_config.TextOrNull(key) is not (null or "silu" or "swish"))
