@@ -15,6 +15,8 @@ public class HuggingFaceModelTests
     [InlineData("qwen2", 2)]
     [InlineData("qwen2-tied", 1)]
     [InlineData("qwen3", 1)]
+    [InlineData("llama-moe", 1)]
+    [InlineData("qwen3moe", 5)]
     public void A_folder_reads_like_its_gguf_twin(string name, int shards)
     {
         using ModelFile gguf = ModelFile.Open(SharedFiles.Shared("golden", "models", name + ".gguf"));

@@ -11,7 +11,7 @@ namespace Sluice.Files.HuggingFace;
 /// <param name="count">How many experts there are.</param>
 internal sealed class ExpertStack(string name, int count)
 {
-    private readonly (string Path, string HubName, TensorInfo Tensor)?[] _experts = new (string, string, TensorInfo)?[count];
+    private readonly Dictionary<int, (string Path, string HubName, TensorInfo Tensor)> _experts = [];
 
     /// <summary>Takes an expert's matrix.</summary>
     /// <param name="expert">Its number.</param>
@@ -21,9 +21,8 @@ internal sealed class ExpertStack(string name, int count)
     /// <exception cref="InvalidDataException">There is one already.</exception>
     public void Add(int expert, string path, string hubName, TensorInfo tensor)
     {
-        if (_experts[expert] is not null)
+        if (!_experts.TryAdd(expert, (path, hubName, tensor)))
             throw new InvalidDataException($"{path}: tensor '{hubName}' occurs twice.");
-        _experts[expert] = (path, hubName, tensor);
     }
 
     /// <summary>The one tensor.</summary>
@@ -31,14 +30,17 @@ internal sealed class ExpertStack(string name, int count)
     /// <exception cref="NotSupportedException">Their types differ, or the orders of their columns.</exception>
     public TensorInfo ToTensor()
     {
-        int present = Array.FindIndex(_experts, expert => expert is not null), missing = Array.FindIndex(_experts, expert => expert is null);
-        (string path, string firstName, TensorInfo first) = _experts[present]!.Value;
-        if (missing >= 0)
-            throw new InvalidDataException($"{path}: expert {missing} of {count} has no tensor where expert {present} has '{firstName}'.");
+        if (_experts.Count < count)
+        {
+            int missing = Enumerable.Range(0, count).First(expert => !_experts.ContainsKey(expert));
+            (string where, string other, _) = _experts.First().Value;
+            throw new InvalidDataException($"{where}: expert {missing} of {count} has no tensor such as '{other}'.");
+        }
+        (string path, string firstName, TensorInfo first) = _experts[0];
         TensorInfo[] matrices = new TensorInfo[count];
         for (int i = 0; i < count; i++)
         {
-            (string file, string hubName, matrices[i]) = _experts[i]!.Value;
+            (string file, string hubName, matrices[i]) = _experts[i];
             if (matrices[i].Shape.Length != 2 || !matrices[i].Shape.SequenceEqual(first.Shape))
             {
                 throw new InvalidDataException(
@@ -66,9 +68,9 @@ internal sealed class ExpertStack(string name, int count)
             formats, format => format is null || format.Bits != formats[0]?.Bits || format.BlockSize != formats[0]?.BlockSize);
         if (other >= 0)
         {
-            (string path, string hubName, TensorInfo tensor) = _experts[other == 0 ? 1 : other]!.Value;
+            (string path, string hubName, TensorInfo tensor) = _experts[other == 0 ? 1 : other];
             throw new NotSupportedException(
-                $"{path}: '{hubName}' is stored as {tensor.TypeName}, and '{_experts[0]!.Value.HubName}' as {matrices[0].TypeName}: Sluice runs experts of one type.");
+                $"{path}: '{hubName}' is stored as {tensor.TypeName}, and '{_experts[0].HubName}' as {matrices[0].TypeName}: Sluice runs experts of one type.");
         }
         GroupedFormat common = GroupedFormat.Find(
             formats[0]!.Bits, formats[0]!.BlockSize, formats[0]!.BlockSize, formats.Any(format => format!.HasZero), formats.Any(format => format!.HasSingles))!;
@@ -77,7 +79,7 @@ internal sealed class ExpertStack(string name, int count)
 
     private TensorInfo Widened(TensorInfo matrix, GroupedFormat format, GroupedFormat common)
     {
-        string path = _experts[0]!.Value.Path;
+        string path = _experts[0].Path;
         return new TensorInfo(matrix.Name, common.Type, matrix.Shape, common.Bytes(matrix.Count), () =>
         {
             MappedFile copy = MappedFile.InMemory(path, checked((int)common.Bytes(matrix.Count)), out Span<byte> target);

@@ -74,7 +74,8 @@ internal static class HuggingFaceModel
         TensorMap map = new(layout);
         OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
         OrderedDictionary<string, ExpertStack> experts = new(StringComparer.Ordinal);
-        foreach (StoredTensor tensor in ReadStored(config, files, index))
+        IEnumerable<StoredTensor> stored = ReadStored(config, files, index);
+        foreach (StoredTensor tensor in config.Architecture.HasFusedExperts ? FusedExperts.Split(stored) : stored)
         {
             if (!map.TryMap(tensor.Path, tensor.Info, out TensorInfo? mapped, out int expert))
                 continue;

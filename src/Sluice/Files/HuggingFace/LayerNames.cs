@@ -7,14 +7,17 @@ namespace Sluice.Files.HuggingFace;
 internal static class LayerNames
 {
     public static readonly (string Hub, string Gguf)[]
-        Attention =
+        Norms =
         [
             ("input_layernorm.weight", "attn_norm.weight"),
+            ("post_attention_layernorm.weight", "ffn_norm.weight"),
+        ],
+        Attention =
+        [
             ("self_attn.q_proj.weight", "attn_q.weight"),
             ("self_attn.k_proj.weight", "attn_k.weight"),
             ("self_attn.v_proj.weight", "attn_v.weight"),
             ("self_attn.o_proj.weight", "attn_output.weight"),
-            ("post_attention_layernorm.weight", "ffn_norm.weight"),
         ],
         QkvBias =
         [
@@ -26,6 +29,17 @@ internal static class LayerNames
         [
             ("self_attn.q_norm.weight", "attn_q_norm.weight"),
             ("self_attn.k_norm.weight", "attn_k_norm.weight"),
+        ],
+        LatentAttention =
+        [
+            ("self_attn.q_proj.weight", "attn_q.weight"),
+            ("self_attn.q_a_proj.weight", "attn_q_a.weight"),
+            ("self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight"),
+            ("self_attn.q_b_proj.weight", "attn_q_b.weight"),
+            ("self_attn.kv_a_proj_with_mqa.weight", "attn_kv_a_mqa.weight"),
+            ("self_attn.kv_a_layernorm.weight", "attn_kv_a_norm.weight"),
+            ("self_attn.kv_b_proj.weight", "attn_kv_b.weight"),
+            ("self_attn.o_proj.weight", "attn_output.weight"),
         ],
         FeedForward =
         [
@@ -53,6 +67,28 @@ internal static class LayerNames
             ("mlp.shared_expert.up_proj.weight", "ffn_up_shexp.weight"),
             ("mlp.shared_expert.down_proj.weight", "ffn_down_shexp.weight"),
             ("mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight"),
+        ],
+        DeepSeekExperts =
+        [
+            ("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"),
+            ("mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight"),
+            ("mlp.shared_experts.up_proj.weight", "ffn_up_shexp.weight"),
+            ("mlp.shared_experts.down_proj.weight", "ffn_down_shexp.weight"),
+        ],
+        GptOss = // its experts as FusedExperts takes them apart
+        [
+            ("input_layernorm.weight", "attn_norm.weight"),
+            ("post_attention_layernorm.weight", "post_attention_norm.weight"),
+            ("self_attn.o_proj.bias", "attn_output.bias"),
+            ("self_attn.sinks", "attn_sinks.weight"),
+            ("mlp.router.weight", "ffn_gate_inp.weight"),
+            ("mlp.router.bias", "ffn_gate_inp.bias"),
+            ("mlp.experts.gate_proj.weight", "ffn_gate_exps.weight"),
+            ("mlp.experts.gate_proj.bias", "ffn_gate_exps.bias"),
+            ("mlp.experts.up_proj.weight", "ffn_up_exps.weight"),
+            ("mlp.experts.up_proj.bias", "ffn_up_exps.bias"),
+            ("mlp.experts.down_proj.weight", "ffn_down_exps.weight"),
+            ("mlp.experts.down_proj.bias", "ffn_down_exps.bias"),
         ];
 
     /// <summary>The names of some parts.</summary>

@@ -8,8 +8,10 @@ namespace Sluice.Files.HuggingFace;
 /// <param name="HeadDim">Rows of a head.</param>
 /// <param name="TiedEmbeddings">Whether the output matrix is the embedding matrix.</param>
 /// <param name="Experts">Experts of a layer; 0 for none.</param>
+/// <param name="PredictionLayers">Layers after the last that predict further tokens (DeepSeek-V3), which are left out.</param>
 internal sealed record TensorLayout(
-    Architecture Architecture, int Layers, int Heads, int KvHeads, int HeadDim, bool TiedEmbeddings, int Experts)
+    Architecture Architecture, int Layers, int Heads, int KvHeads, int HeadDim, bool TiedEmbeddings, int Experts,
+    int PredictionLayers = 0)
 {
     /// <summary>That of a model with GGUF's metadata.</summary>
     /// <exception cref="NotSupportedException">Its kind has no names in Hugging Face's files that Sluice knows.</exception>

@@ -28,6 +28,9 @@ internal sealed class TensorMap(TensorLayout layout)
             return false;
         if (tensor.Name == "lm_head.weight" && layout.TiedEmbeddings)
             return false;
+        string rest = name;
+        if (layout.PredictionLayers > 0 && TakeNumber(ref rest, LayerPrefix, layout.Layers + layout.PredictionLayers) >= layout.Layers)
+            return false;
         string gguf = Name(name, out expert)
             ?? throw new NotSupportedException(
                 $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {layout.Architecture.ModelType} model.");
@@ -42,7 +45,7 @@ internal sealed class TensorMap(TensorLayout layout)
         if (gguf.EndsWith("ffn_gate_inp_shexp.weight", StringComparison.Ordinal) && mapped.Shape is [_, 1])
             mapped = new TensorInfo(gguf, mapped.Type, [mapped.Shape[0]], mapped.Data);
         // GGUF has norms and biases in F32, whatever the matrices are.
-        if (mapped.Shape.Length == 1 && mapped.Type is not TensorType.F32)
+        if ((mapped.Shape.Length == 1 || gguf.EndsWith(".bias", StringComparison.Ordinal)) && mapped.Type is not TensorType.F32)
             mapped = Widen(path, mapped);
         return true;
     }

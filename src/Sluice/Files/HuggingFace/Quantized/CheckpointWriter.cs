@@ -66,6 +66,8 @@ public static class CheckpointWriter
         (ConfigMap config, IReadOnlyList<StoredTensor> tensors) = HuggingFaceModel.OpenStored(source, out List<MappedFile> files);
         try
         {
+            if (config.Architecture.HasFusedExperts)
+                throw new NotSupportedException($"{source} is a {config.Architecture.ModelType} model, whose experts are stored together; checkpoints of {layout.Name} have them apart.");
             TensorMap names = new(config.Layout);
             using SafetensorsWriter writer = new(path);
             List<(TensorInfo Tensor, TensorInfo? Map)> all = [];
