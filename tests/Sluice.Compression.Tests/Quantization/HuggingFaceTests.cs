@@ -36,6 +36,12 @@ public class HuggingFaceTests
         Tokenizer tokenizer = Tokenizer.FromModel(written);
         Assert.Equal([2, 3, 0], tokenizer.Encode("abca"));
         Assert.Equal(4, tokenizer.BosId);
+        // Other programs read these, as many tokens as the embedding has rows.
+        Assert.Equal("gpt-2", written.Metadata.GetString("tokenizer.ggml.pre"));
+        Assert.Equal(["a", "b", "ab", "c", "<s>", "[PAD5]"], Enumerable.Range(0, 6).Select(written.Metadata.GetStringArray("tokenizer.ggml.tokens").Text));
+        Assert.Equal(512, written.Metadata.GetStringArray("tokenizer.ggml.tokens").Count);
+        Assert.Equal(["a b"], Enumerable.Range(0, 1).Select(written.Metadata.GetStringArray("tokenizer.ggml.merges").Text));
+        Assert.Equal(3, written.Metadata.GetInt32("tokenizer.ggml.eos_token_id"));
         using Runner runner = Runner.Load(output.File("hub.gguf"), new EngineOptions { Context = 32, Sequences = 1 });
         Assert.Equal(gguf.Architecture, runner.Model.Config.Architecture);
     }
