@@ -16,7 +16,7 @@ public static class ModelMetadata
     public static Metadata Copy(ModelFile file)
     {
         Metadata metadata = new(file.Path);
-        foreach ((string key, MetadataValue value) in Tokenizer(file)?.Metadata ?? file.Metadata)
+        foreach ((string key, MetadataValue value) in Embedded(file)?.Metadata ?? file.Metadata)
         {
             if (!key.StartsWith("split.", StringComparison.Ordinal))
                 metadata.Add(key, value);
@@ -26,14 +26,14 @@ public static class ModelMetadata
 
     /// <summary>What programs other than Sluice will not find of a Hugging Face folder's tokenizer in <see cref="Copy"/>, in a line; null if all is there.</summary>
     /// <inheritdoc cref="Copy"/>
-    public static string? TokenizerNote(ModelFile file) => Tokenizer(file)?.Note;
+    public static string? TokenizerNote(ModelFile file) => Embedded(file)?.Note;
 
-    private static EmbeddedTokenizer? Tokenizer(ModelFile file) => file.Folder is null ? null : Tokenizers.GetValue(file, file =>
+    private static EmbeddedTokenizer? Embedded(ModelFile file) => file.Folder is null ? null : Tokenizers.GetValue(file, file =>
     {
         Metadata metadata = new(file.Path);
         foreach ((string key, MetadataValue value) in file.Metadata)
             metadata.Add(key, value);
-        return new EmbeddedTokenizer(metadata, Sluice.Tokenizers.Tokenizer.Embed(file.Folder!, metadata));
+        return new EmbeddedTokenizer(metadata, Tokenizer.Embed(file.Folder!, metadata));
     });
 
     private sealed record EmbeddedTokenizer(Metadata Metadata, string? Note);

@@ -22,7 +22,7 @@ public class GgufKeysTests
         { "gpt-2", "gpt-2", null, """
             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}, "decoder": {"type": "ByteLevel"}
             """ },
-        { "qwen2", "qwen2", Normal, JsonTests.ByteLevelParts },
+        { "qwen2", "qwen2", Normal, TokenizerTwin.ByteLevelParts },
         { "falcon", "falcon", null, """
             "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Punctuation", "behavior": "Contiguous"},
                 {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true},
@@ -38,8 +38,8 @@ public class GgufKeysTests
                 {"type": "Digits", "individual_digits": true}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]},
             "decoder": {"type": "ByteLevel"}
             """ },
-        { "llama-spm", "default", null, JsonTests.LlamaParts },
-        { "phi-3", "default", null, JsonTests.LlamaParts },
+        { "llama-spm", "default", null, TokenizerTwin.LlamaParts },
+        { "phi-3", "default", null, TokenizerTwin.LlamaParts },
     };
 
     [Theory]
@@ -50,7 +50,7 @@ public class GgufKeysTests
         // The letters with case, written out as DeepSeek has them.
         parts = parts.Replace("LETTERS", JsonEncodedText.Encode($@"\s?[{Written(PreTokenizers.CasedLetters.Class)}]+").ToString());
         using TemporaryFolder folder = new();
-        folder.Write("tokenizer.json", JsonTests.Make(path, parts, pre == "default" ? JsonTests.SentencePieceModel : JsonTests.BpeModel));
+        folder.Write("tokenizer.json", TokenizerTwin.Make(path + ".gguf", parts, pre == "default" ? TokenizerTwin.SentencePieceModel : TokenizerTwin.BpeModel));
         (Tokenizer expected, Tokenizer actual, Metadata metadata, string? note) = Both(folder);
         Assert.Equal(pre, metadata.GetString("tokenizer.ggml.pre"));
         if (loss is null)
@@ -165,7 +165,7 @@ public class GgufKeysTests
          "added_tokens": [{"id": 0, "content": "<unk>", "special": true}, {"id": 1, "content": "<s>", "special": true},
            {"id": 2, "content": "</s>", "special": true}, {"id": 9, "content": "<|stop|>", "special": true, "rstrip": true},
            {"id": 8, "content": "<tool>", "special": false}],
-         {{JsonTests.LlamaParts}} }
+         {{TokenizerTwin.LlamaParts}} }
         """;
 
     /// <summary>A vocabulary with the token abc, which merges make if it is whole.</summary>
