@@ -6,7 +6,7 @@ namespace Sluice.Files;
 /// <summary>Writes a small qwen2moe model of random weights as GGUF.</summary>
 internal static class TinyQwen2Moe
 {
-    public const int Hidden = 64, Inner = 32, SharedInner = 96, Experts = 4, Used = 2, Layers = 2, Vocabulary = 64;
+    public const int Hidden = 64, Inner = 32, SharedInner = 96, Experts = 4, Used = 2, Layers = 2, Vocabulary = 128;
     private const int Heads = 4, KvHeads = 2, HeadDim = 16;
 
     public static void Write(string path)
