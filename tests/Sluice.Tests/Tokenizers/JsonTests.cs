@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Sluice.Files;
 using Sluice.TestData;
 
 namespace Sluice.Tokenizers;
@@ -35,7 +34,7 @@ public class JsonTests
         ["unk_token"] = "[UNK]",
         ["continuing_subword_prefix"] = "##",
         ["max_input_chars_per_word"] = 100,
-        ["vocab"] = Texts(vocabulary).Select((text, id) => (text, id)).ToDictionary(
+        ["vocab"] = TokenizerTwin.Texts(vocabulary).Select((text, id) => (text, id)).ToDictionary(
             token => token.text.StartsWith('▁') ? token.text[1..] : token.text is ['[', _, .., ']'] ? token.text : "##" + token.text,
             token => token.id),
     });

@@ -38,7 +38,7 @@ internal static class TokenizerTwin
             """;
     }
 
-    private static string[] Texts(Vocabulary vocabulary) =>
+    public static string[] Texts(Vocabulary vocabulary) =>
         [.. Enumerable.Range(0, vocabulary.Tokens.Count).Select(vocabulary.Tokens.Text)];
 
     public static Dictionary<string, object> SentencePieceModel(Vocabulary vocabulary)
