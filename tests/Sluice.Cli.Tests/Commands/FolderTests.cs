@@ -15,7 +15,7 @@ public class FolderTests
         using TemporaryFolder output = new();
         using (ModelFile gguf = ModelFile.Open(SharedFiles.Shared("golden", "models", "qwen3moe.gguf")))
             HuggingFaceTwin.Write(gguf, folder, shards: 2);
-        folder.Write("tokenizer.json", ByteTokenizer(512));
+        folder.Write("tokenizer.json", HuggingFaceTwin.ByteTokenizer(512));
         string text = output.File("text.txt"), nearest = output.File("rtn.gguf"), gptq = output.File("gptq.gguf");
         File.WriteAllText(text, string.Concat(Enumerable.Repeat("The quick brown fox jumps over the lazy dog. ", 200)));
 
@@ -58,7 +58,7 @@ public class FolderTests
         using TemporaryFolder output = new();
         using (ModelFile gguf = ModelFile.Open(SharedFiles.Shared("golden", "models", "qwen3moe.gguf")))
             HuggingFaceTwin.Write(gguf, folder);
-        folder.Write("tokenizer.json", ByteTokenizer(512).Replace("\"ByteLevel\", \"add_prefix_space\": false", "\"ByteLevel\", \"add_prefix_space\": true"));
+        folder.Write("tokenizer.json", HuggingFaceTwin.ByteTokenizer(512).Replace("\"ByteLevel\", \"add_prefix_space\": false", "\"ByteLevel\", \"add_prefix_space\": true"));
         string target = output.File("out.gguf");
         Assert.Contains("is kept whole, which other programs do not read", SluiceProcess.Run("quantize", folder.Path, target, "--type", "Q8_0").Succeeded().Error);
         Assert.Equal("32 84", SluiceProcess.Run("tokenize", "--model", target, "T").Succeeded().Output.Trim());
@@ -66,20 +66,4 @@ public class FolderTests
 
     private static double Nmse(float[] expected, float[] actual) =>
         expected.Zip(actual, (e, a) => ((double)e - a) * ((double)e - a)).Sum() / expected.Sum(e => (double)e * e);
-
-    /// <summary>A byte-level vocabulary in which a byte's token is its value.</summary>
-    private static string ByteTokenizer(int count)
-    {
-        Dictionary<string, int> vocabulary = [];
-        int next = 256; // GPT-2 writes bytes that are no printable characters as characters from U+0100 on
-        for (int b = 0; b < 256; b++)
-            vocabulary[((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString()] = b;
-        for (int i = 256; i < count; i++)
-            vocabulary[$"unused{i}"] = i;
-        return $$"""
-            {"model": {"type": "BPE", "vocab": {{JsonSerializer.Serialize(vocabulary)}}, "merges": []},
-             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
-             "decoder": {"type": "ByteLevel"}, "added_tokens": []}
-            """;
-    }
 }

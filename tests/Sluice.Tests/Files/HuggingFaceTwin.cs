@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Tensors.Formats;
 
@@ -269,5 +270,21 @@ internal static class HuggingFaceTwin
         };
         string name = $"model.layers.{parts[1]}.{module}.{parts[3]}";
         return name.Replace("sinks.weight", "sinks").Replace("correction.bias", "correction_bias");
+    }
+
+    /// <summary>A byte-level vocabulary in which a byte's token is its value; the rest are never made.</summary>
+    public static string ByteTokenizer(int count)
+    {
+        Dictionary<string, int> vocabulary = [];
+        int next = 256; // GPT-2 writes bytes that are no printable characters as characters from U+0100 on
+        for (int b = 0; b < 256; b++)
+            vocabulary[((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString()] = b;
+        for (int i = 256; i < count; i++)
+            vocabulary[$"unused{i}"] = i;
+        return $$"""
+            {"model": {"type": "BPE", "vocab": {{JsonSerializer.Serialize(vocabulary)}}, "merges": []},
+             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+             "decoder": {"type": "ByteLevel"}, "added_tokens": []}
+            """;
     }
 }
