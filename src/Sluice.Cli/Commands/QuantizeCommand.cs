@@ -88,6 +88,8 @@ internal static class QuantizeCommand
             using ModelFile model = ModelFile.Open(path);
             QuantizationPlan plan = QuantizationPlan.Make(model, options);
             Warn(plan);
+            if (!isDry && ModelMetadata.TokenizerNote(model) is { } note)
+                Terminal.Note(note);
             IReadOnlyList<string> written = [];
             MixedResult? found = null;
             if (goal is not null)

@@ -60,6 +60,8 @@ internal static class SparsifyCommand
                 Write(file, thresholds, target);
                 return thresholds;
             });
+            if (ModelMetadata.TokenizerNote(file) is { } note)
+                Terminal.Note(note);
             SparsifyResult result = new(
                 target, found.Level, options.Allocation.ToString().ToLowerInvariant(), Stopwatch.GetElapsedTime(start).TotalSeconds,
                 [.. found.Tensors.Select(name => new ThresholdRow(name, found.ThresholdOf(name, found.Level), found.ShareOf(name, found.Level)))]);

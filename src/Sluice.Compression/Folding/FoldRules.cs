@@ -41,7 +41,7 @@ internal static class FoldRules
     public const string NotLinear = "gpt-oss";
 
     private static readonly string[] FeedForward =
-        ["ffn_gate", "ffn_up", "ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_gate_shexp", "ffn_up_shexp"];
+        ["ffn_gate", "ffn_up", "ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_gate_shexp", "ffn_up_shexp", "ffn_gate_inp_shexp"];
 
     /// <summary>The list.</summary>
     public static IReadOnlyList<FoldRule> All { get; } =

@@ -73,6 +73,20 @@ public sealed class GroupedFormat : IntegerFormat
             block[HeaderBytes - 1] = (byte)(zero + Lowest);
     }
 
+    /// <summary>Rewrites blocks in a format of as many bits and columns that holds all that this one does.</summary>
+    /// <param name="blocks">Whole blocks.</param>
+    /// <param name="format">The other format.</param>
+    /// <param name="target">As many blocks of it, written.</param>
+    public void Widen(ReadOnlySpan<byte> blocks, GroupedFormat format, Span<byte> target)
+    {
+        for (; blocks.Length > 0; blocks = blocks[BlockBytes..], target = target[format.BlockBytes..])
+        {
+            float scale = HasSingles ? BinaryPrimitives.ReadSingleLittleEndian(blocks) : Fields.Half(blocks, 0);
+            format.WriteHeader(scale, HasZero ? (sbyte)blocks[HeaderBytes - 1] - Lowest : -Lowest, target);
+            blocks[HeaderBytes..BlockBytes].CopyTo(target[format.HeaderBytes..]);
+        }
+    }
+
     private protected override void DecomposeBlock(
         ReadOnlySpan<byte> block, Span<sbyte> quants, Span<float> scales, Span<float> mins)
     {

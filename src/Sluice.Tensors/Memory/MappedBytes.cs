@@ -19,6 +19,9 @@ public readonly struct MappedBytes
     /// <summary>Where the part begins in its file.</summary>
     public long Offset => _offset;
 
+    /// <summary>Whether they are of <see cref="MappedFile.Join">joined</see> parts, which need not lie side by side.</summary>
+    internal bool IsJoined => _file is { IsJoined: true };
+
     /// <summary>All bytes as a span.</summary>
     /// <exception cref="InvalidOperationException">They are more than a span holds: read them in parts.</exception>
     public ReadOnlySpan<byte> Span() => Length <= int.MaxValue

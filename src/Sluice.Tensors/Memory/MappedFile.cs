@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Sluice.Tensors.Memory;
 
 /// <summary>
-/// The bytes of a file, mapped read-only, or bytes that were made in memory to stand in for a part of one. Files may be
-/// larger than 2 GiB: hand out parts with <see cref="Slice"/>.
+/// The bytes of a file, mapped read-only, or bytes that were made in memory to stand in for a part of one, or parts of others that
+/// read like one. Files may be larger than 2 GiB: hand out parts with <see cref="Slice"/>.
 /// </summary>
 /// <remarks>
 /// Dispose it when nothing uses its bytes any more: spans and pointers into a map are not valid after that. A map that is
@@ -17,6 +17,8 @@ public sealed unsafe partial class MappedFile : IDisposable
     private readonly MemoryMappedFile? _map;
     private readonly MemoryMappedViewAccessor? _view;
     private readonly byte[]? _buffer;
+    private readonly MappedBytes[]? _parts;
+    private readonly long[] _ends = []; // of the parts
     private byte* _start;
 
     private MappedFile(string path, MemoryMappedFile map, long length)
@@ -39,16 +41,28 @@ public sealed unsafe partial class MappedFile : IDisposable
         _start = (byte*)(((nuint)start + BufferAlignment - 1) & ~(nuint)(BufferAlignment - 1));
     }
 
+    private MappedFile(string path, MappedBytes[] parts)
+    {
+        Path = path;
+        _parts = parts;
+        _ends = new long[parts.Length];
+        for (int i = 0; i < parts.Length; i++)
+            _ends[i] = Length += parts[i].Length;
+    }
+
     private const int BufferAlignment = 64;
 
     /// <summary>The file, for messages.</summary>
     public string Path { get; }
 
     /// <summary>Its length in bytes.</summary>
-    public long Length { get; }
+    public long Length { get; private set; }
 
     /// <summary>Whether the bytes are a file's, as opposed to a buffer's.</summary>
     public bool IsMapped => _map is not null;
+
+    /// <summary>Whether it is made of parts of others.</summary>
+    internal bool IsJoined => _parts is not null;
 
     /// <summary>All bytes.</summary>
     public MappedBytes Bytes => new(this, 0, Length);
@@ -95,11 +109,18 @@ public sealed unsafe partial class MappedFile : IDisposable
         return file;
     }
 
-    /// <summary>Bytes of the file.</summary>
+    /// <summary>Parts of other files, one after the other, that read like one file. They stay where they are, and keep belonging to theirs.</summary>
+    /// <param name="path">What to call it in messages.</param>
+    /// <param name="parts">The parts.</param>
+    public static MappedFile Join(string path, params ReadOnlySpan<MappedBytes> parts) => new(path, parts.ToArray());
+
+    /// <summary>Bytes of the file. Those of a range over the border of joined parts are a copy.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range is not within the file.</exception>
     /// <exception cref="ObjectDisposedException">The file was disposed.</exception>
     public ReadOnlySpan<byte> Span(long offset, int length)
     {
+        if (_parts is not null)
+            return Joined(offset, length) is [var part] ? part.Span() : Copy(offset, length);
         byte* start = Pointer(offset, length);
         // A span of the array keeps the array alive; one made of a pointer would not.
         return _buffer is null ? new(start, length) : _buffer.AsSpan(BufferStart + (int)offset, length);
@@ -127,6 +148,11 @@ public sealed unsafe partial class MappedFile : IDisposable
     internal byte* Pointer(long offset, long length)
     {
         CheckRange(offset, length);
+        if (_parts is not null)
+        {
+            return Joined(offset, length) is [var part] ? part.Pointer
+                : throw new InvalidOperationException($"{Path}: bytes {offset} to {offset + length} do not lie in one place.");
+        }
         ObjectDisposedException.ThrowIf(_start is null, this);
         return _start + offset;
     }
@@ -137,6 +163,11 @@ public sealed unsafe partial class MappedFile : IDisposable
     /// </summary>
     internal void Release(long offset, long length)
     {
+        if (_parts is not null)
+        {
+            Joined(offset, length).ForEach(part => part.Release());
+            return;
+        }
         // Only whole pages: the neighbours of a range are somebody else's.
         long page = Environment.SystemPageSize;
         long first = (offset + page - 1) / page * page;
@@ -147,6 +178,11 @@ public sealed unsafe partial class MappedFile : IDisposable
     /// <summary>Tells the system that a range will be read soon, so that it reads ahead.</summary>
     internal void WillNeed(long offset, long length)
     {
+        if (_parts is not null)
+        {
+            Joined(offset, length).ForEach(part => part.WillNeed());
+            return;
+        }
         long first = offset / Environment.SystemPageSize * Environment.SystemPageSize;
         Advise(first, offset + length - first, WillNeedAdvice);
     }
@@ -155,6 +191,34 @@ public sealed unsafe partial class MappedFile : IDisposable
     private const int WillNeedAdvice = 3, DontNeed = 4;
 
     private int BufferStart => (int)(_start - (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(_buffer!, 0));
+
+    /// <summary>The pieces of joined parts that a range is made of.</summary>
+    private List<MappedBytes> Joined(long offset, long length)
+    {
+        CheckRange(offset, length);
+        List<MappedBytes> pieces = [];
+        int at = Array.BinarySearch(_ends, offset);
+        for (at = at < 0 ? ~at : at + 1; length > 0; at++)
+        {
+            long start = offset - (_ends[at] - _parts![at].Length), count = Math.Min(length, _parts[at].Length - start);
+            if (count > 0)
+                pieces.Add(_parts[at].Slice(start, count));
+            (offset, length) = (offset + count, length - count);
+        }
+        return pieces;
+    }
+
+    private byte[] Copy(long offset, int length)
+    {
+        byte[] copy = new byte[length];
+        int written = 0;
+        foreach (MappedBytes piece in Joined(offset, length))
+        {
+            piece.Span().CopyTo(copy.AsSpan(written));
+            written += (int)piece.Length;
+        }
+        return copy;
+    }
 
     private void Advise(long offset, long length, int advice)
     {

@@ -10,7 +10,8 @@ namespace Sluice.Tensors;
 /// </summary>
 public readonly unsafe struct WeightData
 {
-    internal readonly byte* Data;
+    private readonly byte* _data;
+    private readonly nint[]? _matrices; // where each begins, if they do not follow each other
     private readonly object _owner; // keeps the bytes alive and in place
 
     /// <summary>Over native bytes that <paramref name="owner"/> keeps alive and in place.</summary>
@@ -22,8 +23,14 @@ public readonly unsafe struct WeightData
         long needed = checked(format.Bytes(columns) * rows * experts);
         if (length != needed)
             throw new InvalidDataException($"{name}: [{columns}, {rows}, {experts}] of {format.Name} needs {needed:N0} bytes, not {length:N0}.");
-        Data = data;
+        _data = data;
         (Name, Format, Columns, Rows, Experts, _owner) = (name, format, columns, rows, experts, owner);
+    }
+
+    private WeightData(WeightData data, nint[] matrices)
+    {
+        this = data;
+        _matrices = matrices;
     }
 
     /// <summary>The tensor's name, for messages.</summary>
@@ -38,7 +45,7 @@ public readonly unsafe struct WeightData
     /// <summary>Output features.</summary>
     public int Rows { get; }
 
-    /// <summary>Matrices, one after the other: 1, or the experts of a mixture.</summary>
+    /// <summary>Matrices: 1, or the experts of a mixture.</summary>
     public int Experts { get; }
 
     /// <summary>
@@ -120,13 +127,25 @@ public readonly unsafe struct WeightData
     {
         if ((uint)row >= (uint)Rows || (uint)expert >= (uint)Experts)
             throw new ArgumentOutOfRangeException(nameof(row), row, $"{Name} has {Rows} rows in each of {Experts} matrices (asked: {expert}).");
-        return new ReadOnlySpan<byte>(Data + ((long)expert * Rows + row) * RowBytes, checked((int)RowBytes));
+        return new ReadOnlySpan<byte>(RowPointer(row, expert), checked((int)RowBytes));
     }
 
-    /// <summary>Over the bytes of a mapped file.</summary>
+    /// <summary>Where a row begins; those of one matrix follow each other.</summary>
+    internal byte* RowPointer(int row, int expert) =>
+        (_matrices is null ? _data + (long)expert * Rows * RowBytes : (byte*)_matrices[expert]) + row * RowBytes;
+
+    /// <summary>Over the bytes of a mapped file, or of joined parts that are a matrix each.</summary>
     /// <exception cref="InvalidDataException">The shape does not fit the format or the bytes.</exception>
-    public static WeightData FromMap(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes) =>
-        new(name, format, columns, rows, experts, bytes.Pointer, bytes.Length, bytes);
+    public static WeightData FromMap(string name, WeightFormat format, int columns, int rows, int experts, MappedBytes bytes)
+    {
+        if (!bytes.IsJoined)
+            return new(name, format, columns, rows, experts, bytes.Pointer, bytes.Length, bytes);
+        WeightData data = new(name, format, columns, rows, experts, null, bytes.Length, bytes);
+        nint[] matrices = new nint[experts];
+        for (int expert = 0; expert < experts; expert++)
+            matrices[expert] = (nint)bytes.Slice(expert * data.RowBytes * rows, data.RowBytes * rows).Pointer;
+        return new(data, matrices);
+    }
 
     /// <summary>Over a copy of managed bytes.</summary>
     public static WeightData FromBytes(string name, WeightFormat format, int columns, int rows, int experts, ReadOnlySpan<byte> bytes)

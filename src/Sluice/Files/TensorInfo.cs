@@ -22,6 +22,12 @@ public sealed class TensorInfo
     internal TensorInfo(string name, TensorType type, long[] shape, long bytes, Func<MappedBytes> make)
         : this(name, type, shape, bytes) => _make = make;
 
+    /// <summary>A tensor of matrices that are stored apart, all of one type and shape: [columns, rows, matrices].</summary>
+    internal TensorInfo(string name, string path, TensorInfo[] matrices)
+        : this(
+            name, matrices[0].Type, [matrices[0].Shape[0], matrices[0].Shape[1], matrices.Length], matrices.Sum(matrix => matrix.Bytes),
+            () => MappedFile.Join(path, [.. matrices.Select(matrix => matrix.Data)]).Bytes) => Matrices = matrices;
+
     private TensorInfo(string name, TensorType type, long[] shape, long bytes)
     {
         Name = name;
@@ -63,17 +69,20 @@ public sealed class TensorInfo
     /// <summary>The length of <see cref="Data"/>.</summary>
     public long Bytes { get; }
 
+    /// <summary>The matrices that it is made of, if they are stored apart.</summary>
+    private TensorInfo[] Matrices { get; init; } = [];
+
     /// <summary>The same tensor by another name.</summary>
     internal TensorInfo As(string name) => _make is null
         ? new TensorInfo(name, Type, Shape, Data) { InputRange = InputRange, Part = Part }
-        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder, InputRange = InputRange, Part = Part };
+        : new TensorInfo(name, Type, Shape, Bytes, _make) { ColumnOrder = ColumnOrder, InputRange = InputRange, Part = Part, Matrices = Matrices };
 
     /// <summary>The file of a split model that it is in, from 0.</summary>
     public int Part { get; internal set; }
 
     /// <summary>
-    /// Its bytes: usually where they lie in the mapped file, otherwise (rows that a Hugging Face file has in another order) a
-    /// copy that is made now.
+    /// Its bytes: usually where they lie in the mapped file, also where that is in several places (the experts of a Hugging Face
+    /// folder); otherwise (rows that a Hugging Face file has in another order) a copy that is made now.
     /// </summary>
     public MappedBytes Data
     {
@@ -112,6 +121,8 @@ public sealed class TensorInfo
     /// </summary>
     public void Release()
     {
+        foreach (TensorInfo matrix in Matrices)
+            matrix.Release();
         if (_make is null)
             _data.Release();
         else

@@ -7,6 +7,7 @@ public static class Architectures
     {
         ["llama"] = Llama.Load,
         ["qwen2"] = Qwen.Load,
+        ["qwen2moe"] = Qwen.Load,
         ["qwen3"] = Qwen.Load,
         ["qwen3moe"] = Qwen.Load,
         ["gemma2"] = Gemma.Load2,

@@ -84,7 +84,8 @@ internal static class GgufTokenizer
         int? bos = isBert ? vocabulary.Id("cls", vocabulary.Id("bos", 101)) : vocabulary.Id("bos", defaultBos);
         int? eos = isBert ? vocabulary.Id("seperator", vocabulary.Id("eos", 102)) : vocabulary.Id("eos", defaultEos);
         int?[] ends = [isBert ? null : eos, .. EndNames.Select(name => vocabulary.Id(name))];
-        FrozenSet<int> endOfGeneration = SpecialTokens.Complete(map, types, ends.OfType<int>());
+        FrozenSet<int> endOfGeneration = SpecialTokens.Complete(
+            map, types, ends.OfType<int>().Concat(vocabulary.Ends.Where(end => end >= 0 && end < tokens.Count)));
         (FrozenSet<int> left, FrozenSet<int> right) = Strips(vocabulary, map, types);
         return new()
         {

@@ -19,22 +19,37 @@ public abstract partial class Tokenizer
     {
         if (model.Folder is { } folder)
             return FromFolder(folder);
-        return model.Metadata.Contains(JsonKey) && !model.Metadata.Contains(Vocabulary.ModelKey)
+        // Files that Sluice writes have both, and tokenizer.json says more; elsewhere it is only a last resort.
+        bool isOwn = model.Metadata.Contains(JsonSpecialIds.ConfigKey);
+        return model.Metadata.Contains(JsonKey) && (isOwn || !model.Metadata.Contains(Vocabulary.ModelKey))
             ? TokenizerJson.Parse(Encoding.UTF8.GetBytes(model.Metadata.GetString(JsonKey)), $"{model.Path}: {JsonKey}", JsonSpecialIds.Read(model.Metadata))
             : GgufTokenizer.Create(VocabularyReader.Read(model.Metadata));
     }
 
     /// <summary>
-    /// Puts the tokenizer of a Hugging Face folder into the metadata of a GGUF file, whole, under the key that GGUF has for that, so
-    /// that the file needs no folder.
+    /// Puts the tokenizer of a Hugging Face folder into the metadata of a GGUF file, so that the file needs no folder: whole, under the key
+    /// that GGUF has for that, and, for other programs, as <c>tokenizer.ggml.*</c>.
     /// </summary>
+    /// <returns>What the <c>tokenizer.ggml.*</c> keys do not say, or why they are not there, in a line; null if they say all.</returns>
     /// <exception cref="IOException">There is no <c>tokenizer.json</c>, or it cannot be read.</exception>
-    public static void Embed(string folder, Metadata metadata)
+    /// <exception cref="InvalidDataException">It is damaged; the message names the key.</exception>
+    public static string? Embed(string folder, Metadata metadata)
     {
-        metadata[JsonKey] = File.ReadAllText(Path.Combine(folder, "tokenizer.json"));
-        string config = Path.Combine(folder, JsonSpecialIds.ConfigName);
-        if (File.Exists(config))
-            metadata[JsonSpecialIds.ConfigKey] = File.ReadAllText(config);
+        string path = Path.Combine(folder, "tokenizer.json"), config = Path.Combine(folder, JsonSpecialIds.ConfigName);
+        byte[] json = File.ReadAllBytes(path);
+        metadata[JsonKey] = Encoding.UTF8.GetString(json);
+        metadata[JsonSpecialIds.ConfigKey] = File.Exists(config) ? File.ReadAllText(config) : "{}";
+        List<string> losses = [];
+        try
+        {
+            VocabularyWriter.Write(TokenizerJson.Describe(json, path, JsonSpecialIds.Read(folder), losses), metadata);
+        }
+        catch (NotSupportedException error)
+        {
+            return $"{path} is kept whole, which other programs do not read: {error.Message}.";
+        }
+        return losses.Count == 0 ? null
+            : $"{path} says more than the keys that other programs read: {string.Join("; ", losses)}. Sluice reads it whole.";
     }
 
     private const string JsonKey = "tokenizer.huggingface.json";

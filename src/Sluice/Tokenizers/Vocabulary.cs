@@ -12,6 +12,7 @@ internal sealed class Vocabulary
     public const string MergesKey = "tokenizer.ggml.merges";
     public const string ModelKey = "tokenizer.ggml.model";
     public const string PreKey = "tokenizer.ggml.pre";
+    public const string EndsKey = "tokenizer.ggml.eos_token_ids";
     public const string CharsMapKey = "tokenizer.ggml.precompiled_charsmap";
 
     /// <summary>The algorithm: llama, gpt2, bert, t5, ...</summary>
@@ -32,6 +33,9 @@ internal sealed class Vocabulary
 
     /// <summary>Special tokens by the middle of their keys (<c>tokenizer.ggml.bos_token_id</c>: bos).</summary>
     public IReadOnlyDictionary<string, long> Ids { get; init; } = new Dictionary<string, long>();
+
+    /// <summary>Tokens that end a generation beside those (<c>tokenizer.ggml.eos_token_ids</c>, which Sluice writes).</summary>
+    public IReadOnlyList<int> Ends { get; init; } = [];
 
     /// <summary>Truth values by the end of their keys (<c>tokenizer.ggml.add_bos_token</c>: add_bos_token).</summary>
     public IReadOnlyDictionary<string, bool> Flags { get; init; } = new Dictionary<string, bool>();

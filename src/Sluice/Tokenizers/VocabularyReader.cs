@@ -46,6 +46,7 @@ internal static class VocabularyReader
                 ? [.. metadata.GetInt32Array(Vocabulary.CharsMapKey).Select(value => unchecked((byte)value))]
                 : null,
             Ids = ids,
+            Ends = metadata.Contains(Vocabulary.EndsKey) ? metadata.GetInt32Array(Vocabulary.EndsKey) : [],
             Flags = flags,
             ModelName = metadata.GetString("general.name", ""),
             Architecture = metadata.GetString("general.architecture", ""),

@@ -23,9 +23,18 @@ public class FoldingTests(ITestOutputHelper output)
     [InlineData("mamba", 1)]
     [InlineData("deepseek2-softmax", 5)]
     [InlineData("deepseek2-sigmoid", 5)]
-    public void Logits_stay_the_same(string name, int pairsInLayer)
+    public void Logits_stay_the_same(string name, int pairsInLayer) => Check(name, TinyModel.Find(name), pairsInLayer);
+
+    [Fact]
+    public void Logits_of_a_mixture_with_a_gated_shared_expert_stay_the_same()
     {
-        string path = TinyModel.Find(name);
+        using TemporaryFolder folder = new();
+        TinyQwen2Moe.Write(folder.File("made.gguf"));
+        Check("qwen2moe", folder.File("made.gguf"), pairsInLayer: 5);
+    }
+
+    private void Check(string name, string path, int pairsInLayer)
+    {
         Random random = new(1);
         double difference = TinyModel.Difference(path, folded =>
         {

@@ -1,4 +1,5 @@
 using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
 using Sluice.TestData;
 
 namespace Sluice.Tensors.Cpu;
@@ -30,6 +31,41 @@ public class LinearTests
         "W2G32", "W3G64Z", "W4G128", "W4G128Z", "W4G64Z_F32", "W5G32Z_F32", "W6G256_F32", "W8G128", "W8G256Z",
         .. ScaledFloats.All.Select(format => format.Name),
     ];
+
+    /// <summary>Experts that do not follow each other in memory are those that do.</summary>
+    [Theory]
+    [InlineData("F32", 0)]
+    [InlineData("F16", 0.5f)]
+    [InlineData("BF16", 0)]
+    [InlineData("Q8_0", 0.5f)]
+    [InlineData("Q4_K", 0)]
+    [InlineData("MXFP4", 0)]
+    [InlineData("IQ2_XS", 0)]
+    [InlineData("TQ2_0", 0)]
+    [InlineData("W4G128Z", 0)]
+    public void Experts_may_lie_apart(string name, float threshold)
+    {
+        const int Columns = 256, Rows = 48, Experts = 3;
+        Random random = new(4);
+        WeightFormat format = WeightFormats.Get(name);
+        byte[] bytes = RandomWeights.Bytes(format, Columns, Rows * Experts, random);
+        int size = bytes.Length / Experts;
+        MappedBytes[] parts = [.. Enumerable.Range(0, Experts).Reverse().Select(expert =>
+        {
+            MappedFile file = MappedFile.InMemory("part", size, out Span<byte> target);
+            bytes.AsSpan(expert * size, size).CopyTo(target);
+            return file.Bytes;
+        }).Reverse()];
+        WeightData whole = WeightData.FromBytes(name, format, Columns, Rows, Experts, bytes).WithThreshold(threshold);
+        WeightData apart = WeightData.FromMap(name, format, Columns, Rows, Experts, MappedFile.Join("joined", parts).Bytes).WithThreshold(threshold);
+        using CpuOps ops = new(2);
+        using ScalarOps scalar = new();
+        Tensor x = RandomTensor(scalar, 9, Columns, random);
+        Routing routing = scalar.Route(RandomTensor(scalar, 9, Experts, random), new Router(2, Gating.Softmax));
+        Tensor expected = scalar.ExpertLinear(x, scalar.LoadWeight(whole), routing);
+        AssertSame(expected, scalar.ExpertLinear(x, scalar.LoadWeight(apart), routing), "scalar");
+        AssertSame(ops.ExpertLinear(x, ops.LoadWeight(whole), routing), ops.ExpertLinear(x, ops.LoadWeight(apart), routing), "vectors");
+    }
 
     [Theory]
     [Trait(InstructionSetTests.Trait, "all")]

@@ -21,6 +21,32 @@ public class MappedFileTests : IDisposable
         Assert.Equal(contents[20], *part.Pointer);
     }
 
+    /// <summary>Parts of other files read like one; only what goes over a border is a copy.</summary>
+    [Fact]
+    public unsafe void Joins_parts()
+    {
+        byte[] contents = Contents(1000);
+        File.WriteAllBytes(_path, contents);
+        using MappedFile file = MappedFile.Open(_path);
+        MappedBytes joined = MappedFile.Join("joined", file.Slice(500, 100), default, file.Slice(0, 50), file.Slice(900, 100)).Bytes;
+        byte[] expected = [.. contents[500..600], .. contents[..50], .. contents[900..]];
+        Assert.Equal(expected, joined.Span().ToArray());
+        for (int start = 0; start < expected.Length; start += 7)
+        {
+            for (int length = 0; length <= expected.Length - start; length += 11)
+                Assert.Equal(expected[start..(start + length)], joined.Slice(start, length).Span().ToArray());
+        }
+        Assert.True(joined.Slice(100, 50).Pointer == file.Slice(0, 50).Pointer);
+        Assert.True(joined.Slice(160, 5).Pointer == file.Slice(910, 5).Pointer);
+        Assert.Throws<InvalidOperationException>(() => { _ = joined.Slice(99, 2).Pointer; });
+        Assert.Throws<ArgumentOutOfRangeException>(() => joined.Span(249, 2).Length);
+        joined.Release();
+        joined.WillNeed();
+        Assert.Equal(expected, joined.Span().ToArray());
+        file.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => joined.Span(0, 1).Length);
+    }
+
     [Fact]
     public unsafe void Files_may_be_larger_than_a_span()
     {

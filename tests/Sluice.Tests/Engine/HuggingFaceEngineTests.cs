@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Sluice.Files;
 using Sluice.Sampling;
 using Sluice.TestData;
@@ -17,7 +16,7 @@ public class HuggingFaceEngineTests
         string gguf = SharedFiles.Shared("golden", "models", "qwen3.gguf");
         using (ModelFile file = ModelFile.Open(gguf))
             HuggingFaceTwin.Write(file, folder);
-        folder.Write("tokenizer.json", ByteTokenizer(512));
+        folder.Write("tokenizer.json", HuggingFaceTwin.ByteTokenizer(512));
         EngineOptions options = new() { Threads = 1, Context = 64, Sequences = 1 };
         Request request = new() { Prompt = [.. "Hello, you"u8], Sampling = SamplingOptions.Greedy, MaxTokens = 12, IgnoreEnd = true };
 
@@ -31,21 +30,5 @@ public class HuggingFaceEngineTests
             expected.Add(token.Id);
         Assert.Equal(12, ids.Count);
         Assert.Equal(expected, ids);
-    }
-
-    /// <summary>A byte-level vocabulary in which a byte's token is its value; the rest are never made.</summary>
-    private static string ByteTokenizer(int count)
-    {
-        Dictionary<string, int> vocabulary = [];
-        int next = 256; // GPT-2 writes bytes that are no printable characters as characters from U+0100 on
-        for (int b = 0; b < 256; b++)
-            vocabulary[((char)(b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? b : next++)).ToString()] = b;
-        for (int i = 256; i < count; i++)
-            vocabulary[$"unused{i}"] = i;
-        return $$"""
-            {"model": {"type": "BPE", "vocab": {{JsonSerializer.Serialize(vocabulary)}}, "merges": []},
-             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
-             "decoder": {"type": "ByteLevel"}, "added_tokens": []}
-            """;
     }
 }

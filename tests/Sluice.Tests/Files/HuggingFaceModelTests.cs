@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Tensors.Formats;
 using Sluice.TestData;
@@ -15,6 +16,8 @@ public class HuggingFaceModelTests
     [InlineData("qwen2", 2)]
     [InlineData("qwen2-tied", 1)]
     [InlineData("qwen3", 1)]
+    [InlineData("llama-moe", 1)]
+    [InlineData("qwen3moe", 5)]
     public void A_folder_reads_like_its_gguf_twin(string name, int shards)
     {
         using ModelFile gguf = ModelFile.Open(SharedFiles.Shared("golden", "models", name + ".gguf"));
@@ -173,6 +176,17 @@ public class HuggingFaceModelTests
     [InlineData("""{"rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {}}""", "'rope_scaling' is")]
     [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 2, "truncate": false}}""", "'rope_scaling.truncate' is false")]
     [InlineData("""{"rope_parameters": {"full_attention": {"rope_theta": 1}}}""", "'rope_parameters.full_attention' is")]
+    [InlineData("""{"num_local_experts": 8}""", "'num_local_experts' is 8")]
+    [InlineData($$"""{{{Qwen2Moe}}, "decoder_sparse_step": 2}""", "'decoder_sparse_step' is 2")]
+    [InlineData($$"""{{{Qwen2Moe}}, "mlp_only_layers": [0]}""", "'mlp_only_layers' is [0]")]
+    [InlineData($$"""{{{DeepSeek}}, "topk_method": "group_limited_greedy"}""", "'topk_method' is \"group_limited_greedy\"")]
+    [InlineData($$"""{{{DeepSeek}}, "norm_topk_prob": true}""", "'norm_topk_prob' is true")]
+    [InlineData($$"""{{{DeepSeek}}, "moe_layer_freq": 2}""", "'moe_layer_freq' is 2")]
+    [InlineData($$"""{{{DeepSeek}}, "rope_interleave": false}""", "'rope_interleave' is false")]
+    [InlineData($$"""{{{DeepSeek}}, "rope_scaling": {"type": "yarn", "factor": 40, "mscale": 1, "mscale_all_dim": 0.5} }""", "'rope_scaling.mscale' is 1")]
+    [InlineData($$"""{{{GptOss}}, "swiglu_limit": 5}""", "'swiglu_limit' is 5")]
+    [InlineData($$"""{{{GptOss}}, "layer_types": ["full_attention"]}""", "'layer_types' is [\"full_attention\"]")]
+    [InlineData($$"""{{{GptOss}}, "rope_scaling": {"rope_type": "yarn", "factor": 32} }""", "'rope_scaling.truncate' is null")]
     public void What_is_not_implemented_is_refused(string edits, string message)
     {
         using TemporaryFolder folder = new();
@@ -198,6 +212,11 @@ public class HuggingFaceModelTests
     [InlineData("""{"rope_scaling": {"type": "linear"}}""", "'rope_scaling.factor' is missing")]
     [InlineData("""{"rope_scaling": {"type": "llama3", "factor": 8}}""", "'rope_scaling.low_freq_factor' is missing")]
     [InlineData("""{"eos_token_id": [1, -1]}""", "'eos_token_id' must be a token id")]
+    [InlineData("""{"model_type": "mixtral"}""", "'num_local_experts' is missing")]
+    [InlineData($$"""{{{Qwen2Moe}}, "shared_expert_intermediate_size": 0}""", "'shared_expert_intermediate_size' must be a whole number")]
+    [InlineData($$"""{{{DeepSeek}}, "first_k_dense_replace": -1}""", "'first_k_dense_replace' must be a whole number of at least 0")]
+    [InlineData($$"""{{{DeepSeek}}, "qk_rope_head_dim": null}""", "'qk_rope_head_dim' is missing")]
+    [InlineData($$"""{{{GptOss}}, "sliding_window": null}""", "'sliding_window' is missing")]
     public void Damaged_configurations_are_refused(string edits, string message)
     {
         using TemporaryFolder folder = new();
@@ -337,6 +356,69 @@ public class HuggingFaceModelTests
             Assert.Throws<InvalidDataException>(() => ModelFile.Open(folder["model.safetensors"])).Message);
     }
 
+    private const string Qwen2Moe = """
+        "model_type": "qwen2_moe", "num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 4, "shared_expert_intermediate_size": 4
+        """;
+
+    private const string DeepSeek = """
+        "model_type": "deepseek_v2", "n_routed_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 4, "kv_lora_rank": 2,
+        "qk_rope_head_dim": 2, "qk_nope_head_dim": 2, "v_head_dim": 2
+        """;
+
+    private const string GptOss = """
+        "model_type": "gpt_oss", "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 8
+        """;
+
+    [Fact]
+    public void Experts_are_all_there_and_alike()
+    {
+        const string Mixtral = """{"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 1}""";
+        Expect<InvalidDataException>("expert 1 of 2 has no tensor such as 'model.layers.0.block_sparse_moe.experts.0.w1.weight'", (0, 8));
+        Expect<InvalidDataException>("'model.layers.0.block_sparse_moe.experts.1.w1.weight' is [4, 6], and 'model.layers.0.block_sparse_moe.experts.0.w1.weight' [4, 8]", (0, 8), (1, 6));
+        Expect<NotSupportedException>("'model.layers.0.block_sparse_moe.experts.2.w1.weight' is none that", (0, 8), (1, 8), (2, 8));
+        Expect<NotSupportedException>("'model.layers.0.block_sparse_moe.experts.1.w1.weight' is stored as F16", (0, 8), (1, -8));
+
+        using TemporaryFolder good = new();
+        WriteTiny(good, Mixtral, add: tensors => Add(tensors, [(1, 8), (0, 8)]));
+        using ModelFile model = ModelFile.Open(good.Path);
+        TensorInfo experts = model.Tensor("blk.0.ffn_gate_exps.weight");
+        Assert.Equal("blk.0.ffn_gate_exps.weight F32 [4, 8, 2]", experts.ToString());
+        // In the order of their numbers, whole or in pieces over the border.
+        Assert.Equal([.. Enumerable.Repeat((byte)0, 128), .. Enumerable.Repeat((byte)1, 128)], experts.Data.Span().ToArray());
+        Assert.Equal([0, 0, 0, 0, 1, 1, 1, 1], experts.Data.Span(124, 8).ToArray());
+        Assert.Equal([1, 1], experts.Data.Slice(120, 16).Span(14, 2).ToArray());
+        Assert.Throws<ArgumentOutOfRangeException>(() => experts.Data.Span(250, 8).Length);
+
+        static void Add(RawSafetensors tensors, (int Number, int Rows)[] experts)
+        {
+            foreach ((int number, int rows) in experts)
+            {
+                string name = $"model.layers.0.block_sparse_moe.experts.{number}.w1.weight";
+                tensors.Add(name, rows > 0 ? "F32" : "F16", [Math.Abs(rows), 4], Enumerable.Repeat((byte)number, Math.Abs(rows) * (rows > 0 ? 16 : 8)).ToArray());
+            }
+        }
+
+        static void Expect<T>(string message, params (int, int)[] experts) where T : Exception
+        {
+            using TemporaryFolder folder = new();
+            WriteTiny(folder, Mixtral, add: tensors => Add(tensors, experts));
+            T error = Assert.Throws<T>(() => ModelFile.Open(folder.Path));
+            Assert.StartsWith(folder["model.safetensors"], error.Message);
+            Assert.Contains(message, error.Message);
+        }
+    }
+
+    [Fact]
+    public void Layers_that_predict_further_tokens_are_left_out()
+    {
+        using TemporaryFolder folder = new();
+        WriteTiny(folder, $$"""{{{DeepSeek}}, "num_nextn_predict_layers": 1}""", add: tensors => tensors
+            .Add("model.layers.1.eh_proj.weight", "F32", [4, 8], new byte[128])
+            .Add("model.layers.1.mlp.experts.0.up_proj.weight", "F32", [4, 4], new byte[64]));
+        using ModelFile model = ModelFile.Open(folder.Path);
+        Assert.Equal(["token_embd.weight", "output_norm.weight"], model.Tensors.Keys);
+    }
+
     private static JsonNode Json(string text) => JsonNode.Parse(text)!;
 
     /// <summary>A llama of one layer with next to no tensors, its config.json changed by another JSON object.</summary>
@@ -347,8 +429,9 @@ public class HuggingFaceModelTests
             {"model_type": "llama", "num_hidden_layers": 1, "hidden_size": 4, "num_attention_heads": 2, "num_key_value_heads": 1,
              "intermediate_size": 8, "vocab_size": 8, "max_position_embeddings": 64, "tie_word_embeddings": true}
             """).AsObject();
-        foreach ((string key, JsonNode? value) in Json(edits).AsObject())
-            config[key] = value?.DeepClone();
+        using JsonDocument changes = JsonDocument.Parse(edits);
+        foreach (JsonProperty change in changes.RootElement.EnumerateObject()) // the last of a name counts
+            config[change.Name] = JsonNode.Parse(change.Value.GetRawText());
         folder.Write("config.json", config.ToJsonString());
         byte[] ones = norm == "BF16" ? [0x80, 0x3F, 0x80, 0x3F, 0x80, 0x3F, 0x80, 0x3F] : MemoryMarshal.AsBytes<float>([1, 1, 1, 1]).ToArray();
         RawSafetensors tensors = new();

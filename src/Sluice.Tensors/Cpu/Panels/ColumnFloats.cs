@@ -88,7 +88,7 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
     private void Pack(WeightData source, int panel)
     {
         (int expert, int first, int count) = Locate(panel);
-        byte* rows = source.Data + ((long)expert * Rows + first) * source.RowBytes;
+        byte* rows = source.RowPointer(first, expert);
         bool allFinite = true;
         for (int column = 0; column < Columns; column++)
         {

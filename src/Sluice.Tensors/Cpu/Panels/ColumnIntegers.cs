@@ -208,7 +208,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             for (int row = 0; row < rows; row += Height)
             {
                 int count = Math.Min(Height, rows - row);
-                byte* blocks = source.Data + ((long)expert * Rows + firstRow + row) * source.RowBytes + format.Bytes(column);
+                byte* blocks = source.RowPointer(firstRow + row, expert) + format.Bytes(column);
                 for (int r = 0; r < count; r++)
                 {
                     sbyte* own = quants + (row + r) * Stretch;

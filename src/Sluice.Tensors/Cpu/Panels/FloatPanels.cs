@@ -57,7 +57,7 @@ internal sealed unsafe class PackedFloats : FloatPanels
         byte* target = data + panel * panelBytes;
         if (count < Height)
             new Span<byte>(target, checked((int)panelBytes)).Clear();
-        byte* rows = source.Data + ((long)expert * Rows + first) * source.RowBytes;
+        byte* rows = source.RowPointer(first, expert);
         // A few columns of all rows at a time, so that what is written stays in the cache until it is whole.
         for (int column = 0; column < Columns; column += Height)
         {

@@ -48,7 +48,7 @@ internal sealed unsafe class PackedBFloat16s : FloatPanels
         int* target = (int*)(data + panel * panelBytes);
         if (count < Height)
             new Span<byte>(target, checked((int)panelBytes)).Clear();
-        byte* rows = source.Data + ((long)expert * Rows + first) * source.RowBytes;
+        byte* rows = source.RowPointer(first, expert);
         int* pairs = stackalloc int[Block / 2];
         for (int column = 0; column < Columns; column += Block, target += Block / 2 * Height)
         {

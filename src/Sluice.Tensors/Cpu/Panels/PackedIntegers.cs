@@ -116,7 +116,7 @@ internal sealed unsafe class PackedIntegers : IntegerPanels
         {
             int columns = Math.Min(Stretch, Columns - column), groups = columns / size;
             new Span<byte>(codes, columns * Height).Clear();
-            byte* blocks = source.Data + ((long)expert * Rows + first) * source.RowBytes + format.Bytes(column);
+            byte* blocks = source.RowPointer(first, expert) + format.Bytes(column);
             int blockBytes = (int)format.Bytes(columns);
             for (int r = 0; r < count; r++)
             {

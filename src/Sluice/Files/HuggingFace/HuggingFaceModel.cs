@@ -70,13 +70,28 @@ internal static class HuggingFaceModel
     public static OrderedDictionary<string, TensorInfo> Read(
         ConfigMap config, IReadOnlyList<MappedFile> files, Dictionary<string, string>? index = null)
     {
-        TensorMap map = new(config.Layout);
+        TensorLayout layout = config.Layout;
+        TensorMap map = new(layout);
         OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
-        foreach (StoredTensor tensor in ReadStored(config, files, index))
+        OrderedDictionary<string, ExpertStack> experts = new(StringComparer.Ordinal);
+        IEnumerable<StoredTensor> stored = ReadStored(config, files, index);
+        foreach (StoredTensor tensor in config.Architecture.HasFusedExperts ? FusedExperts.Split(stored) : stored)
         {
-            if (map.TryMap(tensor.Path, tensor.Info, out TensorInfo? mapped) && !tensors.TryAdd(mapped.Name, mapped))
+            if (!map.TryMap(tensor.Path, tensor.Info, out TensorInfo? mapped, out int expert))
+                continue;
+            if (expert >= 0)
+            {
+                if (!experts.TryGetValue(mapped.Name, out ExpertStack? stack))
+                    experts.Add(mapped.Name, stack = new ExpertStack(mapped.Name, layout.Experts));
+                stack.Add(expert, tensor.Path, tensor.Info.Name, mapped);
+            }
+            else if (!tensors.TryAdd(mapped.Name, mapped))
+            {
                 throw new InvalidDataException($"{tensor.Path}: tensor '{tensor.Info.Name}' occurs twice.");
+            }
         }
+        foreach ((string name, ExpertStack stack) in experts)
+            tensors.Add(name, stack.ToTensor());
         // GGUF's readers take a missing output matrix as tied.
         if (!config.TiedEmbeddings && !tensors.ContainsKey("output.weight"))
         {

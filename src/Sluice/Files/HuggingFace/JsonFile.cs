@@ -65,13 +65,16 @@ internal sealed class JsonFile
     public int Count(string key) => CountOrNull(key) ?? throw Missing(key);
 
     /// <summary>A whole number of at least 1, if the key is there.</summary>
-    public int? CountOrNull(string key)
+    public int? CountOrNull(string key) => WholeOrNull(key, least: 1);
+
+    /// <summary>A whole number of at least 0, or of the least given, if the key is there.</summary>
+    public int? WholeOrNull(string key, int least = 0)
     {
         if (!TryGet(key, out JsonElement value))
             return null;
-        return value.ValueKind is JsonValueKind.Number && value.TryGetInt32(out int count) && count > 0
+        return value.ValueKind is JsonValueKind.Number && value.TryGetInt32(out int count) && count >= least
             ? count
-            : throw Error(key, "must be a whole number of at least 1", value);
+            : throw Error(key, $"must be a whole number of at least {least}", value);
     }
 
     /// <summary>A finite number above zero, if the key is there.</summary>

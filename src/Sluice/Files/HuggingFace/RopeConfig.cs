@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Sluice.Files.HuggingFace;
 
 /// <summary>
@@ -12,8 +14,9 @@ internal sealed class RopeConfig
     private readonly int _originalContext;
     private readonly float? _betaFast, _betaSlow;
     private readonly float _attentionFactor = 1;
+    private readonly float? _logMultiplier;
 
-    public RopeConfig(JsonFile config, int headDim)
+    public RopeConfig(JsonFile config, int headDim, Architecture architecture)
     {
         if (config.Has("rope_parameters") && config.Has("rope_scaling"))
             throw config.Unsupported("rope_scaling", "rope_parameters is there too");
@@ -42,9 +45,14 @@ internal sealed class RopeConfig
             return;
         _betaFast = rope.PositiveOrNull("beta_fast");
         _betaSlow = rope.PositiveOrNull("beta_slow");
-        if (rope.BoolOrNull("truncate") is false)
-            throw rope.Unsupported("truncate");
-        _attentionFactor = AttentionFactor(rope) / Magnitude(_factor, 1);
+        // GPT-oss is the one that does not round YaRN's range of pairs; GGUF has no key for it.
+        bool truncates = architecture.ModelType is not "gpt_oss";
+        if ((rope.BoolOrNull("truncate") ?? true) != truncates)
+            throw rope.Unsupported("truncate", $"it is {(truncates ? "true" : "false")} for these models");
+        if (architecture.HasLatentAttention)
+            _logMultiplier = LogMultiplier(rope);
+        else
+            _attentionFactor = AttentionFactor(rope) / Magnitude(_factor, 1);
     }
 
     /// <summary>What each pair's rotation is divided by (<c>rope_freqs.weight</c> in GGUF), or null for nothing.</summary>
@@ -64,6 +72,8 @@ internal sealed class RopeConfig
             metadata.Add($"{prefix}.rope.scaling.yarn_beta_fast", fast);
         if (_betaSlow is { } slow)
             metadata.Add($"{prefix}.rope.scaling.yarn_beta_slow", slow);
+        if (_logMultiplier is { } multiplier)
+            metadata.Add($"{prefix}.rope.scaling.yarn_log_multiplier", multiplier);
         if (_attentionFactor != 1)
             metadata.Add($"{prefix}.rope.scaling.attn_factor", _attentionFactor);
     }
@@ -97,6 +107,17 @@ internal sealed class RopeConfig
         return rope.PositiveOrNull("mscale") is { } mscale && rope.PositiveOrNull("mscale_all_dim") is { } all
             ? Magnitude(_factor, mscale) / Magnitude(_factor, all)
             : Magnitude(_factor, 1);
+    }
+
+    /// <summary>DeepSeek multiplies scores instead, and the two factors of rotations cancel out.</summary>
+    private static float LogMultiplier(JsonFile rope)
+    {
+        if (rope.Has("attention_factor"))
+            throw rope.Unsupported("attention_factor");
+        if (rope.PositiveOrNull("mscale") != rope.PositiveOrNull("mscale_all_dim"))
+            throw rope.Unsupported("mscale", "it has the value of mscale_all_dim");
+        // In double precision, as others write it.
+        return rope.TryGet("mscale_all_dim", out JsonElement all) ? (float)(0.1 * all.GetDouble()) : throw rope.Missing("mscale_all_dim");
     }
 
     private static float Magnitude(float factor, float mscale) => factor <= 1 ? 1 : 0.1f * mscale * MathF.Log(factor) + 1;

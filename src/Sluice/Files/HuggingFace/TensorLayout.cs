@@ -7,7 +7,11 @@ namespace Sluice.Files.HuggingFace;
 /// <param name="KvHeads">Key-value heads.</param>
 /// <param name="HeadDim">Rows of a head.</param>
 /// <param name="TiedEmbeddings">Whether the output matrix is the embedding matrix.</param>
-internal sealed record TensorLayout(Architecture Architecture, int Layers, int Heads, int KvHeads, int HeadDim, bool TiedEmbeddings)
+/// <param name="Experts">Experts of a layer; 0 for none.</param>
+/// <param name="PredictionLayers">Layers after the last that predict further tokens (DeepSeek-V3), which are left out.</param>
+internal sealed record TensorLayout(
+    Architecture Architecture, int Layers, int Heads, int KvHeads, int HeadDim, bool TiedEmbeddings, int Experts,
+    int PredictionLayers = 0)
 {
     /// <summary>That of a model with GGUF's metadata.</summary>
     /// <exception cref="NotSupportedException">Its kind has no names in Hugging Face's files that Sluice knows.</exception>
@@ -19,6 +23,7 @@ internal sealed record TensorLayout(Architecture Architecture, int Layers, int H
         int heads = model.GetInt32(name + ".attention.head_count");
         return new TensorLayout(
             architecture, model.GetInt32(name + ".block_count"), heads, model.GetInt32(name + ".attention.head_count_kv", heads),
-            model.GetInt32(name + ".attention.key_length", model.GetInt32(name + ".embedding_length") / heads), TiedEmbeddings: false);
+            model.GetInt32(name + ".attention.key_length", model.GetInt32(name + ".embedding_length") / heads), TiedEmbeddings: false,
+            model.GetInt32(name + ".expert_count", 0));
     }
 }

@@ -9,24 +9,29 @@ namespace Sluice.Files.HuggingFace;
 /// <summary>Gives Hugging Face's tensors the names and the layout that GGUF has for them.</summary>
 internal sealed class TensorMap(TensorLayout layout)
 {
-    private const string LayerPrefix = "layers.", AdapterPrefix = "base_model.model.";
+    private const string LayerPrefix = "layers.", ExpertsPart = ".experts.", AdapterPrefix = "base_model.model.";
 
     /// <summary>The tensor as GGUF has it; false for one that GGUF leaves out.</summary>
     /// <param name="path">The file that it is in, for messages.</param>
     /// <param name="tensor">The tensor as the file has it.</param>
-    /// <param name="mapped">The tensor with GGUF's name.</param>
+    /// <param name="mapped">The tensor with GGUF's name; of an expert, a matrix of the one tensor that GGUF has for all.</param>
+    /// <param name="expert">The expert's number, or -1.</param>
     /// <exception cref="NotSupportedException">Its name or its type is none that these models have.</exception>
     /// <exception cref="InvalidDataException">Its shape does not fit config.json.</exception>
-    public bool TryMap(string path, TensorInfo tensor, [NotNullWhen(true)] out TensorInfo? mapped)
+    public bool TryMap(string path, TensorInfo tensor, [NotNullWhen(true)] out TensorInfo? mapped, out int expert)
     {
         mapped = null;
+        expert = -1;
         string name = WithoutPrefix(tensor.Name);
         // Derived from config.json; old checkpoints carry it.
         if (name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
             return false;
         if (tensor.Name == "lm_head.weight" && layout.TiedEmbeddings)
             return false;
-        string gguf = Name(name)
+        string rest = name;
+        if (layout.PredictionLayers > 0 && TakeNumber(ref rest, LayerPrefix, layout.Layers + layout.PredictionLayers) >= layout.Layers)
+            return false;
+        string gguf = Name(name, out expert)
             ?? throw new NotSupportedException(
                 $"{path}: tensor '{tensor.Name}' is none that Sluice knows in a {layout.Architecture.ModelType} model.");
         if (WeightFormats.Find(tensor.Type) is null)
@@ -36,14 +41,17 @@ internal sealed class TensorMap(TensorLayout layout)
         }
 
         mapped = Arrange(path, tensor, gguf, Heads(gguf));
+        // A map to one number, which GGUF has as a vector.
+        if (gguf.EndsWith("ffn_gate_inp_shexp.weight", StringComparison.Ordinal) && mapped.Shape is [_, 1])
+            mapped = new TensorInfo(gguf, mapped.Type, [mapped.Shape[0]], mapped.Data);
         // GGUF has norms and biases in F32, whatever the matrices are.
-        if (mapped.Shape.Length == 1 && mapped.Type is not TensorType.F32)
+        if ((mapped.Shape.Length == 1 || gguf.EndsWith(".bias", StringComparison.Ordinal)) && mapped.Type is not TensorType.F32)
             mapped = Widen(path, mapped);
         return true;
     }
 
     /// <summary>GGUF's name of a tensor, or null where it is none that it knows.</summary>
-    public string? NameOf(string name) => Name(WithoutPrefix(name));
+    public string? NameOf(string name) => Name(WithoutPrefix(name), out _);
 
     /// <summary>The row that each of a tensor's rows, as <see cref="TryMap"/> gives it, has in the file.</summary>
     public int[] FileRows(string gguf, int rows)
@@ -71,8 +79,9 @@ internal sealed class TensorMap(TensorLayout layout)
         string name = tensor.Name.StartsWith(AdapterPrefix, StringComparison.Ordinal) ? tensor.Name[AdapterPrefix.Length..] : tensor.Name;
         bool isUp = name.EndsWith(Up, StringComparison.Ordinal);
         module = isUp || name.EndsWith(Down, StringComparison.Ordinal) ? name[..^Down.Length] : "";
-        string? gguf = module.Length > 0 ? Name(WithoutPrefix(module) + ".weight") : null;
-        if (gguf is null or "token_embd.weight")
+        int expert = -1;
+        string? gguf = module.Length > 0 ? Name(WithoutPrefix(module) + ".weight", out expert) : null;
+        if (gguf is null or "token_embd.weight" || expert >= 0)
         {
             throw new NotSupportedException(
                 $"{path}: tensor '{tensor.Name}' is none that Sluice knows in an adapter for {layout.Architecture.ModelType} models.");
@@ -88,8 +97,9 @@ internal sealed class TensorMap(TensorLayout layout)
         ? Interleave(path, tensor, name, heads)
         : tensor.As(name);
 
-    private string? Name(string name)
+    private string? Name(string name, out int expert)
     {
+        expert = -1;
         if (!name.StartsWith(LayerPrefix, StringComparison.Ordinal))
         {
             return name switch
@@ -100,32 +110,24 @@ internal sealed class TensorMap(TensorLayout layout)
                 _ => null,
             };
         }
-        int dot = name.IndexOf('.', LayerPrefix.Length);
-        if (dot < 0)
-            return null;
-        ReadOnlySpan<char> number = name.AsSpan(LayerPrefix.Length, dot - LayerPrefix.Length);
-        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) || layer >= layout.Layers)
-            return null;
-        bool bias = layout.Architecture.QkvBias;
-        string? part = name[(dot + 1)..] switch
+        int layer = TakeNumber(ref name, LayerPrefix, layout.Layers);
+        expert = TakeNumber(ref name, ExpertsPart, layout.Experts);
+        return layer >= 0 && layout.Architecture.Names.TryGetValue(name[(LayerPrefix.Length + 2)..], out string? part)
+            ? string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}")
+            : null;
+    }
+
+    /// <summary>Puts an asterisk in the place of the number after a part of a name; -1 where there is none below the limit.</summary>
+    private static int TakeNumber(ref string name, string part, int limit)
+    {
+        int start = name.IndexOf(part, StringComparison.Ordinal) + part.Length, end = name.IndexOf('.', start);
+        if (start < part.Length || end < 0
+            || !int.TryParse(name.AsSpan(start, end - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number >= limit)
         {
-            "input_layernorm.weight" => "attn_norm.weight",
-            "self_attn.q_proj.weight" => "attn_q.weight",
-            "self_attn.k_proj.weight" => "attn_k.weight",
-            "self_attn.v_proj.weight" => "attn_v.weight",
-            "self_attn.q_proj.bias" when bias => "attn_q.bias",
-            "self_attn.k_proj.bias" when bias => "attn_k.bias",
-            "self_attn.v_proj.bias" when bias => "attn_v.bias",
-            "self_attn.o_proj.weight" => "attn_output.weight",
-            "self_attn.q_norm.weight" when layout.Architecture.Gguf == "qwen3" => "attn_q_norm.weight",
-            "self_attn.k_norm.weight" when layout.Architecture.Gguf == "qwen3" => "attn_k_norm.weight",
-            "post_attention_layernorm.weight" => "ffn_norm.weight",
-            "mlp.gate_proj.weight" => "ffn_gate.weight",
-            "mlp.up_proj.weight" => "ffn_up.weight",
-            "mlp.down_proj.weight" => "ffn_down.weight",
-            _ => null,
-        };
-        return part is null ? null : string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.{part}");
+            return -1;
+        }
+        name = $"{name[..start]}*{name[end..]}";
+        return number;
     }
 
     // How many heads a tensor's rows are, or 0 for a tensor whose rows are not rotated.

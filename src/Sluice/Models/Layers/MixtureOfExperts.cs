@@ -5,8 +5,11 @@ namespace Sluice.Models.Layers;
 /// <summary>A feed-forward layer of which each token uses a few of many (Shazeer et al. 2017), and perhaps one that all share.</summary>
 internal sealed class MixtureOfExperts : IFeedForward
 {
+    private static readonly Router One = new(1, Gating.Sigmoid);
+
     private readonly Ops _ops;
     private readonly Weight _router, _gateUp, _down;
+    private readonly Weight? _sharedGate;
     private readonly Tensor _routerBias, _gateUpBias, _downBias;
     private readonly GatedFeedForward? _shared;
     private readonly Router _routing;
@@ -38,6 +41,8 @@ internal sealed class MixtureOfExperts : IFeedForward
         _routing = routing with { ChoiceBias = loader.OptionalVector($"blk.{layer}.exp_probs_b.bias", experts) };
         if (sharedWidth > 0)
             _shared = new GatedFeedForward(loader, $"blk.{layer}.ffn", sharedWidth, activation, "_shexp");
+        if (sharedWidth > 0 && loader.Has(prefix + "gate_inp_shexp.weight"))
+            _sharedGate = loader.Matrix(prefix + "gate_inp_shexp.weight", embedding, 1);
     }
 
     /// <inheritdoc/>
@@ -48,9 +53,12 @@ internal sealed class MixtureOfExperts : IFeedForward
         Tensor inner = _ops.Gate(_activation, gateUp.ColumnRange(0, _width), gateUp.ColumnRange(_width, _width));
         Tensor output = _ops.Combine(_ops.ExpertLinear(inner, _down, chosen, _downBias), chosen);
         if (_shared is not null)
-            _ops.Add(output, _shared.Forward(x));
+            _ops.Add(output, Shared(x, _shared.Forward(x)));
         return output;
     }
+
+    // A gate of its own makes the shared expert a mixture of one (Qwen 2).
+    private Tensor Shared(Tensor x, Tensor y) => _sharedGate is null ? y : _ops.Combine(y, _ops.Route(_ops.Linear(x, _sharedGate), One));
 
     /// <summary>Two tables of a row for each expert as one [experts, 2 * width].</summary>
     private static Tensor SideBySide(ModelLoader loader, int experts, int width, string left, string right)

@@ -127,7 +127,9 @@ internal sealed class JsonText
                 break;
             case "Punctuation":
                 string? behavior = part.TryGetProperty("behavior", out JsonElement value) ? value.GetString() : "Isolated";
-                _stages.Add(PatternStage(@"[\p{P}!-/:-@\[-`{-~]", behavior, invert: false));
+                // As the list of pre-tokenizers writes the same characters.
+                const string Class = @"[\p{P}$+<=>^~|`]";
+                _stages.Add(behavior == "Contiguous" ? new PatternSplit(Class + "+") : PatternStage(Class, behavior, invert: false));
                 break;
             case "Whitespace":
                 _stages.Add(new PatternSplit(@"\w+|[^\w\s]+", dropGaps: true));

@@ -34,12 +34,25 @@ internal sealed class TokenizerJson
     /// <param name="ids">What other files say of special tokens.</param>
     /// <exception cref="InvalidDataException">It is damaged; the message names file and key.</exception>
     /// <exception cref="NotSupportedException">It needs more than this knows; the message names file, key and value.</exception>
-    public static Tokenizer Parse(ReadOnlyMemory<byte> json, string source, JsonSpecialIds ids)
+    public static Tokenizer Parse(ReadOnlyMemory<byte> json, string source, JsonSpecialIds ids) =>
+        Read(json, source, ids, tokenizer => tokenizer.Create());
+
+    /// <summary>The same vocabulary as GGUF describes vocabularies.</summary>
+    /// <param name="json">The file's content.</param>
+    /// <param name="source">The file, for messages.</param>
+    /// <param name="ids">What other files say of special tokens.</param>
+    /// <param name="losses">What GGUF has no keys for is added.</param>
+    /// <exception cref="InvalidDataException">It is damaged; the message names file and key.</exception>
+    /// <exception cref="NotSupportedException">It cannot be described so, or not be read at all; the message says why.</exception>
+    public static Vocabulary Describe(ReadOnlyMemory<byte> json, string source, JsonSpecialIds ids, List<string> losses) =>
+        Read(json, source, ids, tokenizer => tokenizer.Describe(losses));
+
+    private static T Read<T>(ReadOnlyMemory<byte> json, string source, JsonSpecialIds ids, Func<TokenizerJson, T> read)
     {
         try
         {
             using JsonDocument document = JsonDocument.Parse(json);
-            return new TokenizerJson(document.RootElement, source, ids).Create();
+            return read(new TokenizerJson(document.RootElement, source, ids));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {
@@ -48,11 +61,13 @@ internal sealed class TokenizerJson
         }
     }
 
-    private Tokenizer Create()
-    {
-        string type = _model.TryGetProperty("type", out JsonElement name) && name.ValueKind is JsonValueKind.String
+    private string ModelType => _model.TryGetProperty("type", out JsonElement name) && name.ValueKind is JsonValueKind.String
             ? name.GetString()!
             : Infer();
+
+    private Tokenizer Create()
+    {
+        string type = ModelType;
         return type switch
         {
             "BPE" when _text.IsByteLevel => ByteLevel(),
@@ -61,6 +76,21 @@ internal sealed class TokenizerJson
             "Unigram" => Unigram(),
             _ => throw Unsupported("model.type", type),
         };
+    }
+
+    private Vocabulary Describe(List<string> losses)
+    {
+        if (ModelType != "BPE")
+            throw new NotSupportedException($"a model of type {ModelType} is not written");
+        Tokenizer tokenizer = Create(); // what cannot be read is not written
+        TokenTable table = Table(_text.IsByteLevel ? PieceStyle.Bytes : PieceStyle.Spaces, text => text);
+        JsonVocabulary vocabulary = new(
+            table, _text, [.. Member(_model, "merges").EnumerateArray().Select(merge => merge.ValueKind is JsonValueKind.String
+                ? merge.GetString()!
+                : $"{merge[0].GetString()} {merge[1].GetString()}")]);
+        return tokenizer is ByteLevelTokenizer
+            ? vocabulary.ByteLevel(Merges(table), Flag("ignore_merges"), losses)
+            : vocabulary.SentencePiece(Merges(table), Flag("byte_fallback"), losses);
     }
 
     private string Infer() => _model.TryGetProperty("merges", out _) ? "BPE"

@@ -18,6 +18,8 @@ internal sealed class Cl100k(int maxDigits, bool contractions = true, bool marks
         + (maxDigits switch { 1 => @"|\p{N}", int.MaxValue => @"|\p{N}+", _ => $@"|\p{{N}}{{1,{maxDigits}}}" })
         + (marks ? @"| ?[^\s\p{L}\p{M}\p{N}]+" : @"| ?[^\s\p{L}\p{N}]+") + @"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    public override string Definition => Pattern;
+
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {
         isDropped = false;

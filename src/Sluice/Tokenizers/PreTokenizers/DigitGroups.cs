@@ -12,6 +12,8 @@ internal sealed class DigitGroups(CharKinds digits, bool wholeWords = false) : P
 {
     private const CharKinds WordKinds = CharKinds.Letter | CharKinds.Mark | CharKinds.Digit;
 
+    public override string Definition => $"groups of three of {digits}{(wholeWords ? " that are words" : "")}";
+
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {
         isDropped = false;

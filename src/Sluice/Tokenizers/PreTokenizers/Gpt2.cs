@@ -7,6 +7,8 @@ internal sealed class Gpt2 : PreTokenizer
 {
     public const string Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
+    public override string Definition => Pattern;
+
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {
         isDropped = false;

@@ -26,6 +26,8 @@ internal sealed class O200k(int maxDigits, bool contractions) : PreTokenizer
         }
     }
 
+    public override string Definition => Pattern;
+
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {
         isDropped = false;

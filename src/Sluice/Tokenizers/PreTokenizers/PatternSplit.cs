@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
 using Sluice.Tokenizers.Patterns;
 
 namespace Sluice.Tokenizers.PreTokenizers;
@@ -6,9 +9,13 @@ namespace Sluice.Tokenizers.PreTokenizers;
 /// <param name="pattern">A regular expression.</param>
 /// <param name="dropMatches">Leave the matches out.</param>
 /// <param name="dropGaps">Leave out what lies between them.</param>
-internal sealed class PatternSplit(string pattern, bool dropMatches = false, bool dropGaps = false) : PreTokenizer
+internal sealed partial class PatternSplit(string pattern, bool dropMatches = false, bool dropGaps = false) : PreTokenizer
 {
     private readonly Pattern _pattern = new(pattern);
+
+    public override string Definition =>
+        CodePoint().Replace(pattern, match => new Rune(int.Parse(match.Groups["hex"].ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString())
+        + (dropMatches ? " left out" : "") + (dropGaps ? " alone" : "");
 
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {
@@ -16,4 +23,8 @@ internal sealed class PatternSplit(string pattern, bool dropMatches = false, boo
         isDropped = match == start ? dropMatches : dropGaps;
         return match == start ? end : match;
     }
+
+    // A character by its number, which others write as itself.
+    [GeneratedRegex(@"\\(u(?<hex>[0-9A-Fa-f]{4})|x\{(?<hex>[0-9A-Fa-f]+)\})", RegexOptions.CultureInvariant)]
+    private static partial Regex CodePoint();
 }

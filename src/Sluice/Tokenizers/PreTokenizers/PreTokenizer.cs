@@ -8,6 +8,9 @@ namespace Sluice.Tokenizers.PreTokenizers;
 /// </summary>
 internal abstract class PreTokenizer
 {
+    /// <summary>What it does, as a regular expression (or a name): two of equal definitions cut alike.</summary>
+    public abstract string Definition { get; }
+
     /// <summary>Where the piece that begins at <paramref name="start"/> ends.</summary>
     /// <param name="text">Valid UTF-8, the whole piece of the stage before.</param>
     /// <param name="start">A place within it; what lies before has been cut already.</param>

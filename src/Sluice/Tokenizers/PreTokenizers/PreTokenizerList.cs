@@ -21,7 +21,7 @@ internal static class PreTokenizerList
     private const string DeepSeekWords = Punctuation
         + @"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    private static readonly FrozenDictionary<string, Entry> Entries = new Dictionary<string, Entry>
+    private static readonly OrderedDictionary<string, Entry> List = new(StringComparer.Ordinal)
     {
         ["default"] = new(() => [Split(@"[\p{P}$+<=>^~|]+"), new Gpt2(), Split(@"\p{N}+"), Split("[0-9][0-9][0-9]")]),
         ["gpt-2"] = new(() => [new Gpt2()],
@@ -89,8 +89,11 @@ internal static class PreTokenizerList
                 Split(@"[\p{P}!-/:-@\[-`{-~]"),
                 new Gpt2(),
             ], AddBos: true),
-    }.SelectMany(entry => entry.Value.Aliases.Split(' ', StringSplitOptions.RemoveEmptyEntries).Append(entry.Key)
-        .Select(name => KeyValuePair.Create(name, entry.Value))).ToFrozenDictionary();
+    };
+
+    private static readonly FrozenDictionary<string, Entry> Entries = List
+        .SelectMany(entry => entry.Value.Aliases.Split(' ', StringSplitOptions.RemoveEmptyEntries).Append(entry.Key)
+            .Select(name => KeyValuePair.Create(name, entry.Value))).ToFrozenDictionary();
 
     /// <summary>All names.</summary>
     public static IEnumerable<string> Names => Entries.Keys;
@@ -100,6 +103,11 @@ internal static class PreTokenizerList
     public static Entry Find(string name, string source) => Entries.TryGetValue(name, out Entry? entry)
         ? entry
         : throw new NotSupportedException($"{source}: {Vocabulary.PreKey} is '{name}', a pre-tokenizer that is not supported.");
+
+    /// <summary>The names of those that cut texts into the same words, each with whether it ignores merges.</summary>
+    public static IEnumerable<(string Name, bool IgnoreMerges)> NamesOf(PreTokenizer[] stages) => List
+        .Where(entry => entry.Value.Stages().Select(stage => stage.Definition).SequenceEqual(stages.Select(stage => stage.Definition)))
+        .Select(entry => (entry.Key, entry.Value.IgnoreMerges));
 
     private static PatternSplit Split(string pattern) => new(pattern);
 

@@ -4,6 +4,8 @@ namespace Sluice.Tokenizers.PreTokenizers;
 /// <param name="eachSpace">Whether of several spaces each begins a piece of its own.</param>
 internal sealed class SpaceMarkedWords(bool eachSpace = false) : PreTokenizer
 {
+    public override string Definition => eachSpace ? "pieces that begin with one U+2581" : "words that begin with U+2581";
+
     public override int Next(ReadOnlySpan<byte> text, int start, out bool isDropped)
     {
         isDropped = false;

@@ -60,18 +60,60 @@ public class CheckpointTests
         using TemporaryFolder folder = new(), plain = new();
         bool isTied = name.Length % 2 == 0; // half of the cases each
         TinyLlama.Write(folder, plain, JsonNode.Parse(config)!.AsObject(), write, isTied, quantizesHead: name.Contains("128") && !isTied);
+        CheckEqual(name, folder, plain, maps: 7);
+    }
+
+    /// <summary>The same of a mixture of experts, each of which is stored by itself.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Experts_of_a_checkpoint_mean_what_their_numbers_stand_for(string name)
+    {
+        (string config, WriteMap write) = Cases[name];
+        using TemporaryFolder folder = new(), plain = new();
+        TinyLlama.Write(folder, plain, JsonNode.Parse(config)!.AsObject(), write, experts: 3);
+        // One group a row has no order.
+        if (name.Contains("act-order"))
+            Assert.Contains("block_sparse_moe.experts.0.w1.weight' has its columns in an order", Assert.Throws<NotSupportedException>(() => ModelFile.Open(folder.Path)).Message);
+        else
+            CheckEqual(name, folder, plain, maps: 7);
+    }
+
+    [Fact]
+    public void Experts_of_which_one_needs_zero_points_all_get_them()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        WriteMap write = (file, module, weights, rows, columns) =>
+            Gptq(4, 128, isSymmetric: !module.Contains("experts.1."), scaleType: module.Contains("experts.2.") ? "F32" : "F16")(file, module, weights, rows, columns);
+        TinyLlama.Write(folder, plain, JsonNode.Parse(GptqConfig(4, 128))!.AsObject(), write, experts: 3);
+        using (ModelFile model = ModelFile.Open(folder.Path))
+            Assert.Equal("W4G128Z_F32", model.Tensor("blk.0.ffn_up_exps.weight").TypeName);
+        CheckEqual("8 bits", folder, plain, maps: 7);
+    }
+
+    [Fact]
+    public void Experts_of_different_bits_are_refused()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        WriteMap write = (file, module, weights, rows, columns) =>
+            Gptq(module.Contains("experts.1.w2") ? 8 : 4, 128, isSymmetric: true)(file, module, weights, rows, columns);
+        TinyLlama.Write(folder, plain, JsonNode.Parse(GptqConfig(4, 128, "\"dynamic\": {}"))!.AsObject(), write, experts: 2);
+        Assert.Contains("experts.1.w2.weight' is stored as W8G128", Assert.Throws<NotSupportedException>(() => ModelFile.Open(folder.Path)).Message);
+    }
+
+    private static void CheckEqual(string name, TemporaryFolder folder, TemporaryFolder plain, int maps)
+    {
         using ModelFile model = ModelFile.Open(folder.Path), twin = ModelFile.Open(plain.Path);
         Assert.Equal(twin.Tensors.Keys, model.Tensors.Keys);
         // Halves times small integers are exact; other scales round once more.
         bool isExact = !name.StartsWith("compressed", StringComparison.Ordinal) && !name.Contains("BF16") && !name.Contains("8 bits");
         int own = 0;
-        foreach (TensorInfo expected in twin.Tensors.Values.Where(tensor => tensor.Shape.Length == 2))
+        foreach (TensorInfo expected in twin.Tensors.Values.Where(tensor => tensor.Shape.Length > 1))
         {
             TensorInfo actual = model.Tensor(expected.Name);
             own += actual.Type == expected.Type ? 0 : 1;
             Assert.Equal(expected.Shape, actual.Shape);
             float[] a = new float[expected.Shape[0]], b = new float[expected.Shape[0]];
-            for (int row = 0; row < expected.Shape[1]; row++)
+            for (int row = 0; row < expected.Count / a.Length; row++)
             {
                 expected.Dequantize(row, a);
                 actual.Dequantize(row, b);
@@ -80,7 +122,7 @@ public class CheckpointTests
             }
             actual.Release();
         }
-        Assert.True(own >= 7);
+        Assert.True(own >= maps);
         // Activations of integer weights are rounded to 8 bits.
         double error = Nmse(Logits(twin, new CpuOps(2)), Logits(model, new CpuOps(2)));
         Assert.InRange(error, 0, 3e-4);

@@ -12,11 +12,11 @@ namespace Sluice.Files;
 internal delegate float[] WriteMap(RawSafetensors file, string module, float[] weights, int rows, int columns);
 
 /// <summary>
-/// Writes a small llama of random weights twice: in a method's layout, and as the plain F32 that this stands for, worked out beside it.
+/// Writes a small llama (or Mixtral) of random weights twice: in a method's layout, and as the plain F32 that this stands for, worked out beside it.
 /// </summary>
 internal static class TinyLlama
 {
-    public const int Hidden = 256, Inner = 512, Heads = 4, KvHeads = 2, HeadDim = 64, Vocabulary = 96;
+    public const int Hidden = 256, Inner = 512, ExpertInner = 128, Heads = 4, KvHeads = 2, HeadDim = 64, Vocabulary = 96;
 
     /// <summary>Writes both.</summary>
     /// <param name="folder">The method's checkpoint.</param>
@@ -26,23 +26,26 @@ internal static class TinyLlama
     /// <param name="isTied">Whether the output matrix is the embedding.</param>
     /// <param name="quantizesHead">Whether the output matrix is stored by the method too.</param>
     /// <param name="plainModule">A map that stays plain.</param>
+    /// <param name="experts">Experts of a mixture, of which each token uses two; 0 for none.</param>
     public static void Write(
         TemporaryFolder folder, TemporaryFolder plain, JsonObject? quantization, WriteMap write, bool isTied = false, bool quantizesHead = false,
-        string? plainModule = null)
+        string? plainModule = null, int experts = 0)
     {
         JsonObject config = new()
         {
-            ["model_type"] = "llama",
+            ["model_type"] = experts > 0 ? "mixtral" : "llama",
             ["num_hidden_layers"] = 1,
             ["max_position_embeddings"] = 64,
             ["hidden_size"] = Hidden,
-            ["intermediate_size"] = Inner,
+            ["intermediate_size"] = experts > 0 ? ExpertInner : Inner,
             ["vocab_size"] = Vocabulary,
             ["num_attention_heads"] = Heads,
             ["num_key_value_heads"] = KvHeads,
             ["rms_norm_eps"] = 1e-5,
             ["tie_word_embeddings"] = isTied,
         };
+        if (experts > 0)
+            (config["num_local_experts"], config["num_experts_per_tok"]) = (experts, 2);
         plain.Write("config.json", config.ToJsonString());
         if (quantization is not null)
             config["quantization_config"] = quantization;
@@ -71,9 +74,16 @@ internal static class TinyLlama
         Map("model.layers.0.self_attn.k_proj", KvHeads * HeadDim, Hidden);
         Map("model.layers.0.self_attn.v_proj", KvHeads * HeadDim, Hidden);
         Map("model.layers.0.self_attn.o_proj", Hidden, Heads * HeadDim);
-        Map("model.layers.0.mlp.gate_proj", Inner, Hidden);
-        Map("model.layers.0.mlp.up_proj", Inner, Hidden);
-        Map("model.layers.0.mlp.down_proj", Hidden, Inner);
+        if (experts > 0)
+            Plain("model.layers.0.block_sparse_moe.gate.weight", Normal(random, experts * Hidden, 1 / MathF.Sqrt(Hidden)), experts, Hidden);
+        for (int expert = 0; expert < Math.Max(experts, 1); expert++)
+        {
+            string prefix = experts > 0 ? $"model.layers.0.block_sparse_moe.experts.{expert}." : "model.layers.0.mlp.";
+            int inner = experts > 0 ? ExpertInner : Inner;
+            Map(prefix + (experts > 0 ? "w1" : "gate_proj"), inner, Hidden);
+            Map(prefix + (experts > 0 ? "w3" : "up_proj"), inner, Hidden);
+            Map(prefix + (experts > 0 ? "w2" : "down_proj"), Hidden, inner);
+        }
         if (!isTied && quantizesHead)
             Map("lm_head", Vocabulary, Hidden);
         else if (!isTied)

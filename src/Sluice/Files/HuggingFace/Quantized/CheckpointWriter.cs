@@ -54,8 +54,10 @@ public static class CheckpointWriter
         }
     }
 
+    // Routers are small and decide much: every program leaves them alone.
     private static bool IsMap(string name, long[] shape) =>
-        name.StartsWith("blk.", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal) && shape.Length == 2;
+        name.StartsWith("blk.", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal) && shape.Length == 2
+        && !name.Contains(".ffn_gate_inp", StringComparison.Ordinal);
 
     private static void WriteTensors(
         string source, string path, CheckpointLayout layout, Func<TensorInfo, GroupedIntegers> integers, IProgress<float>? progress,
@@ -64,6 +66,8 @@ public static class CheckpointWriter
         (ConfigMap config, IReadOnlyList<StoredTensor> tensors) = HuggingFaceModel.OpenStored(source, out List<MappedFile> files);
         try
         {
+            if (config.Architecture.HasFusedExperts)
+                throw new NotSupportedException($"{source} is a {config.Architecture.ModelType} model, whose experts are stored together; checkpoints of {layout.Name} have them apart.");
             TensorMap names = new(config.Layout);
             using SafetensorsWriter writer = new(path);
             List<(TensorInfo Tensor, TensorInfo? Map)> all = [];
@@ -71,7 +75,7 @@ public static class CheckpointWriter
             {
                 // A name of a map, with what ModelFile would give for it.
                 TensorInfo? map = names.NameOf(stored.Info.Name) is { } gguf && IsMap(gguf, stored.Info.Shape)
-                    && names.TryMap(stored.Path, stored.Info, out TensorInfo? mapped) ? mapped : null;
+                    && names.TryMap(stored.Path, stored.Info, out TensorInfo? mapped, out _) ? mapped : null;
                 all.Add((stored.Info, map));
                 if (map is null)
                     writer.Declare(stored.Info.Name, PlainType(stored.Info.Type), [.. stored.Info.Shape.Reverse()]);

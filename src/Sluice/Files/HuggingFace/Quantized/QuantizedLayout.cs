@@ -17,6 +17,7 @@ internal abstract class QuantizedLayout
         ["fp8"] = config => new Float8Checkpoint(config),
         ["fbgemm_fp8"] = config => new Float8Checkpoint(config),
         ["bitsandbytes"] = config => new BitsAndBytes(config),
+        ["mxfp4"] = config => new Mxfp4(config),
     };
 
     /// <summary>Ends of the names of the tensors that belong to one linear map, besides <c>weight</c> and <c>bias</c>.</summary>
