@@ -52,7 +52,9 @@ internal sealed class ExpertStack(string name, int count)
                     $"{file}: '{hubName}' has its columns in an order of groups of its own (act-order), which Sluice does not run for experts.");
             }
         }
-        return new TensorInfo(name, path, OfOneType(matrices));
+        // One range must do for all: the largest, if each has one.
+        bool hasRange = Array.TrueForAll(matrices, matrix => matrix.InputRange > 0);
+        return new TensorInfo(name, path, OfOneType(matrices)) { InputRange = hasRange ? matrices.Max(matrix => matrix.InputRange) : 0 };
     }
 
     /// <summary>

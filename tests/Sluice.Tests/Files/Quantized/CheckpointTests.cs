@@ -152,6 +152,20 @@ public class CheckpointTests
         Assert.NotEqual(Logits(model, new CpuOps(2) { Activations = activations.Dynamic() }), actual);
     }
 
+    /// <summary>Experts are one map here, for which the largest of their ranges does.</summary>
+    [Fact]
+    public void Experts_share_the_largest_range()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        Write("compressed W8A8", folder, plain, (file, module) => AddFloats(file, $"{module}.input_scale", "F32", [1], [Scale(module)]), experts: 3);
+        using ModelFile model = ModelFile.Open(folder.Path);
+        ActivationRanges ranges = ActivationRanges.Read(model.Metadata)!;
+        Assert.Equal(127 * 0.25f, ranges.Of("blk.0.ffn_down_exps.weight"));
+        Assert.Equal(127 * 0.5f, ranges.Of("blk.0.attn_q.weight"));
+
+        static float Scale(string module) => !module.Contains("experts") ? 0.5f : module.Contains("experts.1.") ? 0.25f : 0.125f;
+    }
+
     /// <summary>Where config.json says that activations have scales of their own, one that is left over is not used.</summary>
     [Fact]
     public void Scales_of_dynamic_activations_are_not_used()
@@ -196,14 +210,14 @@ public class CheckpointTests
     }
 
     /// <summary>Writes a case, its activations static, with more tensors for each map.</summary>
-    private static void Write(string name, TemporaryFolder folder, TemporaryFolder plain, Action<RawSafetensors, string> addMore)
+    private static void Write(string name, TemporaryFolder folder, TemporaryFolder plain, Action<RawSafetensors, string> addMore, int experts = 0)
     {
         (string config, WriteMap write) = Cases[name];
         TinyLlama.Write(folder, plain, JsonNode.Parse(config.Replace("\"dynamic\": true", "\"dynamic\": false"))!.AsObject(), (file, module, weights, rows, columns) =>
         {
             addMore(file, module);
             return write(file, module, weights, rows, columns);
-        });
+        }, experts: experts);
     }
 
     [Fact]
