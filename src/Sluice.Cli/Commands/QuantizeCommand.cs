@@ -64,6 +64,11 @@ internal static class QuantizeCommand
                 throw new UsageException("--pure gives all matrices one type; it does not go with --target-bpw, --target-size or --max-kl.");
             if (goal is not null && isDry && method.Rotates(parsed))
                 throw new UsageException("--dry-run writes nothing, so that there is no rotated model to find types for; leave out --rotate.");
+            if (method.Rotates(parsed) && parsed.GetValue(importance) is not null)
+            {
+                throw new UsageException(
+                    "--imatrix is of inputs that a rotation mixes: rotate alone first (--type F32 --rotate), make the matrix of that model, and quantize it.");
+            }
             QuantizationOptions options = new()
             {
                 Mix = mix ?? Mixed,

@@ -80,6 +80,7 @@ public class QuantizeMethodTests
     [Theory]
     [InlineData("--static-activations needs a text", "--type", "Q8_0", "--static-activations")]
     [InlineData("--static-activations needs a --type", "--target-bpw", "8", "--calibration", "x.txt", "--static-activations")]
+    [InlineData("--imatrix is of inputs that a rotation mixes", "--type", "Q4_0", "--rotate", "--imatrix", "x.gguf")]
     [InlineData("--calibration PATH", "--type", "Q4_0", "--method", "gptq")]
     [InlineData("rtn", "--type", "Q4_0", "--calibration", "x.txt")]
     [InlineData("gptq", "--type", "Q4_0", "--act-order")]
