@@ -15,7 +15,7 @@ internal sealed partial class KernelAssembler
         Label loop = c.CreateLabel();
         c.Label(ref loop);
         c.vmovups(zmm16, __zmmword_ptr[values]);
-        c.prefetcht0(__byte_ptr[values + PrefetchDistance]);
+        c.prefetcht2(__byte_ptr[values + PrefetchDistance]);
         for (int t = 0; t < tokens; t++)
             c.vdpbf16ps(Zmm[t], zmm16, __dword_bcst[activations + t * Dword]);
         c.add(values, Vector);
@@ -40,8 +40,8 @@ internal sealed partial class KernelAssembler
         c.Label(ref loop);
         c.vmovups(zmm16, __zmmword_ptr[values]);
         c.vmovups(zmm17, __zmmword_ptr[values + distance]);
-        c.prefetcht0(__byte_ptr[values + PrefetchDistance]);
-        c.prefetcht0(__byte_ptr[values + distance + PrefetchDistance]);
+        c.prefetcht2(__byte_ptr[values + PrefetchDistance]);
+        c.prefetcht2(__byte_ptr[values + distance + PrefetchDistance]);
         for (int t = 0; t < tokens; t++)
         {
             c.vbroadcastss(Zmm[18 + t], __dword_ptr[activations + t * Dword]);
@@ -74,7 +74,7 @@ internal sealed partial class KernelAssembler
         c.jl(last);
         c.Label(ref loop);
         c.vmovdqu32(pair, __zmmword_ptr[values]);
-        c.prefetcht0(__byte_ptr[values + PrefetchDistance]);
+        c.prefetcht2(__byte_ptr[values + PrefetchDistance]);
         c.vpandd(upper, pair, mask);
         for (int t = 0; t < tokens; t++)
             c.vfmadd231ps(Zmm[t], upper, __dword_bcst[activations + t * Dword]);
