@@ -53,14 +53,30 @@ internal static unsafe class ActivationRounding
             new Span<float>(result, count).Fill(float.IsFinite(scale) ? 0 : float.NaN);
     }
 
-    // The largest magnitude, or the range if there is one; NaN or infinity if there is one.
-    private static float Largest(float* x, int count, float range)
+    /// <summary>The largest magnitude, or the range if there is one; NaN or infinity if there is one.</summary>
+    /// <param name="x">The values.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="range">The range; 0 for none.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(float* x, int count, float range)
     {
-        int largest = 0;
-        for (int i = 0; i < count; i++)
-            largest = Math.Max(largest, ((int*)x)[i] & int.MaxValue);
-        float found = BitConverter.Int32BitsToSingle(largest);
-        return range > 0 && float.IsFinite(found) ? range : found;
+        // As integers, the magnitudes of floats are in order, with infinity and then NaN the largest.
+        Vector256<int> magnitude = Vector256.Create(int.MaxValue), most = Vector256<int>.Zero, more = Vector256<int>.Zero;
+        int i = 0;
+        for (; i <= count - 16; i += 16)
+        {
+            most = Vector256.Max(most, Vector256.Load((int*)x + i) & magnitude);
+            more = Vector256.Max(more, Vector256.Load((int*)x + i + 8) & magnitude);
+        }
+        most = Vector256.Max(most, more);
+        Vector128<int> four = Vector128.Max(most.GetLower(), most.GetUpper());
+        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
+        int bits = four[0];
+        for (; i < count; i++)
+            bits = Math.Max(bits, ((int*)x)[i] & int.MaxValue);
+        float largest = BitConverter.Int32BitsToSingle(bits);
+        return range > 0 && float.IsFinite(largest) ? range : largest;
     }
 
     private interface IRounding

@@ -374,19 +374,7 @@ internal unsafe struct Activations
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (float Scale, float Inverse) Scale(float* x, int count, float range = 0)
     {
-        // As integers, the magnitudes of floats are in order, with infinity and then NaN the largest.
-        Vector256<int> magnitude = Vector256.Create(int.MaxValue), most = Vector256<int>.Zero, more = Vector256<int>.Zero;
-        for (int i = 0; i < count; i += 16)
-        {
-            most = Vector256.Max(most, Vector256.Load((int*)x + i) & magnitude);
-            more = Vector256.Max(more, Vector256.Load((int*)x + i + 8) & magnitude);
-        }
-        most = Vector256.Max(most, more);
-        Vector128<int> four = Vector128.Max(most.GetLower(), most.GetUpper());
-        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
-        four = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(1, 0, 3, 2)));
-        float largest = BitConverter.Int32BitsToSingle(four[0]);
-        float scale = (range > 0 && float.IsFinite(largest) ? range : largest) / 127;
+        float scale = ActivationRounding.Largest(x, count, range) / 127;
         return float.IsNormal(scale) ? (scale, 1 / scale) : (float.IsFinite(scale) ? 0 : float.NaN, float.NaN);
     }
 

@@ -1,4 +1,5 @@
 using Sluice.Tensors.Cpu;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.KvFormats;
 
@@ -8,7 +9,7 @@ public sealed unsafe class BF16Kv : KvFormat
     /// <inheritdoc/>
     public override string Name => "bf16";
 
-    internal override KvCell Cell => KvCell.BFloat16;
+    internal override TensorType Cell => TensorType.BF16;
 
     /// <inheritdoc/>
     public override int TileBytes(int dimension) => dimension * BlockSize * sizeof(ushort);

@@ -1,3 +1,5 @@
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Tensors.KvFormats;
 
 /// <summary>
@@ -24,7 +26,7 @@ public abstract unsafe class KvFormat
     /// The numbers of a tile that lies as unpacked ones do, so that products which know them read it in place; of others, the floats
     /// that they are unpacked to.
     /// </summary>
-    internal virtual KvCell Cell => KvCell.Float;
+    internal virtual TensorType Cell => TensorType.F32;
 
     /// <summary>Turns a query to where keys are; nothing unless rows are rotated before they are packed.</summary>
     internal virtual void Rotate(Span<float> row)

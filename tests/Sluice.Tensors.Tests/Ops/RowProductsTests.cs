@@ -1,5 +1,5 @@
 using Sluice.Tensors.Cpu;
-using Sluice.Tensors.KvFormats;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors;
 
@@ -20,14 +20,14 @@ public sealed unsafe class RowProductsTests
     {
         int rows = RowProducts.BlockRows(count);
         Random random = new(rows);
-        foreach (KvCell cell in Enum.GetValues<KvCell>().Where(RowProducts.CanRead))
+        foreach (TensorType cell in ((TensorType[])[TensorType.F32, TensorType.F16, TensorType.BF16]).Where(RowProducts.CanRead))
         {
             for (int columns = 1; columns <= 70; columns++)
             {
                 using GuardedTensors memory = new();
                 int depth = random.Next(1, 40);
                 Tensor values = memory.Random(random, depth, columns), c = memory.Random(random, rows, columns), factors = memory.Random(random, 1, rows);
-                Tensor a = memory.Random(random, rows, depth), packed = memory.Create(1, cell == KvCell.Float ? depth * columns : ((depth * columns) + 1) / 2);
+                Tensor a = memory.Random(random, rows, depth), packed = memory.Create(1, cell == TensorType.F32 ? depth * columns : ((depth * columns) + 1) / 2);
                 Pack(cell, values, packed.Data);
                 foreach (bool fresh in new[] { true, false })
                 {
@@ -51,7 +51,7 @@ public sealed unsafe class RowProductsTests
     }
 
     /// <summary>Writes values as such cells, at the end of their memory, and makes of them what can be read back.</summary>
-    private static void Pack(KvCell cell, Tensor values, float* packed)
+    private static void Pack(TensorType cell, Tensor values, float* packed)
     {
         for (int i = 0; i < values.Rows; i++)
         {
@@ -60,12 +60,12 @@ public sealed unsafe class RowProductsTests
                 int at = (i * values.Columns) + j;
                 switch (cell)
                 {
-                    case KvCell.Half:
+                    case TensorType.F16:
                         Half half = (Half)values[i][j];
                         ((Half*)packed)[at] = half;
                         values[i][j] = (float)half;
                         break;
-                    case KvCell.BFloat16:
+                    case TensorType.BF16:
                         uint bits = BitConverter.SingleToUInt32Bits(values[i][j]) >> 16;
                         ((ushort*)packed)[at] = (ushort)bits;
                         values[i][j] = BitConverter.UInt32BitsToSingle(bits << 16);

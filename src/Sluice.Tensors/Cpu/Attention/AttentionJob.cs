@@ -1,3 +1,4 @@
+using Sluice.Tensors.Formats;
 using Sluice.Tensors.KvFormats;
 
 namespace Sluice.Tensors.Cpu;
@@ -79,7 +80,7 @@ internal readonly unsafe struct AttentionJob : IParallelJob
     private KvShape Shape => Layer.Store.Shape;
 
     /// <summary>What tiles are multiplied as: in place where that can be, else unpacked.</summary>
-    private KvCell Cell => RowProducts.CanRead(Layer.Store.Format.Cell) ? Layer.Store.Format.Cell : KvCell.Float;
+    private TensorType Cell => RowProducts.CanRead(Layer.Store.Format.Cell) ? Layer.Store.Format.Cell : TensorType.F32;
 
     private int Group => Spec.Heads / Shape.Heads;
 
@@ -158,7 +159,7 @@ internal readonly unsafe struct AttentionJob : IParallelJob
             }
             int depth = Math.Min(KvFormat.BlockSize, slots - (t * KvFormat.BlockSize));
             void* keys = store.KeyTile(blocks[t], Layer.Index, tile.Head), values = store.ValueTile(blocks[t], Layer.Index, tile.Head);
-            if (Cell == KvCell.Float)
+            if (Cell == TensorType.F32)
             {
                 keys = store.Format.ReadKeys((byte*)keys, shape.KeyDimension, keyBuffer);
                 values = store.Format.ReadValues((byte*)values, shape.ValueDimension, depth, valueBuffer);

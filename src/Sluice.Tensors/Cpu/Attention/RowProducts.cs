@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
-using Sluice.Tensors.KvFormats;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -35,7 +35,7 @@ internal static unsafe class RowProducts
     public static int BlockRows(int rows) => ProductKernels.IsSupported ? rows : rows <= 1 ? 1 : rows <= 4 || MaxRows == 4 ? 4 : 8;
 
     /// <summary>Whether tiles of such cells are read where they lie; others are unpacked to floats.</summary>
-    public static bool CanRead(KvCell cell) => cell == KvCell.Float || ProductKernels.IsSupported;
+    public static bool CanRead(TensorType cell) => cell == TensorType.F32 || ProductKernels.IsSupported;
 
     /// <summary>c = factors * c + a b, or a b where there are no factors.</summary>
     /// <param name="rows">What <see cref="BlockRows"/> gives.</param>
@@ -49,7 +49,7 @@ internal static unsafe class RowProducts
     /// <param name="factors">[rows], or null.</param>
     /// <param name="fetch">Memory that will be read soon, or none.</param>
     public static void Multiply(
-        int rows, float* a, int aStride, int depth, void* b, KvCell cell, int columns, float* c, float* factors, Fetch fetch = default)
+        int rows, float* a, int aStride, int depth, void* b, TensorType cell, int columns, float* c, float* factors, Fetch fetch = default)
     {
         if (fetch.From is null)
             fetch = new Fetch((byte*)b, 0);
@@ -61,7 +61,7 @@ internal static unsafe class RowProducts
                 AStride = aStride * sizeof(float),
                 Depth = depth,
                 B = (byte*)b,
-                BStride = columns * (cell == KvCell.Float ? sizeof(float) : sizeof(ushort)),
+                BStride = columns * (cell == TensorType.F32 ? sizeof(float) : sizeof(ushort)),
                 C = c,
                 CStride = columns * sizeof(float),
                 Factors = factors,

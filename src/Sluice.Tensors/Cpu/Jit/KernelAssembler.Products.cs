@@ -1,5 +1,5 @@
 using Iced.Intel;
-using Sluice.Tensors.KvFormats;
+using Sluice.Tensors.Formats;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Sluice.Tensors.Cpu;
@@ -11,12 +11,12 @@ internal sealed partial class KernelAssembler
     /// void (<see cref="ProductArguments"/>*): two vectors of columns at a time, of the last ones only those that there are. Halves are
     /// converted on their way from memory, beside the products.
     /// </summary>
-    public void Products(KvCell cell)
+    public void Products(TensorType cell)
     {
         AssemblerRegister64 given = rdi, a = rsi, fifth = rdx, stride = rcx, three = r8, b = r9, bStride = r10, count = r11, ahead = rax, step = rbx, row = r12,
             cStride = r13;
         AssemblerMemoryOperand Argument(string name) => Field<ProductArguments>(given, name);
-        int pairBytes = 2 * (cell == KvCell.Float ? Vector : Vector / 2);
+        int pairBytes = 2 * (cell == TensorType.F32 ? Vector : Vector / 2);
         Enter(1);
         c.push(rbx);
         c.push(r12);
@@ -79,7 +79,7 @@ internal sealed partial class KernelAssembler
             c.prefetcht2(__byte_ptr[ahead]);
             c.add(ahead, step);
             for (int i = 0; i < 2; i++)
-                LoadCells(cell, Masked(tile[i], i, isMasked), b, i);
+                LoadFloats(Masked(tile[i], i, isMasked), b, cell, i);
             AssemblerMemoryOperand[] values =
             [
                 __dword_bcst[a], __dword_bcst[a + stride], __dword_bcst[a + stride * 2], __dword_bcst[a + three],
@@ -105,21 +105,4 @@ internal sealed partial class KernelAssembler
     /// <summary>A destination of which only the columns that there are get values, the others zeros.</summary>
     private static AssemblerRegisterZMM Masked(AssemblerRegisterZMM to, int vector, bool isMasked) =>
         !isMasked ? to : vector % 2 == 0 ? to.k1.z : to.k2.z;
-
-    private void LoadCells(KvCell cell, AssemblerRegisterZMM to, AssemblerRegister64 b, int vector)
-    {
-        switch (cell)
-        {
-            case KvCell.Half:
-                c.vcvtph2ps(to, __ymmword_ptr[b + vector * (Vector / 2)]);
-                break;
-            case KvCell.BFloat16:
-                c.vpmovzxwd(to, __ymmword_ptr[b + vector * (Vector / 2)]);
-                c.vpslld(to, to, 16);
-                break;
-            default:
-                c.vmovups(to, __zmmword_ptr[b + vector * Vector]);
-                break;
-        }
-    }
 }

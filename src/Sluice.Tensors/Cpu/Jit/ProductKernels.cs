@@ -1,4 +1,4 @@
-using Sluice.Tensors.KvFormats;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Tensors.Cpu;
 
@@ -32,33 +32,18 @@ internal static unsafe class ProductKernels
     /// <summary>The most rows: two vectors of sums for each fit the registers.</summary>
     public const int MaxRows = 8;
 
-    private static readonly nint[] Kernels = new nint[3 * MaxRows]; // by type of cell, then rows
-    private static readonly Lock Assembling = new();
+    private static readonly nint[] Kernels = new nint[((int)TensorType.BF16 + 1) * MaxRows]; // by type of cell, then rows
 
     /// <summary>Whether this processor and system can run them.</summary>
     public static bool IsSupported => VnniKernels.IsSupported;
 
     /// <summary>c = factors * c + a b, or a b where there are no factors; b's cells are of this type.</summary>
-    public static void Multiply(KvCell cell, int rows, ref ProductArguments arguments)
+    public static void Multiply(TensorType cell, int rows, ref ProductArguments arguments)
     {
         ref nint kernel = ref Kernels[((int)cell * MaxRows) + rows - 1];
         if (Volatile.Read(ref kernel) == 0)
-            Assemble(ref kernel, cell, rows);
+            VnniKernels.Assemble(ref kernel, rows, assembler => assembler.Products(cell));
         fixed (ProductArguments* given = &arguments)
             ((delegate* unmanaged[SuppressGCTransition]<ProductArguments*, void>)kernel)(given);
-    }
-
-    private static void Assemble(ref nint kernel, KvCell cell, int rows)
-    {
-        lock (Assembling)
-        {
-            if (kernel != 0)
-                return;
-            KernelAssembler assembler = new(rows);
-            assembler.Products(cell);
-            using MemoryStream code = new();
-            assembler.Write(code);
-            Volatile.Write(ref kernel, ExecutableMemory.Load(code.ToArray()));
-        }
     }
 }

@@ -282,7 +282,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
                 assembler.Floats(type);
         });
 
-    protected static void Assemble(ref nint kernel, int tokens, Action<KernelAssembler> write)
+    public static void Assemble(ref nint kernel, int tokens, Action<KernelAssembler> write)
     {
         lock (Assembling)
         {

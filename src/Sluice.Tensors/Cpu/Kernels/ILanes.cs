@@ -24,14 +24,14 @@ internal unsafe interface ILanes<TInt, TFloat>
     static abstract void Store(TFloat values, float* target);
 
     /// <summary>sum + the 4 products of each lane's unsigned codes with the 4 signed bytes of <paramref name="activations"/>.</summary>
-    static abstract TInt Dot(TInt sum, TInt codes, int* activations);
+    static virtual TInt Dot(TInt sum, TInt codes, int* activations) => throw new NotSupportedException();
 
     /// <summary>The same, for codes below 128.</summary>
     static abstract TInt DotNarrow(TInt sum, TInt codes, int* activations);
 
     /// <summary>
     /// Whether the instruction set multiplies unsigned with signed bytes, and joins pairs of products in 16 bits: then the methods below are
-    /// used in place of those above.
+    /// used in place of <see cref="Dot"/>.
     /// </summary>
     static virtual bool HasPairs => false;
 

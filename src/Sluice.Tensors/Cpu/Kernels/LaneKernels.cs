@@ -78,7 +78,7 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
 
     private static nint[] OfKind<TKind, TProduct>()
         where TKind : struct, IKind
-        where TProduct : struct, IProduct<TInt> =>
+        where TProduct : struct, IProduct<TLanes, TInt, TFloat> =>
     [
         Integer<Numbers.One, TKind, TProduct>(),
         Integer<Numbers.Two, TKind, TProduct>(),
@@ -93,7 +93,7 @@ internal sealed unsafe class LaneKernels<TLanes, TInt, TFloat>(string name) : Ke
     private static nint Integer<TTokens, TKind, TProduct>()
         where TTokens : struct, INumber
         where TKind : struct, IKind
-        where TProduct : struct, IProduct<TInt> =>
+        where TProduct : struct, IProduct<TLanes, TInt, TFloat> =>
         (nint)(delegate*<byte*, float*, sbyte*, float*, float*, nint, int, void>)&TileKernels<TLanes, TInt, TFloat>.Integers<TTokens, TKind, TProduct>;
 
     private static nint OfTokens<TTokens>()

@@ -56,8 +56,6 @@ internal readonly unsafe struct Avx2Lanes : ILanes<Vector256<int>, Vector256<flo
 
     public static bool HasPairs => true;
 
-    public static Vector256<int> Dot(Vector256<int> sum, Vector256<int> codes, int* activations) => throw new NotSupportedException(); // pairs would overflow
-
     public static Vector256<int> DotNarrow(Vector256<int> sum, Vector256<int> codes, int* activations) => SumPairs(sum, Pairs(codes, activations));
 
     public static Vector256<int> Pairs(Vector256<int> codes, int* activations) =>
@@ -130,8 +128,6 @@ internal readonly unsafe struct Avx512Lanes : ILanes<Vector512<int>, Vector512<f
     public static void Store(Vector512<float> values, float* target) => values.Store(target);
 
     public static bool HasPairs => true;
-
-    public static Vector512<int> Dot(Vector512<int> sum, Vector512<int> codes, int* activations) => throw new NotSupportedException(); // pairs would overflow
 
     public static Vector512<int> DotNarrow(Vector512<int> sum, Vector512<int> codes, int* activations) => SumPairs(sum, Pairs(codes, activations));
 

@@ -9,7 +9,7 @@ namespace Sluice.Tensors.Cpu;
 /// once: the first tokens of a run would otherwise see unoptimized loops.
 /// </summary>
 internal static unsafe class TileKernels<TLanes, TInt, TFloat>
-    where TLanes : ILanes<TInt, TFloat>
+    where TLanes : struct, ILanes<TInt, TFloat>
     where TInt : struct
     where TFloat : struct
 {
@@ -18,7 +18,7 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
     public static void Integers<TTokens, TKind, TProduct>(byte* codes, float* scales, sbyte* activations, float* notes, float* sums, nint groups, int offset)
         where TTokens : struct, INumber
         where TKind : struct, IKind
-        where TProduct : struct, IProduct<TInt>
+        where TProduct : struct, IProduct<TLanes, TInt, TFloat>
     {
         float* wide = stackalloc float[TKind.HasWideScale ? Panels.Height * TTokens.Value : 0]; // results of groups that share a scale
         for (nint group = 1; group <= groups; group++)
@@ -53,7 +53,7 @@ internal static unsafe class TileKernels<TLanes, TInt, TFloat>
     private static void Group<TTokens, TKind, TProduct>(byte* codes, float* scales, sbyte* activations, float* notes, int offset, float* sums)
         where TTokens : struct, INumber
         where TKind : struct, IKind
-        where TProduct : struct, IProduct<TInt>
+        where TProduct : struct, IProduct<TLanes, TInt, TFloat>
     {
         int tokens = TTokens.Value;
         TInt offsets = TLanes.Broadcast(offset * 0x01010101);
