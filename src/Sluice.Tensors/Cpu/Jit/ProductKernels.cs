@@ -42,8 +42,12 @@ internal static unsafe class ProductKernels
     {
         ref nint kernel = ref Kernels[((int)cell * MaxRows) + rows - 1];
         if (Volatile.Read(ref kernel) == 0)
-            VnniKernels.Assemble(ref kernel, rows, assembler => assembler.Products(cell));
+            Assemble(ref kernel, cell, rows);
         fixed (ProductArguments* given = &arguments)
             ((delegate* unmanaged[SuppressGCTransition]<ProductArguments*, void>)kernel)(given);
     }
+
+    // Apart, since a call that captures its arguments allocates, whether or not it comes to that.
+    private static void Assemble(ref nint kernel, TensorType cell, int rows) =>
+        VnniKernels.Assemble(ref kernel, rows, assembler => assembler.Products(cell));
 }
