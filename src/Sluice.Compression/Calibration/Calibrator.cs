@@ -144,7 +144,7 @@ public sealed class Calibrator : IDisposable
     private void Gather(List<MatrixInputs> chosen)
     {
         _held.Clear();
-        GC.Collect(); // the old statistics would otherwise stay beside the new ones
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // the old statistics would otherwise stay beside the new ones
         foreach (MatrixInputs inputs in chosen)
             _held[inputs] = [.. Enumerable.Range(0, inputs.Experts).Select(_ => new InputStatistics(inputs.Columns, _options.Samples))];
         MatrixInputs last = _all.FindLast(chosen.Contains)!;

@@ -15,6 +15,7 @@ internal sealed class FoldingQuantizer(FoldedFactors factors, ITensorQuantizer m
         // Of inputs as they were.
         ActivationRanges.Remove(metadata);
         ActivationThresholds.Remove(metadata);
+        FoldedChanges.Add(metadata, FoldedChanges.Scales);
     }
 
     public IMatrixQuantizer Begin(MatrixToQuantize matrix) => new Rows(matrix, factors, method.Begin(matrix));

@@ -30,7 +30,7 @@ public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, 
         {
             // The factors of large maps are few and huge: the old one, and what rounding left, go before the next.
             _last = null;
-            GC.Collect();
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
             _last = (inputs, GptqFactor.Create(calibrator.Pool, inputs.Gram, inputs.Columns, damping, actOrder));
         }
         return new Rows(matrix, _last.Value.Factor, chosen);

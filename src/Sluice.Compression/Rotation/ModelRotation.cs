@@ -40,6 +40,7 @@ public static class ModelRotation
         Metadata metadata = ModelMetadata.Copy(file);
         ActivationRanges.Remove(metadata);
         ActivationThresholds.Remove(metadata);
+        FoldedChanges.Add(metadata, FoldedChanges.Rotation);
         if (isOnline)
             RotatedInputs.Write(metadata, rotations.Where(rotation => rotation.Value.IsOnline).Select(rotation => rotation.Key));
         using GgufWriter writer = GgufWriter.Create(path, metadata);

@@ -8,7 +8,7 @@ namespace Sluice.Tensors;
 /// </summary>
 public enum ActivationPrecision
 {
-    /// <summary>As is fastest without a loss that shows: int8 for integers, bfloat16 for BF16 and FP8, float32 for other floats.</summary>
+    /// <summary>As is fastest without a loss that shows: int8 for integers, bfloat16 for BF16, FP8, NF4 and FP4, float32 for other floats.</summary>
     Auto,
 
     /// <summary>Not at all.</summary>
@@ -75,9 +75,8 @@ public static class Products
         {
             // Their integers are exact as bfloat16.
             IntegerFormat => isBFloat16 ? Product.BFloat16 : activations == ActivationPrecision.F32 ? Product.Float32 : Product.Int8,
-            BF16 => isBFloat16 || isAuto ? Product.BFloat16 : Product.Float32,
-            // So are FP8's levels; those of NF4 and FP4 are rounded, hence only where that is asked for.
-            ScaledFloats scaled => isBFloat16 || (isAuto && scaled.Bits == 8) ? Product.BFloat16 : Product.Float32,
+            // FP8's levels are exact as bfloat16; those of NF4 and FP4 are rounded, by 0.2 % at most, and QLoRA computes with them so too.
+            BF16 or ScaledFloats => isBFloat16 || isAuto ? Product.BFloat16 : Product.Float32,
             _ => Product.Float32,
         };
     }

@@ -73,6 +73,11 @@ public abstract class Model
     public Adapter LoadAdapter(string path, string name, float scale = 1)
     {
         using AdapterFile file = AdapterFile.Open(path, Config.Metadata);
+        if (FoldedChanges.Read(Config.Metadata) is [var folded, ..])
+        {
+            throw new NotSupportedException(
+                $"{path}: an adapter does not fit this model, into which a change of its maps' inputs was folded ('sluice.folded' is '{folded}').");
+        }
         return AdapterLoader.Load(file, LinearMaps, name, scale);
     }
 
