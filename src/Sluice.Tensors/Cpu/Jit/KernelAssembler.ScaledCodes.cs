@@ -174,6 +174,7 @@ internal sealed partial class KernelAssembler
         LoadSums(sums);
         Label block = c.CreateLabel(), loop = c.CreateLabel();
         c.Label(ref block);
+        Prefetch(codes, 0, Vector);
         c.vmovups(scale, __zmmword_ptr[codes]);
         if (format.Unit != 1)
             c.vmulps(scale, scale, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));

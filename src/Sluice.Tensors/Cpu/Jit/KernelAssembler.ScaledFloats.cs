@@ -34,6 +34,7 @@ internal sealed partial class KernelAssembler
         c.Label(ref block);
         for (int p = 0; p < panels; p++)
         {
+            Prefetch(from[p], 0, Vector);
             c.vmovups(scale[p], __zmmword_ptr[from[p]]);
             if (format.Unit != 1)
                 c.vmulps(scale[p], scale[p], constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
