@@ -29,16 +29,10 @@ internal sealed class Mamba : Model
 
     public static Model Load(ModelLoader loader) => new Mamba(loader);
 
-    protected override Tensor Rows(Batch batch, KvCache cache)
-    {
-        Tensor x = Ops.Embed(_embedding, batch.Tokens);                         // [tokens, embedding]
-        for (int i = 0; i < _layers.Length; i++)
-        {
-            using ScratchScope scope = Ops.Scratch();
-            Ops.Add(x, _layers[i].Forward(Ops, x, i, batch, cache));
-        }
-        return x;
-    }
+    public override Tensor Embed(Batch batch) => Ops.Embed(_embedding, batch.Tokens);
+
+    protected override void RunLayer(int layer, Tensor x, Batch batch, KvCache cache) =>
+        Ops.Add(x, _layers[layer].Forward(Ops, x, layer, batch, cache));
 
     protected override Tensor Normed(Tensor x) => _norm.Forward(x);
 

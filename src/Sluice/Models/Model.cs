@@ -43,10 +43,11 @@ public abstract class Model
         try
         {
             Ops.Adapt(batch);
-            Tensor x = Rows(batch, cache);                                      // [tokens, embedding]
+            Tensor x = Embed(batch);                                            // [tokens, embedding]
+            RunLayers(.., x, batch, cache);
             hidden = batch.Hidden.IsEmpty ? default : Normed(Ops.Gather(x, batch.Hidden));
             Ops.Adapt(batch, batch.Outputs);
-            return Logits(Normed(Ops.Gather(x, batch.Outputs)));                // [outputs, vocabulary]
+            return Unembed(Ops.Gather(x, batch.Outputs));                       // [outputs, vocabulary]
         }
         finally
         {
@@ -54,8 +55,36 @@ public abstract class Model
         }
     }
 
-    /// <summary>Runs a batch through the layers, writing its tokens' rows to the cache [tokens, embedding].</summary>
-    protected abstract Tensor Rows(Batch batch, KvCache cache);
+    /// <summary>The rows of a batch's tokens that go into the first layer [tokens, embedding]: scratch of the caller's scope.</summary>
+    public abstract Tensor Embed(Batch batch);
+
+    /// <summary>Runs rows through some of the layers, in place, and writes what these keep of them to the cache. Adapters are the caller's to set.</summary>
+    /// <param name="layers">Which layers, one after the other.</param>
+    /// <param name="x">The rows that go into the first of them [tokens, embedding]; then those that come out of the last.</param>
+    /// <param name="batch">Their tokens.</param>
+    /// <param name="cache">What the layers keep.</param>
+    public void RunLayers(Range layers, Tensor x, Batch batch, KvCache cache)
+    {
+        (int first, int count) = layers.GetOffsetAndLength(Config.Layers);
+        Begin(batch);
+        for (int layer = first; layer < first + count; layer++)
+        {
+            using ScratchScope scope = Ops.Scratch();
+            RunLayer(layer, x, batch, cache);
+        }
+    }
+
+    /// <summary>The logits of rows that come out of the last layer [rows, vocabulary]: scratch of the caller's scope.</summary>
+    public Tensor Unembed(Tensor x) => Logits(Normed(x));
+
+    /// <summary>Computes what a batch's tokens have in common in all layers, in the caller's scratch scope.</summary>
+    protected virtual void Begin(Batch batch)
+    {
+        // Nothing, for most.
+    }
+
+    /// <summary>Runs rows through a layer, in place.</summary>
+    protected abstract void RunLayer(int layer, Tensor x, Batch batch, KvCache cache);
 
     /// <summary>The last norm of some rows.</summary>
     protected abstract Tensor Normed(Tensor x);

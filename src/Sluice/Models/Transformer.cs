@@ -51,26 +51,31 @@ internal sealed class Transformer : Model
     public override IReadOnlyList<LayerCache> Layers => [.. _blocks.Select(block => block.Mixer.Cache)];
 
     /// <inheritdoc/>
-    protected override Tensor Rows(Batch batch, KvCache cache)
+    public override Tensor Embed(Batch batch)
     {
         Tensor x = Ops.Embed(_embedding, batch.Tokens);                         // [tokens, embedding]
         if (EmbeddingScale != 1)
             Ops.Scale(x, EmbeddingScale);
         if (PositionEmbedding is { } positions)
             Ops.Add(x, Ops.Embed(positions, batch.Positions));
+        return x;
+    }
+
+    /// <inheritdoc/>
+    protected override void Begin(Batch batch)
+    {
         for (int i = 0; i < _ropes.Length; i++)
             _angles[i] = _ropes[i] is { } rope ? Ops.RopeAngles(batch.Positions, rope.Frequencies, rope.Magnitude) : default;
+    }
 
-        for (int i = 0; i < _blocks.Length; i++)
-        {
-            Block block = _blocks[i];
-            using ScratchScope scope = Ops.Scratch();
-            Tensor mixed = block.Mixer.Forward(block.MixerNorm.Forward(x), _angles[_ropeOf[i]], batch, cache);
-            Ops.Add(x, block.AfterMixer is null ? mixed : block.AfterMixer.Forward(mixed));
-            Tensor mapped = block.FeedForward.Forward(block.FeedForwardNorm.Forward(x));
-            Ops.Add(x, block.AfterFeedForward is null ? mapped : block.AfterFeedForward.Forward(mapped));
-        }
-        return x;
+    /// <inheritdoc/>
+    protected override void RunLayer(int layer, Tensor x, Batch batch, KvCache cache)
+    {
+        Block block = _blocks[layer];
+        Tensor mixed = block.Mixer.Forward(block.MixerNorm.Forward(x), _angles[_ropeOf[layer]], batch, cache);
+        Ops.Add(x, block.AfterMixer is null ? mixed : block.AfterMixer.Forward(mixed));
+        Tensor mapped = block.FeedForward.Forward(block.FeedForwardNorm.Forward(x));
+        Ops.Add(x, block.AfterFeedForward is null ? mapped : block.AfterFeedForward.Forward(mapped));
     }
 
     /// <inheritdoc/>
