@@ -19,7 +19,7 @@ internal sealed class MethodArguments
 
     private readonly Option<int> _tokens = Parsing.Integer("--calibration-tokens", "How many tokens of the text are run, spread over it.", 16, new CalibrationOptions().Tokens);
     private readonly Option<int> _length = Parsing.Integer("--calibration-context", "Tokens of a chunk of it.", 8, new CalibrationOptions().ChunkLength);
-    private readonly Option<long> _memory = Parsing.Size("--calibration-memory", "What statistics of inputs may take; with less the text is run more often. 640M if not given.");
+    private readonly Option<long> _memory = Parsing.Size("--calibration-memory", "What statistics of inputs may take; with less, layers are run more often. 640M if not given.");
     private readonly Option<int> _bits = Parsing.Integer("--bits", "Round the layers' weights to integers of so many bits (2 to 8), and store them in the float type of --type.", 2, 8, null);
     private readonly Option<int> _group = Parsing.Integer("--group-size", "With --bits: weights that share a scale; 0 for a whole row.", 0, 128);
     private readonly Option<bool> _symmetric = new("--symmetric") { Description = "With --bits: no zero points." };

@@ -12,7 +12,10 @@ public sealed record CalibrationOptions
     /// <summary>Tokens of a chunk.</summary>
     public int ChunkLength { get; init; } = 512;
 
-    /// <summary>The bytes that statistics may take at once: the less, the more often the text is run. One matrix's are always held.</summary>
+    /// <summary>
+    /// The bytes that statistics may take at once: a layer whose maps' take more is run several times. One map's are always held, and beside them
+    /// the text's rows between layers, <see cref="Tokens"/> times the embedding's width in float32.
+    /// </summary>
     public long Memory { get; init; } = 640L << 20;
 
     /// <summary>Inputs of each matrix that are kept as they were, where a method needs them.</summary>

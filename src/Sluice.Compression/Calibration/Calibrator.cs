@@ -10,9 +10,9 @@ namespace Sluice.Compression;
 /// no architecture has code for it.
 /// </summary>
 /// <remarks>
-/// Inputs are not kept but summed up as they come, so what bounds memory is the Gram matrices. As many layers as fit are gathered in one
-/// run of the text, which ends at the last of them; the next layers take another run. A forward pass cut between layers would save those
-/// runs, but every architecture would have to say where, and keep all tokens' activations.
+/// The text goes through the model a layer at a time: what is kept of it are the rows that go into the next layer, and a layer's statistics,
+/// in which its maps' inputs are summed up as they come. Statistics that do not fit take further runs of their layer. Layers are
+/// best asked for in order, since going back begins the text anew.
 /// </remarks>
 public sealed class Calibrator : IDisposable
 {
@@ -24,6 +24,9 @@ public sealed class Calibrator : IDisposable
     private readonly CancellationToken _cancellation;
     private readonly List<MatrixInputs> _all = []; // as the forward pass comes to them
     private readonly Dictionary<MatrixInputs, InputStatistics[]> _held = [];
+    private readonly int[] _starts; // of the chunks
+    private readonly float[][] _rows; // of each chunk, what goes into the layer [chunk, embedding]
+    private int _layer = -1; // none: the text has not begun
     private InputObserver? _observer;
     private float[] _gathered = [];
 
@@ -56,8 +59,9 @@ public sealed class Calibrator : IDisposable
                 string rest = _options.HeldOut > 0 ? FormattableString.Invariant($" and as much in the {_options.HeldOut:0.##} of it that is kept for measurements") : "";
                 throw new ArgumentException($"The calibration text has {tokens.Length} tokens, less than a chunk of {_options.ChunkLength}{rest}.", nameof(text));
             }
-            Run(0, 2, outputs: 1, (in LinearInputs inputs) =>
-                _all.Add(new MatrixInputs(inputs.Names, inputs.Weight.Columns, inputs.Weight.Experts, IsOutput: inputs.X.Rows == 1)));
+            _starts = CalibrationText.Starts(_tokens.Length, _options.ChunkLength, _options.Tokens);
+            _rows = new float[_starts.Length][];
+            FindMatrices();
         }
         catch
         {
@@ -108,7 +112,7 @@ public sealed class Calibrator : IDisposable
         if (inputs is null)
             return null;
         if (!_held.ContainsKey(inputs))
-            Gather(Choose(inputs, tensor));
+            Gather(Choose(inputs));
         return _held[inputs][expert];
     }
 
@@ -122,14 +126,26 @@ public sealed class Calibrator : IDisposable
         _runner.Dispose();
     }
 
-    /// <summary>What is gathered in one run: the inputs asked for, then those of the same layer, then of those after it.</summary>
-    private List<MatrixInputs> Choose(MatrixInputs first, string tensor)
+    private int Layers => _runner.Model.Config.Layers;
+
+    /// <summary>Runs two tokens to see which matrices each layer has; those after the last layer count as another one's.</summary>
+    private void FindMatrices() => Run(0, 2, batch =>
     {
-        string layer = MatrixInputs.LayerOf(tensor) + ".";
-        int start = _all.FindIndex(inputs => inputs == first || inputs.Names[0].StartsWith(layer, StringComparison.Ordinal));
+        Tensor x = _runner.Model.Embed(batch);
+        for (int layer = 0; layer <= Layers; layer++)
+        {
+            int own = layer;
+            RunLayer(layer, x, batch, (in LinearInputs inputs) =>
+                _all.Add(new MatrixInputs(inputs.Names, inputs.Weight.Columns, inputs.Weight.Experts, own)));
+        }
+    });
+
+    /// <summary>What is gathered in one run of a layer: the inputs asked for, then as many others as fit.</summary>
+    private List<MatrixInputs> Choose(MatrixInputs first)
+    {
         List<MatrixInputs> chosen = [first];
         long bytes = Bytes(first);
-        foreach (MatrixInputs inputs in _all.Skip(start).Where(inputs => inputs != first))
+        foreach (MatrixInputs inputs in _all.Where(inputs => inputs.Layer == first.Layer && inputs != first))
         {
             bytes += Bytes(inputs);
             if (bytes > _options.Memory)
@@ -145,48 +161,72 @@ public sealed class Calibrator : IDisposable
     {
         _held.Clear();
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive); // the old statistics would otherwise stay beside the new ones
+        int layer = chosen[0].Layer;
+        MoveTo(layer);
         foreach (MatrixInputs inputs in chosen)
             _held[inputs] = [.. Enumerable.Range(0, inputs.Experts).Select(_ => new InputStatistics(inputs.Columns, _options.Samples))];
+        // The rows stay where they are while more of the layer is to come, and after the last layer nothing reads them.
+        bool moves = layer < Layers && chosen.Count == _all.Count(inputs => inputs.Layer == layer);
         MatrixInputs last = _all.FindLast(chosen.Contains)!;
-        int outputs = chosen.Exists(inputs => inputs.IsOutput) ? _options.ChunkLength : 0;
-        RunText($"Calibrating to {last.Names[^1]}", outputs, (in LinearInputs inputs) => Add(inputs, last));
+        string what = layer < Layers ? $"Calibrating layer {layer + 1} of {Layers}" : "Calibrating the output map";
+        RunLayer(layer, what, moves, (in LinearInputs inputs) =>
+        {
+            if (Add(inputs) == last && !moves)
+                throw new EnoughException();
+        });
     }
 
-    /// <summary>Runs the text once, and shows the inputs of the layers' maps.</summary>
-    internal void Observe(string what, InputObserver observer) => RunText(what, outputs: 0, observer);
-
-    private void RunText(string what, int outputs, InputObserver observer)
+    /// <summary>Brings the text to where it goes into a layer.</summary>
+    private void MoveTo(int layer)
     {
-        int[] starts = CalibrationText.Starts(_tokens.Length, _options.ChunkLength, _options.Tokens);
-        foreach ((int chunk, int start) in starts.Index())
+        if (_layer < 0 || _layer > layer)
+        {
+            foreach ((int chunk, int start) in _starts.Index())
+                Run(start, _options.ChunkLength, batch => Keep(chunk, _runner.Model.Embed(batch)));
+            _layer = 0;
+        }
+        while (_layer < layer)
+            RunLayer(_layer, $"Running layer {_layer + 1} of {Layers}", moves: true, observer: null);
+    }
+
+    /// <summary>Runs the text through a layer; and then it goes into the next, if it is to move.</summary>
+    private void RunLayer(int layer, string what, bool moves, InputObserver? observer)
+    {
+        foreach ((int chunk, int start) in _starts.Index())
         {
             _cancellation.ThrowIfCancellationRequested();
-            _progress?.Invoke(what, (float)chunk / starts.Length);
+            _progress?.Invoke(what, (float)chunk / _starts.Length);
             try
             {
-                Run(start, _options.ChunkLength, outputs, observer);
+                Run(start, _options.ChunkLength, batch =>
+                {
+                    Tensor x = _runner.Ops.Allocate(batch.Count, _runner.Model.Config.Embedding);
+                    for (int row = 0; row < x.Rows; row++)
+                        _rows[chunk].AsSpan(row * x.Columns, x.Columns).CopyTo(x[row]);
+                    RunLayer(layer, x, batch, observer);
+                    if (moves)
+                        Keep(chunk, x);
+                });
             }
             catch (EnoughException)
             {
-                // The layers after the last that is wanted would be computed for nothing.
+                // What comes after the last map that is wanted would be computed for nothing.
             }
         }
+        if (moves)
+            _layer = layer + 1;
     }
 
-    private void Run(int start, int count, int outputs, InputObserver observer)
+    /// <summary>Runs rows through a layer, in place, or through what comes after the last.</summary>
+    private void RunLayer(int layer, Tensor x, Batch batch, InputObserver? observer)
     {
-        using SequenceCache sequence = _runner.Cache.CreateSequence();
-        if (!sequence.TryReserve(count))
-            throw new InvalidOperationException("The cache is in use.");
-        Batch batch = new();
-        sequence.Begin(batch);
-        for (int i = 0; i < count; i++)
-            batch.Add(i == 0 && Bos is { } bos ? bos : _tokens[start + i], wantOutput: i >= count - outputs);
-        using ScratchScope scope = _runner.Ops.Scratch();
         _observer = observer;
         try
         {
-            _runner.Forward(batch);
+            if (layer < Layers)
+                _runner.Model.RunLayers(layer..(layer + 1), x, batch, _runner.Cache);
+            else
+                _runner.Model.Unembed(x);
         }
         finally
         {
@@ -194,13 +234,54 @@ public sealed class Calibrator : IDisposable
         }
     }
 
+    private void Keep(int chunk, Tensor x)
+    {
+        float[] rows = _rows[chunk] ??= new float[x.Rows * x.Columns];
+        for (int row = 0; row < x.Rows; row++)
+            x[row].CopyTo(rows.AsSpan(row * x.Columns));
+    }
+
+    /// <summary>Runs the whole model on the text once, and shows the inputs of the layers' maps.</summary>
+    internal void Observe(string what, InputObserver observer)
+    {
+        _observer = observer;
+        try
+        {
+            foreach ((int chunk, int start) in _starts.Index())
+            {
+                _cancellation.ThrowIfCancellationRequested();
+                _progress?.Invoke(what, (float)chunk / _starts.Length);
+                Run(start, _options.ChunkLength, batch => _runner.Forward(batch));
+            }
+        }
+        finally
+        {
+            _observer = null;
+        }
+    }
+
+    /// <summary>Runs a chunk of the text, in a scratch scope.</summary>
+    private void Run(int start, int count, Action<Batch> run)
+    {
+        using SequenceCache sequence = _runner.Cache.CreateSequence();
+        if (!sequence.TryReserve(count))
+            throw new InvalidOperationException("The cache is in use.");
+        Batch batch = new();
+        sequence.Begin(batch);
+        for (int i = 0; i < count; i++)
+            batch.Add(i == 0 && Bos is { } bos ? bos : _tokens[start + i], wantOutput: false);
+        using ScratchScope scope = _runner.Ops.Scratch();
+        run(batch);
+    }
+
     private void Observe(in LinearInputs inputs) => _observer?.Invoke(inputs);
 
-    private void Add(in LinearInputs seen, MatrixInputs last)
+    /// <summary>Adds inputs to their statistics, if these are gathered, and says whose they are.</summary>
+    private MatrixInputs? Add(in LinearInputs seen)
     {
         string name = seen.Names[0];
         if (_all.Find(inputs => inputs.Names[0] == name) is not { } known || !_held.TryGetValue(known, out InputStatistics[]? statistics))
-            return;
+            return null;
         Tensor x = seen.X;
         if (_gathered.Length < x.Rows * x.Columns)
             _gathered = new float[x.Rows * x.Columns];
@@ -214,8 +295,7 @@ public sealed class Calibrator : IDisposable
             }
             statistics[expert].Add(_pool, _gathered.AsSpan(0, rows * x.Columns));
         }
-        if (known == last)
-            throw new EnoughException();
+        return known;
     }
 
     private sealed class EnoughException : Exception;

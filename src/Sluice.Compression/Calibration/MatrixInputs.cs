@@ -6,8 +6,8 @@ namespace Sluice.Compression;
 /// <param name="Names">The stored tensors, as <c>blk.0.attn_q.weight</c>.</param>
 /// <param name="Columns">The inputs' width.</param>
 /// <param name="Experts">Matrices of each tensor, each with inputs of its own.</param>
-/// <param name="IsOutput">Whether only tokens whose logits are wanted get there.</param>
-internal sealed record MatrixInputs(IReadOnlyList<string> Names, int Columns, int Experts, bool IsOutput)
+/// <param name="Layer">The layer that they are of; for the output map as many as there are layers.</param>
+internal sealed record MatrixInputs(IReadOnlyList<string> Names, int Columns, int Experts, int Layer)
 {
     /// <summary>
     /// Whether these are inputs of a layer's map whose rounding does little harm: not of the output map; nor of a router, whose choices are too few
