@@ -22,6 +22,8 @@ internal sealed class FoldingQuantizer(FoldedFactors factors, ITensorQuantizer m
 
     private sealed class Rows(MatrixToQuantize matrix, FoldedFactors factors, IMatrixQuantizer inner) : IMatrixQuantizer
     {
+        public bool WantsManyRows => inner.WantsManyRows;
+
         public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
         {
             factors.Multiply(matrix.Tensor.Name, matrix.Expert, matrix.Rows, firstRow, rows, matrix.Columns);

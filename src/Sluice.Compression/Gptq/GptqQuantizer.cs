@@ -38,6 +38,9 @@ public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, 
 
     private sealed class Rows(MatrixToQuantize matrix, GptqFactor factor, Grid grid) : IMatrixQuantizer
     {
+        // Every call reads the whole factor.
+        public bool WantsManyRows => true;
+
         public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
         {
             using WorkerPool alone = new(1);

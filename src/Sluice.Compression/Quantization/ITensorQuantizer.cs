@@ -28,6 +28,9 @@ public interface ITensorQuantizer
 /// <summary>Encodes the rows of one matrix.</summary>
 public interface IMatrixQuantizer : IDisposable
 {
+    /// <summary>Whether rows are quicker together, so that a thread should get as many as there are.</summary>
+    bool WantsManyRows => false;
+
     /// <summary>Encodes neighbouring rows. Several threads call this at once, for different rows.</summary>
     /// <param name="firstRow">The number of the first of them.</param>
     /// <param name="rows">Whole rows of finite values, which may be overwritten.</param>

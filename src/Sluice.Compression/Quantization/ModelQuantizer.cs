@@ -192,7 +192,8 @@ public sealed class ModelQuantizer
     private void EncodePiece(MatrixToQuantize matrix, IMatrixQuantizer? quantizer, int first, int count, byte[] bytes)
     {
         int columns = matrix.Columns, storedRowBytes = (int)WeightFormats.Get(matrix.Tensor.Type).Bytes(columns), rowBytes = (int)matrix.Format.Bytes(columns);
-        int chunkRows = Math.Max(1, ChunkWeights / columns);
+        int threads = _parallel.MaxDegreeOfParallelism;
+        int chunkRows = quantizer is { WantsManyRows: true } ? (count + threads - 1) / threads : Math.Max(1, ChunkWeights / columns);
         long start = ((long)matrix.Expert * matrix.Rows + first) * storedRowBytes;
         var data = matrix.Tensor.Data;
         try
