@@ -16,7 +16,7 @@ internal static class CheckpointWriters
     public static WriteMap Gptq(int bits, int group, bool isSymmetric, bool isV2 = false, bool actOrder = false, string scaleType = "F16") =>
         (file, module, weights, rows, columns) =>
         {
-            Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, scaleType);
+            Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, scaleType, module);
             int[] down = new int[columns * bits / 32 * rows], across = new int[q.Groups * (rows * bits / 32)];
             for (int r = 0; r < rows; r++)
             {
@@ -61,7 +61,7 @@ internal static class CheckpointWriters
 
     public static WriteMap Packed(int bits, int group, bool isSymmetric, bool actOrder = false) => (file, module, weights, rows, columns) =>
     {
-        Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, "BF16");
+        Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, "BF16", module);
         int perWord = 32 / bits;
         int[] words = new int[rows * columns / perWord], zeros = new int[rows / perWord * q.Groups];
         for (int r = 0; r < rows; r++)
@@ -249,14 +249,14 @@ internal static class CheckpointWriters
         return [.. words];
     }
 
-    private static Rounded Round(float[] weights, int rows, int columns, int bits, int group, bool isSymmetric, bool actOrder, string scaleType)
+    private static Rounded Round(float[] weights, int rows, int columns, int bits, int group, bool isSymmetric, bool actOrder, string scaleType, string module = "")
     {
         if (group < 0)
             group = columns;
         int groups = columns / group, highest = (1 << bits) - 1, middle = (highest + 1) / 2;
         int[] index = [.. Enumerable.Range(0, columns).Select(c => c / group)];
         if (actOrder)
-            new Random(columns).Shuffle(index);
+            new Random(columns + module.Where(char.IsAsciiDigit).Sum(digit => digit)).Shuffle(index); // each expert's, w1's and w3's, is its own
         int[] codes = new int[weights.Length], zeros = new int[rows * groups];
         float[] scales = new float[rows * groups], values = new float[weights.Length];
         for (int r = 0; r < rows; r++)
