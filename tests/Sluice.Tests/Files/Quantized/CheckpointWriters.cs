@@ -121,6 +121,44 @@ internal static class CheckpointWriters
         return values;
     };
 
+    private static readonly float[] MicroFloats = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
+
+    /// <summary>4-bit floats, with an E4M3 for 16 and a single for all, by which it is divided.</summary>
+    public static WriteMap Nvfp4 => Nvfp4With(null);
+
+    /// <summary>The same, with another single written.</summary>
+    public static WriteMap Nvfp4With(float? written) => (file, module, weights, rows, columns) =>
+    {
+        float global = 448 * 6 / weights.Max(Math.Abs);
+        float[] table = [.. Enumerable.Range(0, 127).Select(code => Float8Value(code, 4))];
+        byte[] scales = [.. weights.Chunk(16).Select(group => (byte)Nearest(table, group.Max(Math.Abs) / 6 * global))];
+        AddFloats(file, $"{module}.weight_global_scale", "F32", [1], [written ?? global]);
+        file.Add($"{module}.weight_scale", "F8_E4M3", [rows, columns / 16], scales);
+        return AddMicroFloats(file, module, weights, rows, columns, i => table[scales[i / 16]] / global);
+    };
+
+    /// <summary>4-bit floats, with a power of two for 32.</summary>
+    public static WriteMap Mxfp4 => (file, module, weights, rows, columns) =>
+    {
+        byte[] scales = [.. weights.Chunk(32).Select(group => (byte)(127 + Math.Floor(Math.Log2(group.Max(Math.Abs))) - 2))];
+        file.Add($"{module}.weight_scale", "U8", [rows, columns / 32], scales);
+        return AddMicroFloats(file, module, weights, rows, columns, i => MathF.Pow(2, scales[i / 32] - 127));
+    };
+
+    private static float[] AddMicroFloats(RawSafetensors file, string module, float[] weights, int rows, int columns, Func<int, float> scale)
+    {
+        byte[] packed = new byte[weights.Length / 2];
+        float[] values = new float[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            int code = Nearest(MicroFloats, weights[i] / scale(i));
+            packed[i / 2] |= (byte)(code << (i % 2 * 4));
+            values[i] = MicroFloats[code] * scale(i);
+        }
+        file.Add($"{module}.weight_packed", "U8", [rows, columns / 2], packed);
+        return values;
+    }
+
     private static readonly float[] NormalFloats =
     [
         -1f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0f,
