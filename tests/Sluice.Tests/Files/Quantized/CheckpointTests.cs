@@ -31,6 +31,10 @@ public class CheckpointTests
         ["awq 128"] = (AwqConfig(128), Awq(128)),
         ["awq 32"] = (AwqConfig(32), Awq(32)),
         ["awq per channel"] = (AwqConfig(-1), Awq(-1)),
+        ["awq gemv 128"] = (AwqConfig(128, "gemv"), AwqGemv(128)),
+        ["awq gemv 64"] = (AwqConfig(64, "GEMV"), AwqGemv(64)),
+        ["awq gemv 32"] = (AwqConfig(32, "gemv"), AwqGemv(32)),
+        ["awq gemv per channel"] = (AwqConfig(-1, "gemv"), AwqGemv(-1)),
         ["compressed W4A16"] = (Compressed("pack-quantized", 4, "group"), Packed(4, 128, isSymmetric: true)),
         ["compressed W4A16 asymmetric"] = (Compressed("pack-quantized", 4, "group"), Packed(4, 64, isSymmetric: false)),
         ["compressed W4A16 act-order"] = (Compressed("pack-quantized", 4, "group"), Packed(4, 128, isSymmetric: true, actOrder: true)),
@@ -320,7 +324,8 @@ public class CheckpointTests
     [InlineData("""{"quant_method": "gptq", "bits": 4, "newest": 1}""", "'quantization_config.newest' is 1")]
     [InlineData("""{"quant_method": "gptq", "bits": 5}""", "'quantization_config.bits' is 5")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}""", "'quantization_config.checkpoint_format' is \"marlin\"")]
-    [InlineData("""{"quant_method": "awq", "bits": 4, "version": "gemv"}""", "'quantization_config.version' is \"gemv\"")]
+    [InlineData("""{"quant_method": "awq", "bits": 4, "version": "gemv_fast"}""", "'quantization_config.version' is \"gemv_fast\"")]
+    [InlineData("""{"quant_method": "awq", "bits": 4, "version": "gemv"}""", "'quantization_config.group_size' is missing")]
     [InlineData("""{"quant_method": "awq", "bits": 3}""", "'quantization_config.bits' is 3")]
     [InlineData("""{"quant_method": "fp8", "fmt": "e3m4"}""", "'quantization_config.fmt' is \"e3m4\"")]
     [InlineData("""{"quant_method": "fp8", "weight_block_size": [128]}""", "'quantization_config.weight_block_size' must be")]
@@ -350,6 +355,8 @@ public class CheckpointTests
     [InlineData("gptq 4 bits 128", "g_idx", "2, 128", "g_idx' has shape [2, 128]")]
     [InlineData("awq 128", "qzeros", "", "qzeros' is missing")]
     [InlineData("awq 128", "scales", "4, 128", "scales' has shape")]
+    [InlineData("awq gemv 32", "qzeros", "128, 8", "qzeros' has shape [128, 8] where [256, 4]")]
+    [InlineData("awq gemv 32", "scales", "512, 16", "scales' has shape [512, 16] where [256, 32]")]
     [InlineData("compressed W4A16", "weight_scale", "", "weight_scale' is missing")]
     [InlineData("compressed W4A16", "weight_shape", "", "weight_shape' is missing")]
     [InlineData("compressed W4A16", "weight_packed", "512, 16", "weight_shape' is [256, 256], but weight_packed has 512 rows")]
@@ -393,8 +400,8 @@ public class CheckpointTests
     private static string GptqConfig(int bits, int group, string more = "\"desc_act\": false") =>
         $$"""{"quant_method": "gptq", "bits": {{bits}}, "group_size": {{group}}, "sym": true, "damp_percent": 0.1, {{more}}}""";
 
-    private static string AwqConfig(int group) =>
-        $$"""{"quant_method": "awq", "bits": 4, "group_size": {{group}}, "zero_point": true, "version": "gemm", "modules_to_not_convert": null}""";
+    private static string AwqConfig(int group, string version = "gemm") =>
+        $$"""{"quant_method": "awq", "bits": 4, "group_size": {{group}}, "zero_point": true, "version": "{{version}}", "modules_to_not_convert": null}""";
 
     private static string Compressed(string format, int bits, string strategy, string type = "int", string more = "") => $$$$$$$"""
         {"quant_method": "compressed-tensors", "format": "{{{{{{{format}}}}}}}", "ignore": ["lm_head"], "quantization_status": "compressed", "config_groups": {"group_0":

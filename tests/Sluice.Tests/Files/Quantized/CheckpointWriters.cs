@@ -59,6 +59,29 @@ internal static class CheckpointWriters
         return q.Values;
     };
 
+    public static WriteMap AwqGemv(int group) => (file, module, weights, rows, columns) =>
+    {
+        Rounded q = Round(weights, rows, columns, 4, group, isSymmetric: false, actOrder: false, "F16");
+        int size = group < 0 ? columns : group, multiple = size >= 128 ? 1 : 128 / size;
+        int width = ((q.Groups + 7) / 8 + multiple - 1) / multiple * multiple;
+        int[] words = new int[rows * columns / 8], zeros = new int[rows * width];
+        float[] scales = new float[rows * width * 8];
+        for (int r = 0; r < rows; r++)
+        {
+            for (int c = 0; c < columns; c++)
+                words[(r * columns + c) / 8] |= q.Codes[r * columns + c] << (c % 8 * 4);
+            for (int g = 0; g < q.Groups; g++)
+            {
+                zeros[r * width + g / 8] |= q.Zeros[r * q.Groups + g] << (g % 8 * 4);
+                scales[r * width * 8 + g] = q.Scales[r * q.Groups + g];
+            }
+        }
+        Add(file, $"{module}.qweight", "I32", [rows, columns / 8], words);
+        Add(file, $"{module}.qzeros", "I32", [rows, width], zeros);
+        AddFloats(file, $"{module}.scales", "F16", [rows, width * 8], scales);
+        return q.Values;
+    };
+
     public static WriteMap Packed(int bits, int group, bool isSymmetric, bool actOrder = false) => (file, module, weights, rows, columns) =>
     {
         Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, "BF16", module);
