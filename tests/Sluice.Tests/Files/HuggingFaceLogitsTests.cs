@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Sluice.Cache;
 using Sluice.Models;
@@ -65,6 +66,35 @@ public class HuggingFaceLogitsTests
         float[] expected = Logits(gguf, tokens, new CpuOps(2));
         Assert.Equal(expected, Logits(twin, tokens, new CpuOps(2)));
         Assert.InRange(GoldenModel.Nmse(expected, Logits(twin, tokens, new ScalarOps())), 0, 1e-5);
+    }
+
+    /// <summary>The latent's map to keys and values is taken apart, its columns in the order of their groups.</summary>
+    [Fact]
+    public void Latent_attention_with_act_order_gives_the_logits_of_its_plain_twin()
+    {
+        GoldenModel golden = GoldenModel.Get("deepseek2-softmax");
+        using ModelFile gguf = ModelFile.Open(golden.Path);
+        using TemporaryFolder folder = new(), plain = new();
+        WriteMap gptq = CheckpointWriters.Gptq(8, 32, isSymmetric: true, actOrder: true);
+        HuggingFaceTwin.Write(gguf, folder, edit: config => config["quantization_config"] =
+            JsonNode.Parse("""{"quant_method": "gptq", "bits": 8, "group_size": 32, "desc_act": true}"""), maps: new Dictionary<string, WriteMap> { ["attn_kv_b"] = gptq });
+        HuggingFaceTwin.Write(gguf, plain, maps: new Dictionary<string, WriteMap>
+        {
+            ["attn_kv_b"] = (file, module, weights, rows, columns) =>
+            {
+                float[] values = gptq(new RawSafetensors(), module, weights, rows, columns);
+                file.Add($"{module}.weight", "F32", [rows, columns], MemoryMarshal.AsBytes<float>(values));
+                return values;
+            },
+        });
+        using ModelFile model = ModelFile.Open(folder.Path), twin = ModelFile.Open(plain.Path);
+        Assert.NotNull(model.Tensor("blk.0.attn_kv_b.weight").ColumnOrder);
+        float[] expected = Logits(twin, golden.Tokens, new CpuOps(2)), actual = Logits(model, golden.Tokens, new CpuOps(2) { Activations = ActivationPrecision.F32 });
+        int width = expected.Length / golden.Tokens.Length;
+        double[] errors = [.. expected.Chunk(width).Zip(actual.Chunk(width), (a, b) => GoldenModel.Nmse(b, a))];
+        Assert.InRange(errors[0], 0, 1e-9); // of one key, which is not weighed
+        // Keys become BF16. That is enough for a few tokens to choose other experts, hence the median.
+        Assert.InRange(errors.Order().ElementAt(errors.Length / 2), 1e-9, 1e-3);
     }
 
     /// <summary>DeepSeek-V2's choice among groups of experts; there is no golden model with groups.</summary>

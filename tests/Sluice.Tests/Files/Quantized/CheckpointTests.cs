@@ -79,7 +79,16 @@ public class CheckpointTests
         TinyLlama.Write(folder, plain, JsonNode.Parse(config)!.AsObject(), write, experts: 3);
         CheckEqual(name, folder, plain, maps: 7);
         using ModelFile model = ModelFile.Open(folder.Path);
-        Assert.Equal(name.Contains("act-order"), model.Tensor("blk.0.ffn_gate_exps.weight").ColumnOrder is not null);
+        TensorInfo gate = model.Tensor("blk.0.ffn_gate_exps.weight");
+        Assert.Equal(name.Contains("act-order"), gate.ColumnOrder is not null);
+        // Rows of several experts at once are these rows.
+        float[] all = new float[gate.Count], row = new float[gate.Shape[0]];
+        gate.Dequantize(0, all);
+        for (int r = 0; r < gate.Shape[1] * gate.Shape[2]; r++)
+        {
+            gate.Dequantize(r, row);
+            Assert.Equal(row, all[(r * row.Length)..((r + 1) * row.Length)]);
+        }
     }
 
     [Fact]
