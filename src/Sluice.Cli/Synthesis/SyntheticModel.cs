@@ -21,10 +21,10 @@ internal sealed class SyntheticModel : IDisposable
     /// <summary>The file.</summary>
     public string Path { get; }
 
-    // What checkpoints of GPTQ, AWQ, FP8 and bitsandbytes become, as they usually are.
+    // What checkpoints of GPTQ, AWQ, FP8, bitsandbytes and compressed-tensors become, as they usually are.
     private static readonly TypeMix[] OfCheckpoints =
     [
-        .. new[] { "W2G64Z", "W3G128", "W4G32", "W4G128", "W4G128Z", "W8G128", "W8G256_F32", "F8_E4M3", "F8_E5M2", "NF4", "FP4" }
+        .. new[] { "W2G64Z", "W3G128", "W4G32", "W4G128", "W4G128Z", "W8G128", "W8G256_F32", "F8_E4M3", "F8_E5M2", "NF4", "FP4", "NVFP4_F32" }
             .Select(name => new TypeMix(name, null, WeightFormats.Get(name).Type, [])),
     ];
 

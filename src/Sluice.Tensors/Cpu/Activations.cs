@@ -21,8 +21,8 @@ internal unsafe struct Activations
 
     public Tensor Input;
 
-    /// <summary>The input of each column where they stand in another order, else null.</summary>
-    public int* Order;
+    /// <summary>For each tile the input of each column, where they stand in another order; else null.</summary>
+    public int** Orders;
 
     /// <summary>Whether inputs are rotated first; they have no order then.</summary>
     public bool Rotates;
@@ -132,7 +132,7 @@ internal unsafe struct Activations
         {
             float* x = Row(first + t);
             if (Changed is not null)
-                Change(Input.Data + (long)Rows[first + t] * Input.Stride, x);
+                Change(Input.Data + (long)Rows[first + t] * Input.Stride, x, Orders is null ? null : Orders[tile]);
             float* floats = x;
             if (Float is not null)
             {
@@ -186,7 +186,7 @@ internal unsafe struct Activations
     private const int PairsAtOnce = 64;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Change(float* from, float* to)
+    private readonly void Change(float* from, float* to, int* order)
     {
         int i = 0;
         if (Rotates)
@@ -194,9 +194,9 @@ internal unsafe struct Activations
             new Span<float>(from, Columns).CopyTo(new Span<float>(to, Columns));
             Hadamard.Rotate(new Span<float>(to, Columns));
         }
-        for (; Order is not null && i < Columns; i++)
-            to[i] = from[Order[i]];
-        if (Rotates || Order is not null)
+        for (; order is not null && i < Columns; i++)
+            to[i] = from[order[i]];
+        if (Rotates || order is not null)
         {
             if (Threshold == 0 && Range == 0)
                 return;

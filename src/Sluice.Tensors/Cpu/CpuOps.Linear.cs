@@ -119,12 +119,25 @@ public unsafe partial class CpuOps
     {
         CpuWeight loaded = (CpuWeight)weight;
         CheckWidth(x, loaded);
-        int pairs = routing.Rows * routing.Used, experts = loaded.Experts;
+        int pairs = routing.Rows * routing.Used;
         if (x.Rows != routing.Rows && x.Rows != pairs)
             throw new ArgumentException($"{x.Rows} rows for {routing.Rows} routed ones with {routing.Used} experts each.");
         Tensor result = Allocate(pairs, loaded.Rows);
+        int row = 0;
+        foreach (CpuWeight part in loaded.ByInputs)
+        {
+            Tensor partBias = bias.IsEmpty ? bias : bias.ColumnRange(row, part.Rows);
+            MultiplyExperts(x, part, routing, partBias, result.ColumnRange(row, part.Rows));
+            row += part.Rows;
+        }
+        return result;
+    }
+
+    private void MultiplyExperts(Tensor x, CpuWeight loaded, in Routing routing, Tensor bias, Tensor result)
+    {
+        int pairs = routing.Rows * routing.Used, experts = loaded.Experts;
         if (pairs == 0)
-            return result;
+            return;
         using ScratchScope scope = Scratch();
         // Count the pairs of each expert, then place them, expert by expert.
         int* ends = AllocateInts(experts);
@@ -166,7 +179,6 @@ public unsafe partial class CpuOps
             outputRows[at] = pair;
         }
         Multiply(x, loaded, bias, inputRows, outputRows, tileStarts, tiles, segments, count, inPairs, skips, gate: null, result);
-        return result;
     }
 
     private void Multiply(
@@ -178,7 +190,7 @@ public unsafe partial class CpuOps
         activations.ByToken = inPairs && InTiles(weight);
         CpuWeight.Inputs changes = weight.Changes;
         if (changes.Order is { } order)
-            activations.Order = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, 0);
+            activations.Orders = Orders(order, x.Columns, tiles, segments, segmentCount);
         (activations.Rotates, activations.Threshold, activations.Range) = (changes.IsRotated, changes.Threshold, changes.Range);
         if (!changes.IsNothing)
             activations.Changed = AllocateFloats(positions * x.Columns);
@@ -221,6 +233,18 @@ public unsafe partial class CpuOps
             : Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs);
         LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, gate, scratch, perItem);
         Pool.For(checked(job.Items * segmentCount), job);
+    }
+
+    /// <summary>The order of each tile's inputs: that of its expert.</summary>
+    private int** Orders(int[] order, int columns, int tiles, Segment* segments, int segmentCount)
+    {
+        int** orders = (int**)AllocateBytes((long)tiles * sizeof(int*));
+        for (int i = 0; i < segmentCount; i++)
+        {
+            int* own = (int*)Marshal.UnsafeAddrOfPinnedArrayElement(order, segments[i].Expert * columns);
+            new Span<nint>(orders + segments[i].FirstTile, segments[i].TileCount).Fill((nint)own);
+        }
+        return orders;
     }
 
     /// <summary>Multiplies, and leaves unread the columns of the weight that meet zeros. Tiles are of one token.</summary>

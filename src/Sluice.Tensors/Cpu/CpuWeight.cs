@@ -44,7 +44,7 @@ internal sealed class CpuWeight : Weight, IDisposable
             Changes = inputs[0];
             if (inputs[0].Order is { } order)
             {
-                int[] pinned = GC.AllocateUninitializedArray<int>(columns, pinned: true);
+                int[] pinned = GC.AllocateUninitializedArray<int>(order.Length, pinned: true);
                 order.CopyTo(pinned, 0);
                 Changes = Changes with { Order = pinned };
             }

@@ -4,7 +4,7 @@ namespace Sluice.Tensors.Formats;
 
 /// <summary>
 /// 64 weights that are 4-bit floats, with an 8-bit float as scale of every 16: <c>value = d * fp4</c>. 4.5 bits per weight.
-/// (A model may multiply the whole tensor by one more float, which it stores beside it.)
+/// (A model may multiply the whole tensor by one more float: <see cref="ScaledNVFP4"/>.)
 /// <code>
 /// byte 0   d   4 scales: | unused | exponent, 4 bits, bias 7 | fraction, 3 bits |   (E4M3 without its sign)
 ///      4   qs  4 times 8 bytes, for 16 weights each; byte j: | weight j+8 | weight j |   (codes of <see cref="Fp4"/>)
@@ -30,7 +30,7 @@ internal sealed class NVFP4()
     }
 
     // Half of the E4M3 value, because the table is doubled.
-    private static float HalfScale(byte d)
+    internal static float HalfScale(byte d)
     {
         int exponent = (d >> 3) & 15, fraction = d & 7;
         if (d == 0x7F)

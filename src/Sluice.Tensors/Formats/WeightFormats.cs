@@ -20,7 +20,7 @@ public static class WeightFormats
     /// What tensors of others' checkpoints (GPTQ, AWQ, compressed-tensors, FP8, bitsandbytes) become when they are opened. Their types
     /// are numbers from <see cref="FirstOwnType"/> on, which GGUF does not have.
     /// </summary>
-    public static IReadOnlyList<WeightFormat> OfCheckpoints { get; } = [.. GroupedFormat.All, .. ScaledFloats.All];
+    public static IReadOnlyList<WeightFormat> OfCheckpoints { get; } = [.. GroupedFormat.All, .. ScaledFloats.All, .. ScaledNVFP4.All];
 
     /// <summary>The first type of our own.</summary>
     internal const TensorType FirstOwnType = (TensorType)4096;

@@ -51,7 +51,7 @@ internal static class ExpertChoice
             weight *= factor;
     }
 
-    /// <summary>Rules out all but the best groups: those whose two best scores have the largest sum (DeepSeek-V3).</summary>
+    /// <summary>Rules out all but the best groups: those whose best scores have the largest sum.</summary>
     private static void KeepBestGroups(Span<float> scores, in Router router)
     {
         int size = scores.Length / router.Groups;
@@ -66,7 +66,7 @@ internal static class ExpertChoice
                 else if (score > second)
                     second = score;
             }
-            best[g] = size == 1 ? first : first + second;
+            best[g] = Math.Min(size, router.BestOfGroup) == 1 ? first : first + second;
         }
         for (int drop = router.Groups - router.GroupsUsed; drop > 0; drop--)
         {

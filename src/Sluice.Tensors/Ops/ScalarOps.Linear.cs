@@ -121,7 +121,7 @@ public sealed unsafe partial class ScalarOps
             if (part.RotatesInputs)
                 Hadamard.Rotate(input);
             for (int i = 0; i < input.Length && part.ColumnOrder is { } order; i++)
-                input[i] = x[order[i]];
+                input[i] = x[order[expert * input.Length + i]];
             for (int i = 0; i < input.Length; i++)
                 input[i] = Math.Abs(input[i]) < part.Threshold ? 0 : input[i];
             float range = Activations.IsStatic() ? part.InputRange : 0;

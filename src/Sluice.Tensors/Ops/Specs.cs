@@ -85,6 +85,11 @@ public readonly record struct Router(int Used, Gating Gating)
 
     /// <summary>Groups chosen.</summary>
     public int GroupsUsed { get; init; } = 1;
+
+    /// <summary>
+    /// How many of a group's best scores are added to compare groups: 2 as in DeepSeek-V3 (<c>noaux_tc</c>), 1 as in V2 (<c>group_limited_greedy</c>).
+    /// </summary>
+    public int BestOfGroup { get; init; } = 2;
 }
 
 /// <summary>The experts chosen for each row: scratch of the scope it was made in.</summary>

@@ -50,7 +50,7 @@ public readonly unsafe struct WeightData
 
     /// <summary>
     /// The input that each stored column belongs to, where columns do not stand in the order of the inputs (GPTQ's act-order, whose
-    /// groups would not be columns side by side); null where they do. Only a single matrix has one.
+    /// groups would not be columns side by side): [experts, columns]; null where they do.
     /// </summary>
     public int[]? ColumnOrder { get; private init; }
 
@@ -103,16 +103,18 @@ public readonly unsafe struct WeightData
         : throw new InvalidDataException($"{Name}: {threshold} is no threshold of magnitudes.");
 
     /// <summary>The same, its columns in this order.</summary>
-    /// <exception cref="InvalidDataException">The order does not name each input once, or there are several matrices.</exception>
+    /// <param name="columnOrder">[experts, columns]: each matrix has an order of its own.</param>
+    /// <exception cref="InvalidDataException">An order does not name each input once.</exception>
+    /// <exception cref="NotSupportedException">Inputs are rotated.</exception>
     public WeightData InOrder(int[] columnOrder)
     {
-        bool[] named = new bool[Columns];
-        foreach (int input in columnOrder)
+        bool[] named = new bool[checked(Experts * Columns)];
+        for (int i = 0; i < columnOrder.Length && columnOrder.Length == named.Length; i++)
         {
-            if ((uint)input < (uint)Columns)
-                named[input] = true;
+            if ((uint)columnOrder[i] < (uint)Columns)
+                named[i / Columns * Columns + columnOrder[i]] = true;
         }
-        if (columnOrder.Length != Columns || named.Contains(false) || Experts != 1)
+        if (named.Contains(false))
             throw new InvalidDataException($"{Name}: the order of its columns does not name each of {Columns} inputs once.");
         if (RotatesInputs)
             throw new NotSupportedException($"{Name}: its inputs are rotated, so that its columns cannot have an order.");

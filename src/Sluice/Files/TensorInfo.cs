@@ -53,8 +53,8 @@ public sealed class TensorInfo
     public string TypeName => WeightFormats.NameOf(Type);
 
     /// <summary>
-    /// The input that each stored column belongs to, where columns do not stand in the order of the inputs (GPTQ's act-order); null
-    /// where they do. <see cref="Dequantize"/> minds it, <see cref="Data"/> does not.
+    /// The input that each stored column belongs to, where columns do not stand in the order of the inputs (GPTQ's act-order): [matrices,
+    /// columns]; null where they do. <see cref="Dequantize"/> minds it, <see cref="Data"/> does not.
     /// </summary>
     public int[]? ColumnOrder { get; init; }
 
@@ -103,14 +103,16 @@ public sealed class TensorInfo
         WeightFormat format = WeightFormats.Get(Type);
         long rowBytes = format.Bytes(Shape.Length == 0 ? 1 : Shape[0]);
         format.Dequantize(Data.Span(row * rowBytes, checked((int)format.Bytes(values.Length))), values);
-        if (ColumnOrder is not { } order)
+        if (ColumnOrder is null)
             return;
-        float[] stored = new float[order.Length];
-        for (int start = 0; start < values.Length; start += order.Length)
+        int columns = (int)Shape[0];
+        float[] stored = new float[columns];
+        for (int start = 0; start < values.Length; start += columns, row++)
         {
-            Span<float> own = values.Slice(start, order.Length);
+            ReadOnlySpan<int> order = ColumnOrder.AsSpan((int)(row / Shape[1]) * columns, columns);
+            Span<float> own = values.Slice(start, columns);
             own.CopyTo(stored);
-            for (int i = 0; i < order.Length; i++)
+            for (int i = 0; i < columns; i++)
                 own[order[i]] = stored[i];
         }
     }

@@ -21,13 +21,19 @@ internal static class DeepSeek2
         int dense = config.Int("leading_dense_block_count", 0);
         int width = config.Experts > 0 ? config.Positive("expert_feed_forward_length") : 0;
         int shared = config.Int("expert_shared_count", 0) * width;
-        Router router = new(config.Int("expert_used_count", 0), Gate(config))
+        Gating gating = Gate(config);
+        Router router = new(config.Int("expert_used_count", 0), gating)
         {
             Normalize = config.Bool("expert_weights_norm", false),
             Scale = config.Float("expert_weights_scale", 1),
             Groups = config.Int("expert_group_count", 1),
             GroupsUsed = config.Int("expert_group_used_count", 1),
+            BestOfGroup = gating == Gating.Softmax ? 1 : 2, // V2 and V3 differ; no key says how
         };
+        if (router.Groups <= 0 || config.Experts % router.Groups != 0)
+            throw config.Wrong("expert_group_count", router.Groups);
+        if (router.GroupsUsed <= 0 || router.GroupsUsed > router.Groups || router.Used > config.Experts / router.Groups * router.GroupsUsed)
+            throw config.Wrong("expert_group_used_count", router.GroupsUsed);
         return new Transformer(loader, layer => new Block(
             Norm.Rms(loader, $"blk.{layer}.attn_norm", config.Embedding),
             new LatentAttention(loader, layer, magnitude * magnitude),

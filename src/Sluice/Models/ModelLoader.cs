@@ -103,10 +103,10 @@ public sealed class ModelLoader
         return Ops.LoadTensor(Find(name, columns, rows, 1));
     }
 
-    /// <summary>A tensor as it is stored, for rows that are looked up.</summary>
-    public WeightData Stored(string name, int columns, int rows, int experts)
+    /// <summary>A tensor as it is stored, for rows that are looked up; or a linear map, whose columns may have an order.</summary>
+    public WeightData Stored(string name, int columns, int rows, int experts, bool isMap = false)
     {
-        WeightData data = Find(name, columns, rows, experts);
+        WeightData data = Find(name, columns, rows, experts, isMap);
         MappedBytes += _file.Tensor(name).Bytes;
         return data;
     }

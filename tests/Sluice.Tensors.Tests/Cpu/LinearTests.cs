@@ -29,7 +29,7 @@ public class LinearTests
     private static IEnumerable<string> OwnFormats =>
     [
         "W2G32", "W3G64Z", "W4G128", "W4G128Z", "W4G64Z_F32", "W5G32Z_F32", "W6G256_F32", "W8G128", "W8G256Z",
-        .. ScaledFloats.All.Select(format => format.Name),
+        .. ScaledFloats.All.Concat(ScaledNVFP4.All).Select(format => format.Name),
     ];
 
     /// <summary>Experts that do not follow each other in memory are those that do.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Sluice.Cache;
 using Sluice.Models;
@@ -47,6 +48,76 @@ public class HuggingFaceLogitsTests
         Assert.Equal(gguf.Tensors.Keys.Order(), twin.Tensors.Keys.Order());
         int[] tokens = [1, 20, 33, 4, 60];
         Assert.Equal(Logits(gguf, tokens, new CpuOps(2)), Logits(twin, tokens, new CpuOps(2)));
+    }
+
+    /// <summary>Layers that have no router are dense, as <c>mlp_only_layers</c> or <c>decoder_sparse_step</c> says.</summary>
+    [Theory]
+    [InlineData("mlp_only_layers", "[0]")]
+    [InlineData("decoder_sparse_step", "2")]
+    public void A_mixture_with_dense_layers_gives_the_logits_of_its_gguf_twin(string key, string value)
+    {
+        using TemporaryFolder made = new(), folder = new();
+        TinyQwen2Moe.Write(made["made.gguf"], isFirstDense: true);
+        using ModelFile gguf = ModelFile.Open(made["made.gguf"]);
+        HuggingFaceTwin.Write(gguf, folder, edit: config => config[key] = JsonNode.Parse(value));
+        using ModelFile twin = ModelFile.Open(folder.Path);
+        Assert.Equal("blk.0.ffn_gate.weight F16 [64, 256]", twin.Tensor("blk.0.ffn_gate.weight").ToString());
+        int[] tokens = [1, 20, 33, 4, 60];
+        float[] expected = Logits(gguf, tokens, new CpuOps(2));
+        Assert.Equal(expected, Logits(twin, tokens, new CpuOps(2)));
+        Assert.InRange(GoldenModel.Nmse(expected, Logits(twin, tokens, new ScalarOps())), 0, 1e-5);
+    }
+
+    /// <summary>The latent's map to keys and values is taken apart, its columns in the order of their groups.</summary>
+    [Fact]
+    public void Latent_attention_with_act_order_gives_the_logits_of_its_plain_twin()
+    {
+        GoldenModel golden = GoldenModel.Get("deepseek2-softmax");
+        using ModelFile gguf = ModelFile.Open(golden.Path);
+        using TemporaryFolder folder = new(), plain = new();
+        WriteMap gptq = CheckpointWriters.Gptq(8, 32, isSymmetric: true, actOrder: true);
+        HuggingFaceTwin.Write(gguf, folder, edit: config => config["quantization_config"] =
+            JsonNode.Parse("""{"quant_method": "gptq", "bits": 8, "group_size": 32, "desc_act": true}"""), maps: new Dictionary<string, WriteMap> { ["attn_kv_b"] = gptq });
+        HuggingFaceTwin.Write(gguf, plain, maps: new Dictionary<string, WriteMap>
+        {
+            ["attn_kv_b"] = (file, module, weights, rows, columns) =>
+            {
+                float[] values = gptq(new RawSafetensors(), module, weights, rows, columns);
+                file.Add($"{module}.weight", "F32", [rows, columns], MemoryMarshal.AsBytes<float>(values));
+                return values;
+            },
+        });
+        using ModelFile model = ModelFile.Open(folder.Path), twin = ModelFile.Open(plain.Path);
+        Assert.NotNull(model.Tensor("blk.0.attn_kv_b.weight").ColumnOrder);
+        float[] expected = Logits(twin, golden.Tokens, new CpuOps(2)), actual = Logits(model, golden.Tokens, new CpuOps(2) { Activations = ActivationPrecision.F32 });
+        int width = expected.Length / golden.Tokens.Length;
+        double[] errors = [.. expected.Chunk(width).Zip(actual.Chunk(width), (a, b) => GoldenModel.Nmse(b, a))];
+        Assert.InRange(errors[0], 0, 1e-9); // of one key, which is not weighed
+        // Keys become BF16. That is enough for a few tokens to choose other experts, hence the median.
+        Assert.InRange(errors.Order().ElementAt(errors.Length / 2), 1e-9, 1e-3);
+    }
+
+    /// <summary>DeepSeek-V2's choice among groups of experts; there is no golden model with groups.</summary>
+    [Fact]
+    public void Groups_of_experts_limit_the_choice()
+    {
+        GoldenModel golden = GoldenModel.Get("deepseek2-softmax");
+        using ModelFile gguf = ModelFile.Open(golden.Path);
+        int experts = gguf.Metadata.GetInt32("deepseek2.expert_count"), used = gguf.Metadata.GetInt32("deepseek2.expert_used_count");
+        float[] Run(string method, int groups, int groupsUsed)
+        {
+            using TemporaryFolder folder = new();
+            HuggingFaceTwin.Write(gguf, folder, edit: config =>
+                (config["topk_method"], config["n_group"], config["topk_group"]) = (method, groups, groupsUsed));
+            using ModelFile twin = ModelFile.Open(folder.Path);
+            return Logits(twin, golden.Tokens, new CpuOps(2));
+        }
+        float[] all = Run("greedy", 2, 1);
+        Assert.Equal(all, Run("group_limited_greedy", 1, 1));
+        Assert.Equal(all, Run("group_limited_greedy", experts, used)); // of one expert each
+        Assert.NotEqual(all, Run("group_limited_greedy", 2, 1));
+        Assert.Contains("expert_group_count' has the value 3", Assert.Throws<InvalidDataException>(() => Run("group_limited_greedy", 3, 1)).Message);
+        Assert.Contains("expert_group_used_count' has the value 3", Assert.Throws<InvalidDataException>(() => Run("group_limited_greedy", 2, 3)).Message);
     }
 
     /// <summary>As OpenAI published it.</summary>

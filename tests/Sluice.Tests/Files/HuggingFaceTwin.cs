@@ -13,7 +13,9 @@ internal static class HuggingFaceTwin
     /// <param name="folder">Where to.</param>
     /// <param name="shards">1 for model.safetensors, more for an index.</param>
     /// <param name="edit">Changes config.json before it is written.</param>
-    public static void Write(ModelFile gguf, TemporaryFolder folder, int shards = 1, Action<JsonObject>? edit = null)
+    /// <param name="maps">Writes some maps in other ways, by GGUF's names of them.</param>
+    public static void Write(
+        ModelFile gguf, TemporaryFolder folder, int shards = 1, Action<JsonObject>? edit = null, IReadOnlyDictionary<string, WriteMap>? maps = null)
     {
         string prefix = gguf.Architecture;
         Metadata metadata = gguf.Metadata;
@@ -63,6 +65,13 @@ internal static class HuggingFaceTwin
                 bytes = Split(bytes, heads, (int)tensor.Shape[1]);
             if (prefix == "llama" && tensor.Name.EndsWith("attn_k.weight", StringComparison.Ordinal))
                 bytes = Split(bytes, kvHeads, (int)tensor.Shape[1]);
+            if (maps is not null && maps.TryGetValue(tensor.Name.Split('.')[^2], out WriteMap? write))
+            {
+                float[] values = new float[tensor.Count];
+                tensor.Dequantize(0, values);
+                write(files[0], Name(tensor.Name, prefix)[..^".weight".Length], values, (int)tensor.Shape[1], (int)tensor.Shape[0]);
+                continue;
+            }
             if (tensor.Shape.Length < 3)
             {
                 long[] shape = tensor.Name.EndsWith("gate_inp_shexp.weight", StringComparison.Ordinal) ? [1, tensor.Shape[0]] : [.. tensor.Shape.Reverse()];

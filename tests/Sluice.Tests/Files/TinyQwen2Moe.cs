@@ -3,20 +3,20 @@ using Sluice.Tensors.Formats;
 
 namespace Sluice.Files;
 
-/// <summary>Writes a small qwen2moe model of random weights as GGUF.</summary>
+/// <summary>Writes a small qwen2moe model of random weights as GGUF, its first layer dense if asked for.</summary>
 internal static class TinyQwen2Moe
 {
-    public const int Hidden = 64, Inner = 32, SharedInner = 96, Experts = 4, Used = 2, Layers = 2, Vocabulary = 128;
+    public const int Hidden = 64, Inner = 32, SharedInner = 96, Experts = 4, Used = 2, DenseInner = 256, Layers = 2, Vocabulary = 128;
     private const int Heads = 4, KvHeads = 2, HeadDim = 16;
 
-    public static void Write(string path)
+    public static void Write(string path, bool isFirstDense = false)
     {
         const string Prefix = "qwen2moe";
         Metadata metadata = new(path)
         {
             { "general.architecture", Prefix }, { $"{Prefix}.block_count", (uint)Layers }, { $"{Prefix}.context_length", 64u },
             { $"{Prefix}.embedding_length", (uint)Hidden }, { $"{Prefix}.vocab_size", (uint)Vocabulary },
-            { $"{Prefix}.feed_forward_length", 256u }, { $"{Prefix}.attention.head_count", (uint)Heads },
+            { $"{Prefix}.feed_forward_length", (uint)DenseInner }, { $"{Prefix}.attention.head_count", (uint)Heads },
             { $"{Prefix}.attention.head_count_kv", (uint)KvHeads }, { $"{Prefix}.attention.layer_norm_rms_epsilon", 1e-6f },
             { $"{Prefix}.rope.dimension_count", (uint)HeadDim }, { $"{Prefix}.rope.freq_base", 1_000_000f },
             { $"{Prefix}.expert_count", (uint)Experts }, { $"{Prefix}.expert_used_count", (uint)Used },
@@ -39,6 +39,18 @@ internal static class TinyQwen2Moe
                 (prefix + "attn_k.weight", TensorType.F16, [Hidden, KvHeads * HeadDim]), (prefix + "attn_k.bias", TensorType.F32, [KvHeads * HeadDim]),
                 (prefix + "attn_v.weight", TensorType.F16, [Hidden, KvHeads * HeadDim]), (prefix + "attn_v.bias", TensorType.F32, [KvHeads * HeadDim]),
                 (prefix + "attn_output.weight", TensorType.F16, [Heads * HeadDim, Hidden]),
+            ]);
+            if (layer == 0 && isFirstDense)
+            {
+                tensors.AddRange(
+                [
+                    (prefix + "ffn_gate.weight", TensorType.F16, [Hidden, DenseInner]), (prefix + "ffn_up.weight", TensorType.F16, [Hidden, DenseInner]),
+                    (prefix + "ffn_down.weight", TensorType.F16, [DenseInner, Hidden]),
+                ]);
+                continue;
+            }
+            tensors.AddRange(
+            [
                 (prefix + "ffn_gate_inp.weight", TensorType.F32, [Hidden, Experts]),
                 (prefix + "ffn_gate_exps.weight", TensorType.F16, [Hidden, Inner, Experts]), (prefix + "ffn_up_exps.weight", TensorType.F16, [Hidden, Inner, Experts]),
                 (prefix + "ffn_down_exps.weight", TensorType.F16, [Inner, Hidden, Experts]),

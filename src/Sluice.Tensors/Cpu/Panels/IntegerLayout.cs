@@ -15,6 +15,7 @@ internal sealed record IntegerLayout(int Bits, bool HasLevels, ScaleLayout Scale
     public static IntegerLayout? Find(IntegerFormat format) => format.Type switch
     {
         _ when format is GroupedFormat grouped => new(format.Bits, false, new GroupScales(grouped)),
+        _ when format is ScaledNVFP4 scaled => new(4, true, new ScaledByteScales(scaled)),
         TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 or TensorType.Q8_1
             or TensorType.TQ2_0 or TensorType.Q2_0 => new(format.Bits, false, new HalfScales(format)),
         // Of 3 possible integers, hence 2 bits, although their files have 1.6 and (as there is no 0) 1.

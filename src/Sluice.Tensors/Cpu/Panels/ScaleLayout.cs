@@ -333,7 +333,7 @@ internal sealed unsafe class ByteScales(IntegerFormat format) : ScaleLayout(form
         {
             for (int b = 0; b < 256; b++)
             {
-                if (values[b] != (b == NaN ? 0 : (float)BitConverter.UInt16BitsToHalf((ushort)((b & 0x7F) << 7)) * 128))
+                if (values[b] != (b == NaN ? 0 : (float)BitConverter.UInt16BitsToHalf((ushort)((b & 0x7F) << 7)) * E4M3Factor))
                     return false;
             }
             return true;
@@ -342,12 +342,15 @@ internal sealed unsafe class ByteScales(IntegerFormat format) : ScaleLayout(form
 
     private const int NaN = 0x7F;
 
+    /// <summary>What takes the halves that NVFP4's scales become to the scales.</summary>
+    public const float E4M3Factor = 128;
+
     public override void AssembleUnit(ScaleAssembler c)
     {
         if (IsExponent)
             c.Code.vpbroadcastd(c.SharedMin, c.Single(SmallestExponent));
         else if (IsE4M3)
-            c.Code.vpbroadcastd(c.SharedMin, c.Single(BitConverter.SingleToInt32Bits(128)));
+            c.Code.vpbroadcastd(c.SharedMin, c.Single(BitConverter.SingleToInt32Bits(E4M3Factor)));
     }
 
     public override void AssembleScale(ScaleAssembler c, int group, int part, bool isMin, AssemblerRegisterZMM result)
@@ -362,17 +365,21 @@ internal sealed unsafe class ByteScales(IntegerFormat format) : ScaleLayout(form
             c.Code.vpsllvd(result.k1, c.SharedMin, c.Shared);
         }
         else if (IsE4M3)
-        {
-            AssemblerRegisterYMM halves = ymm28; // the lower part of c.Shared
-            c.Code.vpcmpud(k1, c.Shared, c.Constant(NaN), 4); // not equal
-            c.Code.vpslld(c.Shared, c.Shared, 7);
-            c.Code.vpandd(c.Shared, c.Shared, c.Constant(NaN << 7));
-            c.Code.vpmovdw(halves, c.Shared);
-            c.Code.vcvtph2ps(result.k1.z, halves);
-            c.Code.vmulps(result, result, c.SharedMin);
-        }
+            AssembleE4M3(c, result);
         else
             c.LookUp(values, c.Shared, result);
+    }
+
+    /// <summary>Makes NVFP4's scales of the bytes in the shared register, times what is in that of minimums.</summary>
+    public static void AssembleE4M3(ScaleAssembler c, AssemblerRegisterZMM result)
+    {
+        AssemblerRegisterYMM halves = ymm28; // the lower part of c.Shared
+        c.Code.vpcmpud(k1, c.Shared, c.Constant(NaN), 4); // not equal
+        c.Code.vpslld(c.Shared, c.Shared, 7);
+        c.Code.vpandd(c.Shared, c.Shared, c.Constant(NaN << 7));
+        c.Code.vpmovdw(halves, c.Shared);
+        c.Code.vcvtph2ps(result.k1.z, halves);
+        c.Code.vmulps(result, result, c.SharedMin);
     }
 
     /// <summary>What each byte stands for, found by decomposing a block.</summary>

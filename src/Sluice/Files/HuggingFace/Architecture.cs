@@ -16,12 +16,12 @@ internal sealed record Architecture(string ModelType, string Gguf, IReadOnlyDict
             Experts = MixtureConfig.Mixtral,
         },
         new("qwen2", "qwen2", LayerNames.Of(LayerNames.Norms, LayerNames.Attention, LayerNames.QkvBias, LayerNames.FeedForward)),
-        new("qwen2_moe", "qwen2moe", LayerNames.Of(LayerNames.Norms, LayerNames.Attention, LayerNames.QkvBias, LayerNames.Experts, LayerNames.SharedExpert))
+        new("qwen2_moe", "qwen2moe", LayerNames.Of(LayerNames.Norms, LayerNames.Attention, LayerNames.QkvBias, LayerNames.FeedForward, LayerNames.Experts, LayerNames.SharedExpert))
         {
             Experts = MixtureConfig.Qwen2,
         },
         new("qwen3", "qwen3", LayerNames.Of(LayerNames.Norms, LayerNames.Attention, LayerNames.HeadNorms, LayerNames.FeedForward)) { HeadDim = 128 },
-        new("qwen3_moe", "qwen3moe", LayerNames.Of(LayerNames.Norms, LayerNames.Attention, LayerNames.HeadNorms, LayerNames.Experts))
+        new("qwen3_moe", "qwen3moe", LayerNames.Of(LayerNames.Norms, LayerNames.Attention, LayerNames.HeadNorms, LayerNames.FeedForward, LayerNames.Experts))
         {
             HeadDim = 128,
             Experts = MixtureConfig.Qwen3,

@@ -27,7 +27,7 @@ internal sealed class ExpertStack(string name, int count)
 
     /// <summary>The one tensor.</summary>
     /// <exception cref="InvalidDataException">An expert is missing, or their shapes differ.</exception>
-    /// <exception cref="NotSupportedException">Their types differ, or the orders of their columns.</exception>
+    /// <exception cref="NotSupportedException">Their types differ.</exception>
     public TensorInfo ToTensor()
     {
         if (_experts.Count < count)
@@ -46,15 +46,16 @@ internal sealed class ExpertStack(string name, int count)
                 throw new InvalidDataException(
                     $"{file}: tensor '{hubName}' is [{string.Join(", ", matrices[i].Shape)}], and '{firstName}' [{string.Join(", ", first.Shape)}].");
             }
-            if (matrices[i].ColumnOrder is not null)
-            {
-                throw new NotSupportedException(
-                    $"{file}: '{hubName}' has its columns in an order of groups of its own (act-order), which Sluice does not run for experts.");
-            }
         }
         // One range must do for all: the largest, if each has one.
         bool hasRange = Array.TrueForAll(matrices, matrix => matrix.InputRange > 0);
-        return new TensorInfo(name, path, OfOneType(matrices)) { InputRange = hasRange ? matrices.Max(matrix => matrix.InputRange) : 0 };
+        return new TensorInfo(name, path, OfOneType(matrices))
+        {
+            ColumnOrder = Array.Exists(matrices, matrix => matrix.ColumnOrder is not null) ? [.. matrices.SelectMany(Order)] : null,
+            InputRange = hasRange ? matrices.Max(matrix => matrix.InputRange) : 0,
+        };
+
+        static IEnumerable<int> Order(TensorInfo matrix) => matrix.ColumnOrder ?? Enumerable.Range(0, (int)matrix.Shape[0]);
     }
 
     /// <summary>

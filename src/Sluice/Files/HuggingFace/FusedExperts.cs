@@ -97,20 +97,11 @@ internal static class FusedExperts
             for (int row = 0; row < rows; row++)
             {
                 long at = (expert * outputs + (long)row * step + first) * rowBlocks;
-                ReadOnlySpan<byte> codes = blocks.Data.Span(at * BlockCodes, rowBlocks * BlockCodes), exponents = scales.Data.Span(at, rowBlocks);
-                foreach (byte exponent in exponents)
-                {
-                    target[0] = exponent;
-                    // From neighbours in a byte to weights 16 apart.
-                    for (int i = 0; i < BlockCodes; i++)
-                        target[1 + i] = (byte)(Code(codes, i) | (Code(codes, i + BlockCodes) << 4));
-                    codes = codes[BlockCodes..];
-                    target = target[format.BlockBytes..];
-                }
+                Mxfp4.Join(
+                    blocks.Data.Span(at * BlockCodes, rowBlocks * BlockCodes), scales.Data.Span(at, rowBlocks),
+                    target.Slice(row * rowBlocks * format.BlockBytes, rowBlocks * format.BlockBytes));
             }
         });
-
-        static int Code(ReadOnlySpan<byte> codes, int i) => (codes[i / 2] >> (i % 2 * 4)) & 15;
     }
 
     private static TensorInfo Transposed(string path, TensorInfo weight, string name, int first, int step)

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Sluice.Files.HuggingFace;
 
 /// <summary>What config.json says of a mixture of experts, one method for each kind of model.</summary>
@@ -22,12 +20,15 @@ internal static class MixtureConfig
     {
         if (config.TextOrNull("scoring_func") is not (null or "softmax"))
             throw config.Unsupported("scoring_func", "it has softmax for these models");
-        if (config.TextOrNull("topk_method") is not (null or "greedy"))
-            throw config.Unsupported("topk_method", "it has greedy for these models");
+        string method = config.TextOrNull("topk_method") ?? "greedy";
+        if (method is not ("greedy" or "group_limited_greedy"))
+            throw config.Unsupported("topk_method", "it has greedy and group_limited_greedy for these models");
         // Published programs differ in whether the scale is left out then.
         if (config.BoolOrNull("norm_topk_prob") is true)
             throw config.Unsupported("norm_topk_prob");
         DeepSeek(config, metadata, gating: 1);
+        if (method == "group_limited_greedy")
+            AddGroups(config, metadata);
     }
 
     public static void DeepSeek3(JsonFile config, Metadata metadata)
@@ -37,8 +38,7 @@ internal static class MixtureConfig
         if (config.TextOrNull("topk_method") is not (null or "noaux_tc"))
             throw config.Unsupported("topk_method", "it has noaux_tc for these models");
         DeepSeek(config, metadata, gating: 2);
-        metadata.Add("deepseek2.expert_group_count", (uint)config.Count("n_group"));
-        metadata.Add("deepseek2.expert_group_used_count", (uint)config.Count("topk_group"));
+        AddGroups(config, metadata);
     }
 
     public static void GptOss(JsonFile config, Metadata metadata)
@@ -47,6 +47,12 @@ internal static class MixtureConfig
         metadata.Add("gpt-oss.expert_feed_forward_length", (uint)config.Count("intermediate_size"));
         if (config.PositiveOrNull("swiglu_limit") is not (null or 7f))
             throw config.Unsupported("swiglu_limit", "it has 7");
+    }
+
+    private static void AddGroups(JsonFile config, Metadata metadata)
+    {
+        metadata.Add("deepseek2.expert_group_count", (uint)config.Count("n_group"));
+        metadata.Add("deepseek2.expert_group_used_count", (uint)config.Count("topk_group"));
     }
 
     private static void DeepSeek(JsonFile config, Metadata metadata, uint gating)
@@ -64,10 +70,7 @@ internal static class MixtureConfig
 
     private static void Qwen(JsonFile config, Metadata metadata, string prefix, bool normalizesByDefault)
     {
-        if (config.CountOrNull("decoder_sparse_step") is not (null or 1))
-            throw config.Unsupported("decoder_sparse_step", "it has experts in every layer");
-        if (config.TryGet("mlp_only_layers", out JsonElement dense) && !(dense.ValueKind is JsonValueKind.Array && dense.GetArrayLength() == 0))
-            throw config.Unsupported("mlp_only_layers", "it has experts in every layer");
+        // Which layers are dense (mlp_only_layers, decoder_sparse_step) is read off their tensors.
         AddCounts(config, metadata, prefix, "num_experts");
         metadata.Add($"{prefix}.expert_feed_forward_length", (uint)config.Count("moe_intermediate_size"));
         // GGUF's readers know what an architecture does; the key says it where a model does otherwise.

@@ -58,7 +58,7 @@ internal sealed class LatentAttention : ITokenMixer
         }
         else
         {
-            (_keyUp, _valueUp) = Split(loader.Stored(prefix + "kv_b.weight", _latent, _heads * (_plain + _value), 1));
+            (_keyUp, _valueUp) = Split(loader.Stored(prefix + "kv_b.weight", _latent, _heads * (_plain + _value), 1, isMap: true));
         }
         _output = loader.Matrix(prefix + "output.weight", _heads * _value, config.Embedding);
         _spec = new AttentionSpec(_heads, scale / MathF.Sqrt(key))
@@ -116,15 +116,18 @@ internal sealed class LatentAttention : ITokenMixer
             {
                 joined.Format.Dequantize(joined.Row((head * (_plain + _value)) + i), row);
                 for (int j = 0; j < _latent; j++)
-                    key[(((head * _latent) + j) * _plain) + i] = row[j];
+                    key[(((head * _latent) + (joined.ColumnOrder?[j] ?? j)) * _plain) + i] = row[j];
             }
             for (int i = 0; i < _value; i++)
                 joined.Row((head * (_plain + _value)) + _plain + i).CopyTo(value.AsSpan((int)joined.RowBytes * ((head * _value) + i)));
         }
         byte[] packed = new byte[format.Bytes(key.Length)];
         format.Quantize(key, packed);
+        WeightData values = WeightData.FromBytes(joined.Name + " (values)", joined.Format, _latent, _value, _heads, value);
+        if (joined.ColumnOrder is { } order)
+            values = values.InOrder([.. Enumerable.Repeat(order, _heads).SelectMany(columns => columns)]);
         return (
             _ops.LoadWeight(WeightData.FromBytes(joined.Name + " (keys)", format, _plain, _latent, _heads, packed)),
-            _ops.LoadWeight(WeightData.FromBytes(joined.Name + " (values)", joined.Format, _latent, _value, _heads, value)));
+            _ops.LoadWeight(values));
     }
 }

@@ -31,6 +31,10 @@ public class CheckpointTests
         ["awq 128"] = (AwqConfig(128), Awq(128)),
         ["awq 32"] = (AwqConfig(32), Awq(32)),
         ["awq per channel"] = (AwqConfig(-1), Awq(-1)),
+        ["awq gemv 128"] = (AwqConfig(128, "gemv"), AwqGemv(128)),
+        ["awq gemv 64"] = (AwqConfig(64, "GEMV"), AwqGemv(64)),
+        ["awq gemv 32"] = (AwqConfig(32, "gemv"), AwqGemv(32)),
+        ["awq gemv per channel"] = (AwqConfig(-1, "gemv"), AwqGemv(-1)),
         ["compressed W4A16"] = (Compressed("pack-quantized", 4, "group"), Packed(4, 128, isSymmetric: true)),
         ["compressed W4A16 asymmetric"] = (Compressed("pack-quantized", 4, "group"), Packed(4, 64, isSymmetric: false)),
         ["compressed W4A16 act-order"] = (Compressed("pack-quantized", 4, "group"), Packed(4, 128, isSymmetric: true, actOrder: true)),
@@ -40,6 +44,8 @@ public class CheckpointTests
         ["compressed FP8 channel"] = (Compressed("float-quantized", 8, "channel", "float"), Float8("F8_E4M3", "weight_scale", 1, 0)),
         ["compressed FP8 tensor"] = (Compressed("float-quantized", 8, "tensor", "float"), Float8("F8_E4M3", "weight_scale", 0, 0, dimensions: 1)),
         ["compressed FP8 block"] = (Compressed("float-quantized", 8, "block", "float", ", \"block_structure\": [128, 128]"), Float8("F8_E4M3", "weight_scale", 128, 128)),
+        ["compressed NVFP4"] = (Compressed("nvfp4-pack-quantized", 4, "tensor_group", "float", ", \"group_size\": 16, \"scale_dtype\": \"torch.float8_e4m3fn\""), Nvfp4),
+        ["compressed MXFP4"] = (Compressed("mxfp4-pack-quantized", 4, "group", "float", ", \"group_size\": 32, \"scale_dtype\": \"torch.uint8\""), Mxfp4),
         ["fp8 squares"] = ("""{"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}""", Float8("F8_E4M3", "weight_scale_inv", 128, 128)),
         ["fp8 tensor"] = ("""{"quant_method": "fp8", "activation_scheme": "static"}""", Float8("F8_E4M3", "weight_scale", 0, 0, dimensions: 0)),
         ["fp8 E5M2 channel"] = ("""{"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0}""", Float8("F8_E5M2", "weight_scale", 1, 0)),
@@ -71,11 +77,18 @@ public class CheckpointTests
         (string config, WriteMap write) = Cases[name];
         using TemporaryFolder folder = new(), plain = new();
         TinyLlama.Write(folder, plain, JsonNode.Parse(config)!.AsObject(), write, experts: 3);
-        // One group a row has no order.
-        if (name.Contains("act-order"))
-            Assert.Contains("block_sparse_moe.experts.0.w1.weight' has its columns in an order", Assert.Throws<NotSupportedException>(() => ModelFile.Open(folder.Path)).Message);
-        else
-            CheckEqual(name, folder, plain, maps: 7);
+        CheckEqual(name, folder, plain, maps: 7);
+        using ModelFile model = ModelFile.Open(folder.Path);
+        TensorInfo gate = model.Tensor("blk.0.ffn_gate_exps.weight");
+        Assert.Equal(name.Contains("act-order"), gate.ColumnOrder is not null);
+        // Rows of several experts at once are these rows.
+        float[] all = new float[gate.Count], row = new float[gate.Shape[0]];
+        gate.Dequantize(0, all);
+        for (int r = 0; r < gate.Shape[1] * gate.Shape[2]; r++)
+        {
+            gate.Dequantize(r, row);
+            Assert.Equal(row, all[(r * row.Length)..((r + 1) * row.Length)]);
+        }
     }
 
     [Fact]
@@ -128,6 +141,60 @@ public class CheckpointTests
         Assert.InRange(error, 0, 3e-4);
         // Not rounded, what is left are last bits.
         Assert.InRange(Nmse(Logits(twin, new CpuOps(2)), Logits(model, new CpuOps(2) { Activations = ActivationPrecision.F32 })), 0, 1e-9);
+    }
+
+    /// <summary>As published: small groups of 4-bit activations find their scales as they go, and the largest of all is not needed.</summary>
+    [Fact]
+    public void Scales_of_4_bit_activations_are_not_used()
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        (string config, WriteMap write) = Cases["compressed NVFP4"];
+        JsonObject quantization = JsonNode.Parse(config)!.AsObject();
+        quantization["config_groups"]!["group_0"]!["input_activations"] =
+            JsonNode.Parse("""{"num_bits": 4, "type": "float", "dynamic": "local", "strategy": "tensor_group", "group_size": 16}""");
+        TinyLlama.Write(folder, plain, quantization, (file, module, weights, rows, columns) =>
+        {
+            AddFloats(file, $"{module}.input_global_scale", "F32", [1], [300]);
+            return write(file, module, weights, rows, columns);
+        });
+        CheckEqual("compressed", folder, plain, maps: 7);
+        using ModelFile model = ModelFile.Open(folder.Path);
+        Assert.Null(ActivationRanges.Read(model.Metadata));
+        Assert.Equal("NVFP4_F32", model.Tensor("blk.0.attn_q.weight").TypeName);
+    }
+
+    /// <summary>The caches here need no static scales: where a checkpoint has some, they are left out.</summary>
+    [Theory]
+    [InlineData("compressed FP8 channel", """{"num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": false, "symmetric": true}""")]
+    [InlineData("fp8 tensor", "\"static\"")]
+    public void Scales_of_a_cache_are_not_used(string name, string scheme)
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        (string config, WriteMap write) = Cases[name];
+        JsonObject quantization = JsonNode.Parse(config)!.AsObject();
+        quantization["kv_cache_scheme"] = JsonNode.Parse(scheme);
+        TinyLlama.Write(folder, plain, quantization, (file, module, weights, rows, columns) =>
+        {
+            if (module.EndsWith("k_proj", StringComparison.Ordinal) || module.EndsWith("v_proj", StringComparison.Ordinal))
+            {
+                AddFloats(file, $"{module[..^"k_proj".Length]}{module[^"k_proj".Length]}_scale", "BF16", [1], [0.125f]);
+                AddFloats(file, $"{module}.output_scale", "F32", [], [0.125f]);
+            }
+            return write(file, module, weights, rows, columns);
+        });
+        CheckEqual("compressed", folder, plain, maps: 7);
+    }
+
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(-1f)]
+    [InlineData(float.PositiveInfinity)]
+    public void A_global_scale_that_is_none_is_named(float scale)
+    {
+        using TemporaryFolder folder = new(), plain = new();
+        TinyLlama.Write(folder, plain, JsonNode.Parse(Cases["compressed NVFP4"].Config)!.AsObject(), (file, module, weights, rows, columns) =>
+            Nvfp4With(scale)(file, module, weights, rows, columns));
+        Assert.Contains($"q_proj.weight_global_scale' is {scale}", Assert.Throws<InvalidDataException>(() => ModelFile.Open(folder.Path)).Message);
     }
 
     /// <summary>Static scales of activations: of int8 with 127 steps, of E4M3 with 448; in one number, of any shape and type of floats.</summary>
@@ -266,15 +333,15 @@ public class CheckpointTests
     [InlineData("""{"quant_method": "gptq", "bits": 4, "newest": 1}""", "'quantization_config.newest' is 1")]
     [InlineData("""{"quant_method": "gptq", "bits": 5}""", "'quantization_config.bits' is 5")]
     [InlineData("""{"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}""", "'quantization_config.checkpoint_format' is \"marlin\"")]
-    [InlineData("""{"quant_method": "awq", "bits": 4, "version": "gemv"}""", "'quantization_config.version' is \"gemv\"")]
+    [InlineData("""{"quant_method": "awq", "bits": 4, "version": "gemv_fast"}""", "'quantization_config.version' is \"gemv_fast\"")]
+    [InlineData("""{"quant_method": "awq", "bits": 4, "version": "gemv"}""", "'quantization_config.group_size' is missing")]
     [InlineData("""{"quant_method": "awq", "bits": 3}""", "'quantization_config.bits' is 3")]
     [InlineData("""{"quant_method": "fp8", "fmt": "e3m4"}""", "'quantization_config.fmt' is \"e3m4\"")]
     [InlineData("""{"quant_method": "fp8", "weight_block_size": [128]}""", "'quantization_config.weight_block_size' must be")]
-    [InlineData("""{"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized", "config_groups": {}}""", "'quantization_config.format' is")]
+    [InlineData("""{"quant_method": "compressed-tensors", "format": "marlin-24", "config_groups": {}}""", "'quantization_config.format' is")]
     [InlineData("""{"quant_method": "compressed-tensors"}""", "'quantization_config.config_groups' is missing")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": 6}}}}""", "'quantization_config.config_groups.group_0.weights.num_bits' is 6")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"g": {"output_activations": {"num_bits": 8}}}}""", "output_activations' is")]
-    [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {}, "kv_cache_scheme": {"num_bits": 8}}""", "kv_cache_scheme' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {}, "sparsity_config": {"format": "sparse-24-bitmask"}}""", "sparsity_config' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"a": {"input_activations": {"num_bits": 8}}, "b": {"input_activations": {"num_bits": 8, "type": "float"}}}}""", "b.input_activations.type' is")]
     [InlineData("""{"quant_method": "compressed-tensors", "config_groups": {"g": {"input_activations": {"num_bits": 16}}}}""", "input_activations.num_bits' is 16")]
@@ -297,10 +364,16 @@ public class CheckpointTests
     [InlineData("gptq 4 bits 128", "g_idx", "2, 128", "g_idx' has shape [2, 128]")]
     [InlineData("awq 128", "qzeros", "", "qzeros' is missing")]
     [InlineData("awq 128", "scales", "4, 128", "scales' has shape")]
+    [InlineData("awq gemv 32", "qzeros", "128, 8", "qzeros' has shape [128, 8] where [256, 4]")]
+    [InlineData("awq gemv 32", "scales", "512, 16", "scales' has shape [512, 16] where [256, 32]")]
     [InlineData("compressed W4A16", "weight_scale", "", "weight_scale' is missing")]
     [InlineData("compressed W4A16", "weight_shape", "", "weight_shape' is missing")]
     [InlineData("compressed W4A16", "weight_packed", "512, 16", "weight_shape' is [256, 256], but weight_packed has 512 rows")]
     [InlineData("compressed W8A8", "weight_scale", "16, 16", "weight_scale' has shape [16, 16]")]
+    [InlineData("compressed NVFP4", "weight_scale", "", "weight_scale' is missing")]
+    [InlineData("compressed NVFP4", "weight_scale", "512, 8", "weight_scale' has shape [512, 8]")]
+    [InlineData("compressed NVFP4", "weight_global_scale", "", "weight_global_scale' is missing")]
+    [InlineData("compressed MXFP4", "weight_scale", "512, 4", "weight_scale' has shape [512, 4]")]
     [InlineData("fp8 squares", "weight_scale_inv", "", "weight_scale_inv' is missing")]
     [InlineData("fp8 squares", "weight_scale_inv", "1, 4", "weight_scale_inv' has shape [1, 4]")]
     [InlineData("nf4 double", "weight.absmax", "", "weight.absmax' is missing")]
@@ -336,8 +409,8 @@ public class CheckpointTests
     private static string GptqConfig(int bits, int group, string more = "\"desc_act\": false") =>
         $$"""{"quant_method": "gptq", "bits": {{bits}}, "group_size": {{group}}, "sym": true, "damp_percent": 0.1, {{more}}}""";
 
-    private static string AwqConfig(int group) =>
-        $$"""{"quant_method": "awq", "bits": 4, "group_size": {{group}}, "zero_point": true, "version": "gemm", "modules_to_not_convert": null}""";
+    private static string AwqConfig(int group, string version = "gemm") =>
+        $$"""{"quant_method": "awq", "bits": 4, "group_size": {{group}}, "zero_point": true, "version": "{{version}}", "modules_to_not_convert": null}""";
 
     private static string Compressed(string format, int bits, string strategy, string type = "int", string more = "") => $$$$$$$"""
         {"quant_method": "compressed-tensors", "format": "{{{{{{{format}}}}}}}", "ignore": ["lm_head"], "quantization_status": "compressed", "config_groups": {"group_0":

@@ -16,7 +16,7 @@ internal static class CheckpointWriters
     public static WriteMap Gptq(int bits, int group, bool isSymmetric, bool isV2 = false, bool actOrder = false, string scaleType = "F16") =>
         (file, module, weights, rows, columns) =>
         {
-            Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, scaleType);
+            Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, scaleType, module);
             int[] down = new int[columns * bits / 32 * rows], across = new int[q.Groups * (rows * bits / 32)];
             for (int r = 0; r < rows; r++)
             {
@@ -59,9 +59,32 @@ internal static class CheckpointWriters
         return q.Values;
     };
 
+    public static WriteMap AwqGemv(int group) => (file, module, weights, rows, columns) =>
+    {
+        Rounded q = Round(weights, rows, columns, 4, group, isSymmetric: false, actOrder: false, "F16");
+        int size = group < 0 ? columns : group, multiple = size >= 128 ? 1 : 128 / size;
+        int width = ((q.Groups + 7) / 8 + multiple - 1) / multiple * multiple;
+        int[] words = new int[rows * columns / 8], zeros = new int[rows * width];
+        float[] scales = new float[rows * width * 8];
+        for (int r = 0; r < rows; r++)
+        {
+            for (int c = 0; c < columns; c++)
+                words[(r * columns + c) / 8] |= q.Codes[r * columns + c] << (c % 8 * 4);
+            for (int g = 0; g < q.Groups; g++)
+            {
+                zeros[r * width + g / 8] |= q.Zeros[r * q.Groups + g] << (g % 8 * 4);
+                scales[r * width * 8 + g] = q.Scales[r * q.Groups + g];
+            }
+        }
+        Add(file, $"{module}.qweight", "I32", [rows, columns / 8], words);
+        Add(file, $"{module}.qzeros", "I32", [rows, width], zeros);
+        AddFloats(file, $"{module}.scales", "F16", [rows, width * 8], scales);
+        return q.Values;
+    };
+
     public static WriteMap Packed(int bits, int group, bool isSymmetric, bool actOrder = false) => (file, module, weights, rows, columns) =>
     {
-        Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, "BF16");
+        Rounded q = Round(weights, rows, columns, bits, group, isSymmetric, actOrder, "BF16", module);
         int perWord = 32 / bits;
         int[] words = new int[rows * columns / perWord], zeros = new int[rows / perWord * q.Groups];
         for (int r = 0; r < rows; r++)
@@ -120,6 +143,44 @@ internal static class CheckpointWriters
         AddFloats(file, $"{module}.{scaleName}", "F32", shape, scales);
         return values;
     };
+
+    private static readonly float[] MicroFloats = [0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0f, -0.5f, -1, -1.5f, -2, -3, -4, -6];
+
+    /// <summary>4-bit floats, with an E4M3 for 16 and a single for all, by which it is divided.</summary>
+    public static WriteMap Nvfp4 => Nvfp4With(null);
+
+    /// <summary>The same, with another single written.</summary>
+    public static WriteMap Nvfp4With(float? written) => (file, module, weights, rows, columns) =>
+    {
+        float global = 448 * 6 / weights.Max(Math.Abs);
+        float[] table = [.. Enumerable.Range(0, 127).Select(code => Float8Value(code, 4))];
+        byte[] scales = [.. weights.Chunk(16).Select(group => (byte)Nearest(table, group.Max(Math.Abs) / 6 * global))];
+        AddFloats(file, $"{module}.weight_global_scale", "F32", [1], [written ?? global]);
+        file.Add($"{module}.weight_scale", "F8_E4M3", [rows, columns / 16], scales);
+        return AddMicroFloats(file, module, weights, rows, columns, i => table[scales[i / 16]] / global);
+    };
+
+    /// <summary>4-bit floats, with a power of two for 32.</summary>
+    public static WriteMap Mxfp4 => (file, module, weights, rows, columns) =>
+    {
+        byte[] scales = [.. weights.Chunk(32).Select(group => (byte)(127 + Math.Floor(Math.Log2(group.Max(Math.Abs))) - 2))];
+        file.Add($"{module}.weight_scale", "U8", [rows, columns / 32], scales);
+        return AddMicroFloats(file, module, weights, rows, columns, i => MathF.Pow(2, scales[i / 32] - 127));
+    };
+
+    private static float[] AddMicroFloats(RawSafetensors file, string module, float[] weights, int rows, int columns, Func<int, float> scale)
+    {
+        byte[] packed = new byte[weights.Length / 2];
+        float[] values = new float[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            int code = Nearest(MicroFloats, weights[i] / scale(i));
+            packed[i / 2] |= (byte)(code << (i % 2 * 4));
+            values[i] = MicroFloats[code] * scale(i);
+        }
+        file.Add($"{module}.weight_packed", "U8", [rows, columns / 2], packed);
+        return values;
+    }
 
     private static readonly float[] NormalFloats =
     [
@@ -249,14 +310,14 @@ internal static class CheckpointWriters
         return [.. words];
     }
 
-    private static Rounded Round(float[] weights, int rows, int columns, int bits, int group, bool isSymmetric, bool actOrder, string scaleType)
+    private static Rounded Round(float[] weights, int rows, int columns, int bits, int group, bool isSymmetric, bool actOrder, string scaleType, string module = "")
     {
         if (group < 0)
             group = columns;
         int groups = columns / group, highest = (1 << bits) - 1, middle = (highest + 1) / 2;
         int[] index = [.. Enumerable.Range(0, columns).Select(c => c / group)];
         if (actOrder)
-            new Random(columns).Shuffle(index);
+            new Random(columns + module.Where(char.IsAsciiDigit).Sum(digit => digit)).Shuffle(index); // each expert's, w1's and w3's, is its own
         int[] codes = new int[weights.Length], zeros = new int[rows * groups];
         float[] scales = new float[rows * groups], values = new float[weights.Length];
         for (int r = 0; r < rows; r++)

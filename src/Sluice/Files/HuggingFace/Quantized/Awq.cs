@@ -9,11 +9,12 @@ namespace Sluice.Files.HuggingFace;
 /// qzeros   I32  [groups, m / 8]  the same
 /// scales   F16  [groups, m]
 /// </code>
-/// <c>value = scale * (code - zero)</c>; a group is inputs side by side.
+/// <c>value = scale * (code - zero)</c>; a group is inputs side by side. <see cref="AwqRows"/> is its version GEMV.
 /// </summary>
 internal sealed class Awq : QuantizedLayout
 {
     private const int PerWord = 8;
+    private readonly int? _rowGroup; // in version GEMV, inputs of a group, or -1 for all
 
     public Awq(JsonFile config)
     {
@@ -24,8 +25,12 @@ internal sealed class Awq : QuantizedLayout
         string bits = config.Has("w_bit") ? "w_bit" : "bits";
         if (config.Count(bits) != 4)
             throw config.Unsupported(bits, "AWQ's checkpoints have 4");
-        if (config.TextOrNull("version") is { } version && !version.Equals("gemm", StringComparison.OrdinalIgnoreCase))
-            throw config.Unsupported("version", "it reads gemm");
+        string version = config.TextOrNull("version")?.ToLowerInvariant() ?? "gemm";
+        if (version is not ("gemm" or "gemv"))
+            throw config.Unsupported("version", "it reads gemm and gemv");
+        string group = config.Has("q_group_size") ? "q_group_size" : "group_size";
+        if (version == "gemv")
+            _rowGroup = config.WholeOrNull(group, least: -1) ?? throw config.Missing(group);
         if (config.BoolOrNull("desc_act") is true)
             throw config.Unsupported("desc_act");
     }
@@ -39,6 +44,8 @@ internal sealed class Awq : QuantizedLayout
 
     protected override TensorInfo Read(QuantizedModule module)
     {
+        if (_rowGroup is { } group)
+            return AwqRows.Read(module, group);
         TensorInfo weight = module.Take("qweight", TensorType.I32), zeros = module.Take("qzeros", TensorType.I32);
         TensorInfo scales = module.TakeFloats("scales");
         (int columns, int words) = module.Matrix("qweight", weight);

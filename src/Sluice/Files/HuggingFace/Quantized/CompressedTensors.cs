@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Files.HuggingFace;
@@ -13,17 +14,18 @@ namespace Sluice.Files.HuggingFace;
 /// int-quantized     weight             I8   [m, n]
 ///                   weight_zero_point  I8   as the scales; only if not symmetric
 /// float-quantized   weight             F8_E4M3 [m, n]
+/// nvfp4-pack-quantized, mxfp4-pack-quantized: <see cref="Fp4Matrix"/>
 /// all               weight_scale       F16, BF16, F32  [1], [m, 1], [m, groups], or [ceil(m / 128), ceil(n / 128)] of squares
 ///                   input_scale        F16, BF16, F32  [1]: static scale of activations
 ///                   input_zero_point   I8 or F8_E4M3   [1]
 /// </code>
 /// Codes are those of signed integers, packed ones with 2^(bits - 1) added. Which of these a map has is read off its tensors and their shapes, so
 /// that maps may differ. Scales of activations are used where static scales are asked for; those with a zero point are not, for here
-/// activations are symmetric.
+/// activations are symmetric; nor are those of 4-bit floats (<c>input_global_scale</c>).
 /// </summary>
 internal sealed class CompressedTensors : QuantizedLayout
 {
-    private static readonly string[] Formats = ["pack-quantized", "int-quantized", "float-quantized", "naive-quantized", "mixed-precision", "dense"];
+    private static readonly string[] Formats = ["pack-quantized", "int-quantized", "float-quantized", "naive-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mixed-precision", "dense"];
     private readonly (int Rows, int Columns)? _block;
     private readonly float _largestInput; // the largest code of static activations; 0 where no group has them
 
@@ -34,8 +36,6 @@ internal sealed class CompressedTensors : QuantizedLayout
             "kv_cache_scheme", "sparsity_config", "transform_config");
         if (config.TextOrNull("format") is { } format && !Formats.Contains(format))
             throw config.Unsupported("format", $"it reads {string.Join(", ", Formats)}");
-        if (config.Has("kv_cache_scheme"))
-            throw config.Unsupported("kv_cache_scheme");
         foreach (string key in (ReadOnlySpan<string>)["sparsity_config", "transform_config"])
         {
             if (config.ObjectOrNull(key) is { } other && other.Keys.Any() && other.TextOrNull("format") != "dense")
@@ -52,7 +52,7 @@ internal sealed class CompressedTensors : QuantizedLayout
                 throw group.Unsupported("format", $"it reads {string.Join(", ", Formats)}");
             if (group.ObjectOrNull("weights") is { } weights)
                 _block = Check(weights) ?? _block;
-            if (group.ObjectOrNull("input_activations") is { } inputs && inputs.BoolOrNull("dynamic") is not true)
+            if (group.ObjectOrNull("input_activations") is { } inputs && !IsLocal(inputs) && inputs.BoolOrNull("dynamic") is not true)
             {
                 int bits = inputs.CountOrNull("num_bits") ?? 8;
                 bool isFloat = inputs.TextOrNull("type") == "float";
@@ -67,15 +67,16 @@ internal sealed class CompressedTensors : QuantizedLayout
     }
 
     protected override IReadOnlyList<string> Suffixes { get; } =
-        ["weight_packed", "weight_shape", "weight_scale", "weight_zero_point", "weight_g_idx", "input_scale", "input_zero_point"];
+        ["weight_packed", "weight_shape", "weight_scale", "weight_zero_point", "weight_g_idx", "weight_global_scale", "input_scale", "input_zero_point", "input_global_scale"];
 
     protected override bool IsQuantized(QuantizedModule module) =>
         module.Has("weight_packed") || module.Has("weight", TensorType.I8, TensorType.E4M3, TensorType.E5M2);
 
     protected override TensorInfo Read(QuantizedModule module)
     {
+        module.Drop("input_global_scale");
         if (module.Has("weight_packed"))
-            return ReadPacked(module);
+            return module.Has("weight_packed", TensorType.U8) ? Fp4Matrix.Read(module) : ReadPacked(module);
         if (!module.Has("weight", TensorType.I8))
             return ReadFloats(module);
         TensorInfo weight = module.Take("weight", TensorType.I8);
@@ -98,16 +99,20 @@ internal sealed class CompressedTensors : QuantizedLayout
         return zero is null || !zero.Data.Span().ContainsAnyExcept((byte)0) ? range : 0;
     }
 
+    // Scales of small groups are found as they come, whatever the scale of all.
+    private static bool IsLocal(JsonFile inputs) =>
+        inputs.TryGet("dynamic", out JsonElement dynamic) && dynamic.ValueKind is JsonValueKind.String && dynamic.ValueEquals("local");
+
     private static (int Rows, int Columns)? Check(JsonFile weights)
     {
         RefuseOthers(
             weights, "num_bits", "type", "strategy", "symmetric", "group_size", "block_structure", "actorder", "dynamic", "observer",
             "observer_kwargs", "scale_dtype", "zp_dtype");
         string type = weights.TextOrNull("type") ?? "int";
-        bool isKnown = (type, weights.Count("num_bits")) is ("int", 2 or 4 or 8) or ("float", 8);
+        bool isKnown = (type, weights.Count("num_bits")) is ("int", 2 or 4 or 8) or ("float", 4 or 8);
         if (!isKnown)
-            throw weights.Unsupported("num_bits", $"of type {type} it reads {(type == "float" ? "8" : "2, 4 and 8")}");
-        if (weights.TextOrNull("strategy") is not (null or "tensor" or "channel" or "group" or "block"))
+            throw weights.Unsupported("num_bits", $"of type {type} it reads {(type == "float" ? "4 and 8" : "2, 4 and 8")}");
+        if (weights.TextOrNull("strategy") is not (null or "tensor" or "channel" or "group" or "tensor_group" or "block"))
             throw weights.Unsupported("strategy");
         if (weights.BoolOrNull("dynamic") is true)
             throw weights.Unsupported("dynamic");

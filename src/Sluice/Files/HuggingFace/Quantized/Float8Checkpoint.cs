@@ -26,7 +26,7 @@ internal sealed class Float8Checkpoint : QuantizedLayout
             return;
         RefuseOthers(
             config, "quant_method", "fmt", "activation_scheme", "weight_block_size", "modules_to_not_convert", "ignored_layers", "dequantize",
-            "activation_scale_ub", "scale_fmt");
+            "activation_scale_ub", "scale_fmt", "kv_cache_scheme");
         if (config.TextOrNull("fmt") is not (null or "e4m3" or "e5m2" or "float8_e4m3fn" or "float8_e5m2"))
             throw config.Unsupported("fmt", "it reads e4m3 and e5m2");
         if (config.TextOrNull("scale_fmt") is not (null or "float" or "ue8m0"))

@@ -20,6 +20,12 @@ internal abstract class QuantizedLayout
         ["mxfp4"] = config => new Mxfp4(config),
     };
 
+    /// <summary>
+    /// Ends of the names of static scales of a cache of keys and values in FP8, by whichever program. The caches here find scales as they go,
+    /// or need none.
+    /// </summary>
+    private static readonly string[] CacheScales = ["k_scale", "v_scale", "kv_scale", "output_scale"];
+
     /// <summary>Ends of the names of the tensors that belong to one linear map, besides <c>weight</c> and <c>bias</c>.</summary>
     protected abstract IReadOnlyList<string> Suffixes { get; }
 
@@ -51,7 +57,7 @@ internal abstract class QuantizedLayout
         List<(StoredTensor? Tensor, QuantizedModule? Module)> order = [];
         foreach (StoredTensor tensor in tensors)
         {
-            string? suffix = Suffixes.Append("weight").Append("bias")
+            string? suffix = Suffixes.Append("weight").Append("bias").Concat(CacheScales)
                 .FirstOrDefault(suffix => tensor.Info.Name.EndsWith("." + suffix, StringComparison.Ordinal));
             if (suffix is null)
             {
@@ -72,6 +78,8 @@ internal abstract class QuantizedLayout
                 yield return other;
             if (module is null)
                 continue;
+            foreach (string suffix in CacheScales)
+                module.Drop(suffix);
             if (IsQuantized(module))
             {
                 float range = InputRange(module);

@@ -36,6 +36,13 @@ internal sealed class QuantizedModule(string name)
     /// <summary>A tensor of one of these types, if there is one.</summary>
     public TensorInfo? TakeIfThere(string suffix, params ReadOnlySpan<TensorType> types) => Has(suffix) ? Take(suffix, types) : null;
 
+    /// <summary>Uses up a tensor that is not needed, if there is one.</summary>
+    public void Drop(string suffix)
+    {
+        if (Has(suffix))
+            _taken.Add(suffix);
+    }
+
     /// <summary>A tensor of one of the three plain types of floats.</summary>
     public TensorInfo TakeFloats(string suffix) => Take(suffix, TensorType.F16, TensorType.BF16, TensorType.F32);
 
