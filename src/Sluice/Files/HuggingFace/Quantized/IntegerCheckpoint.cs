@@ -70,7 +70,8 @@ internal sealed class GptqLayout(string name, int bits, int groupSize, bool isSy
         };
         if (origin is not null)
         {
-            config["damp_percent"] = origin.Damping;
+            if (origin.Damping is > 0 and < 1) // others make transformers refuse the file, though nothing reads them
+                config["damp_percent"] = origin.Damping;
             config["static_groups"] = origin.StaticGroups;
             config["true_sequential"] = false; // inputs are those of the model as it was
         }
