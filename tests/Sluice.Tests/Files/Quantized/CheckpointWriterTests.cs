@@ -96,14 +96,16 @@ public class CheckpointWriterTests
         using TemporaryFolder plain = MakePlain(), target = new();
         Random random = new(5);
         Dictionary<string, GroupedIntegers> maps = [];
-        CheckpointWriter.Write(plain.Path, target["out"], CheckpointLayout.Create("gptq", 4, 64, actOrder: true), map =>
+        CheckpointWriter.Write(plain.Path, target["out"], CheckpointLayout.Create("gptq", 4, 64, actOrder: true, origin: new GptqOrigin(Damping: 0, StaticGroups: false)), map =>
         {
             GroupedIntegers rounded = Round(map, 4, 64, isSymmetric: false);
             int[] groups = [.. Enumerable.Range(0, rounded.Columns).Select(rounded.GroupOf)];
             random.Shuffle(groups);
             return maps[map.Name] = new GroupedIntegers(rounded.Rows, rounded.Columns, 4, 64, rounded.Codes, rounded.Scales, rounded.Zeros, groups);
         });
-        Assert.True((bool)Config(target["out"])["desc_act"]!);
+        JsonObject config = Config(target["out"]);
+        Assert.Equal((true, false, false), ((bool)config["desc_act"]!, (bool)config["static_groups"]!, (bool)config["true_sequential"]!));
+        Assert.False(config.ContainsKey("damp_percent")); // which its readers want between 0 and 1
         Check(target["out"], maps);
         // And from there, with its order, to the other version without a loss.
         using ModelFile model = ModelFile.Open(target["out"]);
