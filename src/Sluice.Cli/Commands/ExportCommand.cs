@@ -1,14 +1,12 @@
 using System.CommandLine;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
+using Sluice.Compression;
 using Sluice.Files;
 
 namespace Sluice.Cli.Commands;
 
-/// <summary>
-/// Writes a Hugging Face folder in the layout of another method's checkpoints. What is stored in such integers already goes over without a
-/// loss; all else is rounded to nearest.
-/// </summary>
+/// <summary>Writes a Hugging Face folder in the layout of another method's checkpoints (<see cref="CheckpointExporter"/>).</summary>
 internal static class ExportCommand
 {
     public static Command Create()
@@ -16,59 +14,65 @@ internal static class ExportCommand
         Argument<string> input = new("IN") { Description = "A Hugging Face folder: plain, or a checkpoint of any method that Sluice reads." };
         Argument<string> output = new("OUT") { Description = "The folder to write, which must not exist." };
         Option<string?> layout = Parsing.Choice("--layout", "How linear maps are stored: gptq, gptq_v2, awq, fp8 (squares of 128 x 128, as DeepSeek's).", CheckpointLayout.Names, "gptq");
-        Option<int> bits = Parsing.Integer("--bits", "Bits of an integer: 2, 3, 4 or 8 for GPTQ, 4 for AWQ.", 2, 4);
-        Option<int> group = Parsing.Integer("--group-size", "Columns that share a scale, a multiple of 32; -1: a whole row.", -1, 128);
+        ExportOptions usual = new("gptq");
+        Option<int> bits = Parsing.Integer("--bits", "Bits of an integer: 2, 3, 4 or 8 for GPTQ, 4 for AWQ.", 2, usual.Bits);
+        Option<int> group = Parsing.Integer("--group-size", "Columns that share a scale, a multiple of 32; -1: a whole row.", -1, usual.GroupSize);
         Option<bool> symmetric = new("--symmetric") { Description = "Give no group a zero point of its own." };
+        RoundingArguments rounding = new(QuantizationMethod.OfIntegers, "gptq and awq");
+        Option<bool> requantize = new("--requantize") { Description = "Allow maps that are quantized already to be rounded again, whose errors add up." };
+        Option<int> threads = Parsing.Integer("--threads", "Threads that compute; one a processor if not given.", 1, EngineOptions.MostThreads, null, "-t");
         SluiceCommand command = new(
             "export", "Write a folder of safetensors as GPTQ, AWQ or FP8 checkpoints are, for other programs.",
-            "sluice export Llama-3.2-1B Llama-3.2-1B-GPTQ --layout gptq --bits 4 --group-size 128 --symmetric",
+            "sluice export Llama-3.2-1B Llama-3.2-1B-GPTQ --layout gptq --symmetric --method gptq --calibration stories.txt --act-order",
+            "sluice export Llama-3.2-1B Llama-3.2-1B-AWQ --layout awq --method awq --calibration stories.txt",
             "sluice export Llama-3.2-1B-GPTQ Llama-3.2-1B-AWQ --layout awq",
             "sluice export Llama-3.2-1B Llama-3.2-1B-FP8 --layout fp8")
         {
-            input, output, layout, bits, group, symmetric,
+            input, output, layout, bits, group, symmetric, requantize, threads,
         };
+        rounding.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            bool hasSizes = parsed.IsGiven(bits) || parsed.IsGiven(group);
-            if (parsed.GetValue(layout) == "fp8" && (hasSizes || parsed.GetValue(symmetric)))
+            string name = parsed.GetValue(layout)!;
+            if (name == "fp8" && (parsed.IsGiven(bits) || parsed.IsGiven(group) || parsed.GetValue(symmetric)))
                 throw new UsageException("--bits, --group-size and --symmetric are for integers; fp8 has none.");
-            if (parsed.GetValue(layout) == "awq" && parsed.GetValue(symmetric))
+            if (name == "awq" && parsed.GetValue(symmetric))
                 throw new UsageException("--symmetric is for gptq; awq always has zero points.");
-            (int size, int groupSize, bool isSymmetric) = (parsed.GetValue(bits), parsed.GetValue(group), parsed.GetValue(symmetric));
-            (string source, string target) = (parsed.GetValue(input)!, parsed.GetValue(output)!);
-            CheckpointLayout chosen;
-            bool hasOrder = false;
-            try
+            ExportOptions options = new(name)
             {
-                if (Directory.Exists(source))
-                {
-                    using ModelFile model = ModelFile.Open(source);
-                    hasOrder = CheckpointWriter.Maps(model).Any(map => map.ColumnOrder is not null);
-                }
-                chosen = CheckpointLayout.Create(parsed.GetValue(layout)!, size, groupSize, isSymmetric, hasOrder && parsed.GetValue(layout) != "awq");
-            }
-            catch (ArgumentException error)
-            {
-                throw new UsageException(CommandLine.Describe(error));
-            }
-            int kept = 0, rounded = 0;
-            Terminal.Progress($"Writing {target}", progress =>
-            {
-                CheckpointWriter.Write(source, target, chosen, map =>
-                {
-                    if (GroupedTensors.Stored(map, size, groupSize) is { } stored && (!isSymmetric || stored.IsSymmetric))
-                    {
-                        kept++;
-                        return stored;
-                    }
-                    rounded++;
-                    return GroupedTensors.Rounded(map, size, groupSize, isSymmetric);
-                }, progress, cancellation);
-                return 0;
-            });
-            Terminal.Note(chosen.Name == "fp8" ? $"wrote {target}" : $"wrote {target}: {kept} maps as they were, {rounded} rounded to nearest");
+                Bits = parsed.GetValue(bits),
+                GroupSize = parsed.GetValue(group),
+                IsSymmetric = parsed.GetValue(symmetric),
+                Method = rounding.Read(parsed),
+                MayRequantize = parsed.GetValue(requantize),
+                Threads = parsed.GetValue(threads),
+            };
+            CheckpointExporter exporter = Check(options);
+            string target = parsed.GetValue(output)!;
+            ExportResult result = Terminal.Stages("Calibrating", report => exporter.Run(parsed.GetValue(input)!, target, report, cancellation));
+            Terminal.Note(name == "fp8" ? $"wrote {target}" : $"wrote {target}: {Describe(result, options.Method.Name)}");
             return Task.FromResult(CommandLine.Done);
         });
         return command;
+    }
+
+    private static CheckpointExporter Check(ExportOptions options)
+    {
+        try
+        {
+            return new CheckpointExporter(options);
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(CommandLine.Describe(error));
+        }
+    }
+
+    private static string Describe(ExportResult result, string method)
+    {
+        if (method == "rtn")
+            return $"{result.Kept} maps as they were, {result.Rounded} rounded to nearest";
+        string unseen = result.Unseen > 0 ? $", {result.Unseen} of them to nearest, for no token of the text came to them" : "";
+        return $"{result.Rounded} maps rounded by {method}{unseen}";
     }
 }

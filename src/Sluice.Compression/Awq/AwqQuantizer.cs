@@ -23,7 +23,7 @@ public static class AwqQuantizer
 
     private sealed class Clipping(FoldedFactors factors, Calibrator calibrator, GridFactory? grid) : ITensorQuantizer
     {
-        private readonly NearestQuantizer _nearest = new();
+        private readonly ITensorQuantizer _nearest = Grids.Nearest(grid);
 
         public bool Changes(TensorInfo tensor) => grid is not null && Grids.IsMap(tensor);
 
@@ -41,14 +41,12 @@ public static class AwqQuantizer
         }
     }
 
-    private sealed class Rows(MatrixToQuantize matrix, float[] scales, float[] gram, Grid grid) : IMatrixQuantizer
+    private sealed class Rows(MatrixToQuantize matrix, float[] scales, float[] gram, Grid grid) : GridMatrix(matrix)
     {
-        public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
+        public override RoundedMatrix Round(int firstRow, Span<float> rows)
         {
             using WorkerPool alone = new(1);
-            Grids.Write(Awq.Round(alone, rows.ToArray(), scales, gram, grid), matrix, rows, bytes);
+            return Awq.Round(alone, rows.ToArray(), scales, gram, grid);
         }
-
-        public void Dispose() { }
     }
 }

@@ -73,6 +73,9 @@ public sealed class Calibrator : IDisposable
     /// <summary>The tensors whose inputs can be gathered, in the order in which a token meets them.</summary>
     public IEnumerable<string> Tensors => _all.SelectMany(inputs => inputs.Names);
 
+    /// <summary>Where a token meets a tensor's inputs, among all: equal for tensors that have the same; -1 for one whose inputs are not seen.</summary>
+    internal int PlaceOf(string tensor) => _all.FindIndex(inputs => inputs.Names.Contains(tensor));
+
     /// <summary>The threads, for the methods' own work.</summary>
     public WorkerPool Pool => _pool;
 

@@ -26,10 +26,19 @@ internal sealed class FoldingQuantizer(FoldedFactors factors, ITensorQuantizer m
 
         public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
         {
-            factors.Multiply(matrix.Tensor.Name, matrix.Expert, matrix.Rows, firstRow, rows, matrix.Columns);
+            Multiply(firstRow, rows);
             inner.Quantize(firstRow, rows, bytes);
         }
 
+        public RoundedMatrix? Round(int firstRow, Span<float> rows)
+        {
+            Multiply(firstRow, rows);
+            return inner.Round(firstRow, rows);
+        }
+
         public void Dispose() => inner.Dispose();
+
+        private void Multiply(int firstRow, Span<float> rows) =>
+            factors.Multiply(matrix.Tensor.Name, matrix.Expert, matrix.Rows, firstRow, rows, matrix.Columns);
     }
 }

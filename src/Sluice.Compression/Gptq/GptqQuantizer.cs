@@ -8,9 +8,11 @@ namespace Sluice.Compression;
 /// <param name="damping">As of <see cref="GptqFactor.Create"/>.</param>
 /// <param name="actOrder">As of <see cref="GptqFactor.Create"/>.</param>
 /// <param name="grid">What the weights are rounded to; null for the blocks of the format they are written in.</param>
-public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, bool actOrder = false, GridFactory? grid = null) : ITensorQuantizer
+/// <param name="staticGroups">As of <see cref="Gptq.Round"/>.</param>
+public sealed class GptqQuantizer(
+    Calibrator calibrator, float damping = 0.01f, bool actOrder = false, GridFactory? grid = null, bool staticGroups = false) : ITensorQuantizer
 {
-    private readonly NearestQuantizer _nearest = new();
+    private readonly ITensorQuantizer _nearest = Grids.Nearest(grid);
     private (InputStatistics Inputs, GptqFactor Factor)? _last;
 
     /// <inheritdoc/>
@@ -33,20 +35,18 @@ public sealed class GptqQuantizer(Calibrator calibrator, float damping = 0.01f, 
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
             _last = (inputs, GptqFactor.Create(calibrator.Pool, inputs.Gram, inputs.Columns, damping, actOrder));
         }
-        return new Rows(matrix, _last.Value.Factor, chosen);
+        return new Rows(matrix, _last.Value.Factor, chosen, staticGroups);
     }
 
-    private sealed class Rows(MatrixToQuantize matrix, GptqFactor factor, Grid grid) : IMatrixQuantizer
+    private sealed class Rows(MatrixToQuantize matrix, GptqFactor factor, Grid grid, bool staticGroups) : GridMatrix(matrix)
     {
         // Every call reads the whole factor.
-        public bool WantsManyRows => true;
+        public override bool WantsManyRows => true;
 
-        public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes)
+        public override RoundedMatrix Round(int firstRow, Span<float> rows)
         {
             using WorkerPool alone = new(1);
-            Grids.Write(Gptq.Round(alone, rows.ToArray(), factor, grid), matrix, rows, bytes);
+            return Gptq.Round(alone, rows.ToArray(), factor, grid, staticGroups);
         }
-
-        public void Dispose() { }
     }
 }

@@ -36,6 +36,10 @@ public interface IMatrixQuantizer : IDisposable
     /// <param name="rows">Whole rows of finite values, which may be overwritten.</param>
     /// <param name="bytes">The rows' bytes in the matrix's format, written.</param>
     void Quantize(int firstRow, Span<float> rows, Span<byte> bytes);
+
+    /// <summary>Rounds neighbouring rows, and encodes nothing; called as <see cref="Quantize"/> is.</summary>
+    /// <returns>The rows as the method rounds them; null if it has no <see cref="Grid"/> for the matrix.</returns>
+    RoundedMatrix? Round(int firstRow, Span<float> rows) => null;
 }
 
 /// <summary>A matrix to encode: a tensor of two dimensions, one expert of a tensor of three, or a vector as a single row.</summary>

@@ -1,6 +1,4 @@
-using System.Runtime.ExceptionServices;
 using Sluice.Files;
-using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
 
@@ -10,7 +8,7 @@ namespace Sluice.Compression;
 /// </summary>
 public sealed class ModelQuantizer
 {
-    private const int PieceWeights = 1 << 22, ChunkWeights = 1 << 16;
+    private const int PieceWeights = 1 << 22;
 
     private readonly QuantizationPlan _plan;
     private readonly ITensorQuantizer _method;
@@ -191,32 +189,15 @@ public sealed class ModelQuantizer
 
     private void EncodePiece(MatrixToQuantize matrix, IMatrixQuantizer? quantizer, int first, int count, byte[] bytes)
     {
-        int columns = matrix.Columns, storedRowBytes = (int)WeightFormats.Get(matrix.Tensor.Type).Bytes(columns), rowBytes = (int)matrix.Format.Bytes(columns);
-        int threads = _parallel.MaxDegreeOfParallelism;
-        int chunkRows = quantizer is { WantsManyRows: true } ? (count + threads - 1) / threads : Math.Max(1, ChunkWeights / columns);
-        long start = ((long)matrix.Expert * matrix.Rows + first) * storedRowBytes;
-        var data = matrix.Tensor.Data;
-        try
+        int rowBytes = (int)matrix.Format.Bytes(matrix.Columns);
+        MatrixRows.ForEach(matrix, first, count, quantizer is { WantsManyRows: true }, _parallel, (row, values, stored) =>
         {
-            Parallel.For(0, (count + chunkRows - 1) / chunkRows, _parallel, () => new float[chunkRows * columns], (chunk, _, memory) =>
-            {
-                int row = chunk * chunkRows, rows = Math.Min(chunkRows, count - row);
-                Span<float> values = memory.AsSpan(0, rows * columns);
-                matrix.Tensor.Dequantize((long)matrix.Expert * matrix.Rows + first + row, values);
-                WeightCheck.Check(values, matrix, first + row);
-                Span<byte> target = bytes.AsSpan(row * rowBytes, rows * rowBytes);
-                if (quantizer is null)
-                    data.Span(start + (long)row * storedRowBytes, rows * storedRowBytes).CopyTo(target);
-                else
-                    quantizer.Quantize(first + row, values, target);
-                return memory;
-            }, _ => { });
-        }
-        catch (AggregateException error)
-        {
-            ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
-        }
-        data.Slice(start, (long)count * storedRowBytes).Release();
+            Span<byte> target = bytes.AsSpan((row - first) * rowBytes, values.Length / matrix.Columns * rowBytes);
+            if (quantizer is null)
+                stored.CopyTo(target);
+            else
+                quantizer.Quantize(row, values, target);
+        });
     }
 
     // The buffer that is not being written.

@@ -1,3 +1,4 @@
+using Sluice.Files;
 using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
@@ -11,6 +12,9 @@ public sealed record QuantizationMethod(string Name)
     /// <summary>The methods.</summary>
     public static IReadOnlyList<string> Names { get; } = ["rtn", "gptq", "awq", "smoothquant"];
 
+    /// <summary>Those that round weights one by one, to a grid of integers too.</summary>
+    public static IReadOnlyList<string> OfIntegers { get; } = ["rtn", "gptq", "awq"];
+
     /// <summary>What all but rtn calibrate on.</summary>
     public string? Text { get; init; }
 
@@ -22,6 +26,9 @@ public sealed record QuantizationMethod(string Name)
 
     /// <summary>As of <see cref="GptqFactor.Create"/>.</summary>
     public bool ActOrder { get; init; }
+
+    /// <summary>As of <see cref="Gptq.Round"/>.</summary>
+    public bool StaticGroups { get; init; }
 
     /// <summary>As of <see cref="GptqFactor.Create"/>.</summary>
     public float Damping { get; init; } = 0.01f;
@@ -54,15 +61,24 @@ public sealed record QuantizationMethod(string Name)
     public ITensorQuantizer Create(QuantizationPlan plan, Calibrator? calibrator)
     {
         Dictionary<string, WeightFormat?> formats = plan.Tensors.ToDictionary(tensor => tensor.Tensor.Name, tensor => tensor.Format);
+        return Create(plan.File, tensor => formats[tensor.Name], calibrator);
+    }
+
+    /// <summary>Makes the method ready for a model.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="format">What a tensor becomes, null for one that is copied.</param>
+    /// <param name="calibrator">Of <see cref="Calibrate"/>.</param>
+    internal ITensorQuantizer Create(ModelFile file, Func<TensorInfo, WeightFormat?> format, Calibrator? calibrator)
+    {
         ITensorQuantizer method = Name switch
         {
             "rtn" => Grid is null ? new NearestQuantizer() : new GridQuantizer(Grid),
-            "gptq" => new GptqQuantizer(calibrator!, Damping, ActOrder, Grid),
-            "awq" => AwqQuantizer.Create(plan.File, tensor => formats[tensor.Name], calibrator!, Grid),
+            "gptq" => new GptqQuantizer(calibrator!, Damping, ActOrder, Grid, StaticGroups),
+            "awq" => AwqQuantizer.Create(file, format, calibrator!, Grid),
             "smoothquant" => SmoothQuantQuantizer.Create(
-                plan.File, calibrator!, StaticActivations ? ActivationRounding.PerTensor : ActivationRounding.PerGroup),
+                file, calibrator!, StaticActivations ? ActivationRounding.PerTensor : ActivationRounding.PerGroup),
             _ => throw new NotSupportedException($"There is no method {Name}; there are {string.Join(", ", Names)}."),
         };
-        return StaticActivations ? new StaticScaleQuantizer(method, InputRanges.Measure(plan.File, calibrator!, method)) : method;
+        return StaticActivations ? new StaticScaleQuantizer(method, InputRanges.Measure(file, calibrator!, method)) : method;
     }
 }

@@ -15,11 +15,9 @@ public sealed class GridQuantizer(GridFactory grid) : ITensorQuantizer
     public IMatrixQuantizer Begin(MatrixToQuantize matrix) =>
         Grids.For(matrix.Tensor, matrix.Format, grid) is { } chosen ? new Rows(matrix, chosen) : _nearest.Begin(matrix);
 
-    private sealed class Rows(MatrixToQuantize matrix, Grid grid) : IMatrixQuantizer
+    private sealed class Rows(MatrixToQuantize matrix, Grid grid) : GridMatrix(matrix)
     {
-        public void Quantize(int firstRow, Span<float> rows, Span<byte> bytes) => Grids.Write(
-            RoundToNearest.Round(rows, rows.Length / matrix.Columns, matrix.Columns, grid, matrix.Importance.Span), matrix, rows, bytes);
-
-        public void Dispose() { }
+        public override RoundedMatrix Round(int firstRow, Span<float> rows) =>
+            RoundToNearest.Round(rows, rows.Length / Matrix.Columns, Matrix.Columns, grid, Matrix.Importance.Span);
     }
 }

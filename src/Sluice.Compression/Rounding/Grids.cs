@@ -17,6 +17,9 @@ internal static class Grids
         tensor.Name.StartsWith("blk.", StringComparison.Ordinal) && tensor.Name.EndsWith(".weight", StringComparison.Ordinal)
         && tensor.Shape.Length > 1 && !Kept.Any(part => tensor.Name.Contains(part, StringComparison.Ordinal));
 
+    /// <summary>What rounds matrices whose inputs a calibration does not show, and those that are no maps.</summary>
+    public static ITensorQuantizer Nearest(GridFactory? chosen) => chosen is null ? new NearestQuantizer() : new GridQuantizer(chosen);
+
     /// <summary>The grid of a matrix: one that was chosen, or the blocks of its format; null where it is to keep its floats.</summary>
     /// <exception cref="NotSupportedException">Its weights cannot be rounded one by one to its format.</exception>
     public static Grid? For(TensorInfo tensor, WeightFormat? format, GridFactory? chosen)

@@ -2,7 +2,7 @@ namespace Sluice.Compression;
 
 /// <summary>
 /// Integers of 2 to 8 bits with a scale, and a zero point unless symmetric, for each group of weights: what GPTQ's and AWQ's checkpoints
-/// hold. Codes count from 0; the zero point is an integer too, so that the value 0 is exact.
+/// hold. Codes count from 0; the zero point is a code too, so that the value 0 is exact.
 /// </summary>
 public sealed class IntegerGrid : Grid
 {
@@ -38,7 +38,16 @@ public sealed class IntegerGrid : Grid
     /// <inheritdoc/>
     public override int StepSize => FitSize;
 
-    /// <summary>The integer zero point of a step.</summary>
+    /// <summary>
+    /// Whether scales are rounded to half precision before weights are rounded to them, as checkpoints store them: what then is stored is what
+    /// the method chose, and made up for.
+    /// </summary>
+    public bool HasHalfScales { get; init; }
+
+    /// <summary>The least zero point, where those who read the codes cannot have 0.</summary>
+    public int LeastZeroPoint { get; init; }
+
+    /// <summary>The zero point of a step: the code that stands for 0.</summary>
     public static int ZeroPoint(in Step step) => step.Scale == 0 ? 0 : (int)MathF.Round(-step.Min / step.Scale);
 
     /// <inheritdoc/>
@@ -80,8 +89,11 @@ public sealed class IntegerGrid : Grid
             most = MathF.Max(-least, most);
             least = -most;
         }
-        float scale = (most - least) / _highest;
-        float zero = scale == 0 ? 0 : IsSymmetric ? (_highest + 1) / 2 : MathF.Round(-least / scale);
+        // Below the least zero point there are that many codes fewer for the upper end.
+        float scale = MathF.Max((most - least) / _highest, IsSymmetric ? 0 : most / (_highest - LeastZeroPoint));
+        if (HasHalfScales)
+            scale = (float)(Half)scale;
+        float zero = scale == 0 ? 0 : IsSymmetric ? (_highest + 1) / 2 : Math.Clamp(MathF.Round(-least / scale), LeastZeroPoint, _highest);
         return new Step(scale, -scale * zero);
     }
 

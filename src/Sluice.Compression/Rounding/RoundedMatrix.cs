@@ -1,3 +1,5 @@
+using Sluice.Tensors.Formats;
+
 namespace Sluice.Compression;
 
 /// <summary>A matrix [rows, columns] (outputs by inputs) whose weights are rounded to a <see cref="Grid"/>.</summary>
@@ -34,6 +36,9 @@ public sealed class RoundedMatrix
     /// <summary>The step of each column: its group, which differs from its place where columns were grouped in another order.</summary>
     public int[] StepOf { get; }
 
+    /// <summary><see cref="StepOf"/> (GPTQ's <c>g_idx</c>), or null where groups are columns side by side.</summary>
+    internal int[]? ColumnGroups => StepOf.Index().All(step => step.Item == step.Index / Grid.StepSize) ? null : StepOf;
+
     internal byte[] Blocks { get; }
 
     internal int FitsInRow => Columns / Grid.FitSize;
@@ -58,6 +63,37 @@ public sealed class RoundedMatrix
             Restore(row, values.AsSpan(row * Columns, Columns));
         return values;
     }
+
+    /// <summary>The same matrix as the integers that checkpoints hold, without a loss where the grid has half-precision scales.</summary>
+    /// <exception cref="InvalidOperationException">Its weights were rounded to another kind of grid than <see cref="IntegerGrid"/>.</exception>
+    public GroupedIntegers ToIntegers()
+    {
+        IntegerGrid grid = Integers();
+        byte[] codes = new byte[Codes.Length], zeros = new byte[Steps.Length];
+        float[] scales = new float[Steps.Length];
+        CopyIntegers(codes, scales, zeros);
+        return new GroupedIntegers(Rows, Columns, grid.Bits, grid.FitSize, codes, scales, zeros, ColumnGroups);
+    }
+
+    /// <summary>The parts of <see cref="ToIntegers"/>, written where those of all rows are.</summary>
+    /// <param name="codes">[rows, columns].</param>
+    /// <param name="scales">[rows, groups].</param>
+    /// <param name="zeros">[rows, groups].</param>
+    internal void CopyIntegers(Span<byte> codes, Span<float> scales, Span<byte> zeros)
+    {
+        // All weights of a group without a scale are 0, whatever its zero point; the middle code is one that every reader takes.
+        byte middle = (byte)(1 << (Integers().Bits - 1));
+        for (int i = 0; i < Steps.Length; i++)
+            (scales[i], zeros[i]) = (Steps[i].Scale, Steps[i].Scale == 0 ? middle : (byte)IntegerGrid.ZeroPoint(Steps[i]));
+        for (int i = 0; i < Codes.Length; i++)
+        {
+            int step = i / Columns * StepsInRow + StepOf[i % Columns];
+            codes[i] = scales[step] == 0 ? middle : (byte)Codes[i];
+        }
+    }
+
+    private IntegerGrid Integers() =>
+        Grid as IntegerGrid ?? throw new InvalidOperationException("These weights were rounded to the blocks of a format, not to integers.");
 
     /// <summary>The matrix as a file of the grid's format stores it.</summary>
     public byte[] Encode()

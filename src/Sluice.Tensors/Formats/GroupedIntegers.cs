@@ -83,50 +83,9 @@ public sealed class GroupedIntegers
         }
     }
 
-    /// <summary>
-    /// Rounds a matrix to nearest: of every group the least and the largest weight (and 0) are the ends of the range, or where symmetric
-    /// the largest magnitude. Scales are halves, as checkpoints have them.
-    /// </summary>
-    /// <param name="rows">Outputs.</param>
-    /// <param name="columns">Inputs.</param>
-    /// <param name="bits">Bits of a code, 2 to 8.</param>
-    /// <param name="groupSize">Columns of a group.</param>
-    /// <param name="isSymmetric">Whether every zero point is the middle code.</param>
-    /// <param name="readRow">Gives the weights of a row; called by several threads.</param>
-    public static GroupedIntegers Round(int rows, int columns, int bits, int groupSize, bool isSymmetric, RowReader readRow)
-    {
-        int groups = (columns + groupSize - 1) / groupSize, highest = (1 << bits) - 1;
-        byte[] codes = new byte[checked(rows * columns)], zeros = new byte[rows * groups];
-        float[] scales = new float[rows * groups];
-        Parallel.For(0, rows, row =>
-        {
-            float[] values = new float[columns];
-            readRow(row, values);
-            for (int g = 0; g < groups; g++)
-            {
-                int start = g * groupSize, end = Math.Min(start + groupSize, columns);
-                float low = 0, high = 0;
-                foreach (float value in values.AsSpan(start..end))
-                    (low, high) = (MathF.Min(low, value), MathF.Max(high, value));
-                // Of a symmetric range the lower end reaches one code further, which is left to the rounding.
-                float scale = (float)(Half)(isSymmetric ? 2 * MathF.Max(-low, high) / highest : (high - low) / highest);
-                int zero = isSymmetric ? (highest + 1) / 2 : scale == 0 ? 0 : (int)Math.Clamp(MathF.Round(-low / scale), 0, highest);
-                (scales[row * groups + g], zeros[row * groups + g]) = (scale, (byte)zero);
-                for (int c = start; c < end; c++)
-                    codes[row * columns + c] = (byte)Math.Clamp((scale == 0 ? 0 : MathF.Round(values[c] / scale)) + zero, 0, highest);
-            }
-        });
-        return new GroupedIntegers(rows, columns, bits, groupSize, codes, scales, zeros);
-    }
-
     private static void Require(bool condition, string message)
     {
         if (!condition)
             throw new ArgumentException(message);
     }
 }
-
-/// <summary>Gives a row of a matrix.</summary>
-/// <param name="row">Which.</param>
-/// <param name="values">Its values, written.</param>
-public delegate void RowReader(int row, Span<float> values);

@@ -48,13 +48,4 @@ public static class GroupedTensors
         }
         return new GroupedIntegers(rows, columns, bits, group, natural, scales, zeros, columnGroups);
     }
-
-    /// <summary>Rounds a matrix to nearest (<see cref="GroupedIntegers.Round"/>).</summary>
-    public static GroupedIntegers Rounded(TensorInfo tensor, int bits, int groupSize, bool isSymmetric)
-    {
-        _ = tensor.Data; // made once, not by each thread
-        (int rows, int columns) = ((int)tensor.Shape[1], (int)tensor.Shape[0]);
-        return GroupedIntegers.Round(
-            rows, columns, bits, groupSize == -1 ? columns : groupSize, isSymmetric, (row, values) => tensor.Dequantize(row, values));
-    }
 }

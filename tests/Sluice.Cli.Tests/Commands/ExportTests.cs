@@ -49,6 +49,16 @@ public class ExportTests
         SluiceProcess.Run("export", model, output, "--layout", "awq", "--bits", "3").Failed(2, "4 bits");
         SluiceProcess.Run("export", model, output, "--group-size", "48").Failed(2, "multiples of 32");
         SluiceProcess.Run("export", model, output, "--layout", "fp8", "--bits", "4").Failed(2, "fp8 has none");
+        string text = folder.File("text.txt");
+        File.WriteAllText(text, "Once upon a time.");
+        string[] gptq = ["export", model, output, "--method", "gptq", "--calibration", text];
+        SluiceProcess.Run(gptq[..5]).Failed(2, "--method gptq needs a text");
+        SluiceProcess.Run([.. gptq, "--layout", "fp8"]).Failed(2, "fp8", "gptq is for layouts of integers");
+        SluiceProcess.Run([.. gptq, "--layout", "awq", "--act-order"]).Failed(2, "static groups");
+        SluiceProcess.Run("export", model, output, "--calibration", text).Failed(2, "rtn", "gptq, awq");
+        SluiceProcess.Run("export", model, output, "--method", "awq", "--calibration", text, "--static-groups").Failed(2, "--static-groups", "gptq");
+        SluiceProcess.Run("export", model, output, "--method", "smoothquant", "--calibration", text).Failed(2, "rtn, gptq, awq");
+        SluiceProcess.Run([.. gptq, "--group-size", "96"]).Failed(1, "do not divide", "blk.0.");
         SluiceProcess.Run("export", model, model).Failed(1, "exists");
         SluiceProcess.Run("export", TestModel.Path, output).Failed(1, "no Hugging Face folder");
         SluiceProcess.Run("logits", "--model", model, "--tokens", "1", "--out", output, "--activations", "int4").Failed(2, "auto, f32, bf16, int8, int8-token, fp8");

@@ -5,6 +5,14 @@ using Sluice.Tensors.Formats;
 
 namespace Sluice.Files;
 
+/// <summary>What a method's program writes for a linear map: adds its tensors to the file and gives the values that they stand for.</summary>
+/// <param name="file">The file.</param>
+/// <param name="module">The map's name.</param>
+/// <param name="weights">[rows, columns].</param>
+/// <param name="rows">Outputs.</param>
+/// <param name="columns">Inputs.</param>
+internal delegate float[] WriteMap(RawSafetensors file, string module, float[] weights, int rows, int columns);
+
 /// <summary>Writes a GGUF model as a Hugging Face folder, so that both can be compared: tensor by tensor or by their logits.</summary>
 internal static class HuggingFaceTwin
 {

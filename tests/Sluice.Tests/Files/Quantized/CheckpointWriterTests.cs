@@ -96,15 +96,16 @@ public class CheckpointWriterTests
         using TemporaryFolder plain = MakePlain(), target = new();
         Random random = new(5);
         Dictionary<string, GroupedIntegers> maps = [];
-        CheckpointWriter.Write(plain.Path, target["out"], CheckpointLayout.Create("gptq", 4, 64, actOrder: true), map =>
+        CheckpointWriter.Write(plain.Path, target["out"], CheckpointLayout.Create("gptq", 4, 64, actOrder: true, origin: new GptqOrigin(Damping: 0, StaticGroups: false)), map =>
         {
-            GroupedIntegers rounded = GroupedTensors.Rounded(map, 4, 64, isSymmetric: false);
+            GroupedIntegers rounded = Round(map, 4, 64, isSymmetric: false);
             int[] groups = [.. Enumerable.Range(0, rounded.Columns).Select(rounded.GroupOf)];
             random.Shuffle(groups);
-            byte[] zeros = [.. rounded.Zeros.Select(zero => Math.Max(zero, (byte)1))];
-            return maps[map.Name] = new GroupedIntegers(rounded.Rows, rounded.Columns, 4, 64, rounded.Codes, rounded.Scales, zeros, groups);
+            return maps[map.Name] = new GroupedIntegers(rounded.Rows, rounded.Columns, 4, 64, rounded.Codes, rounded.Scales, rounded.Zeros, groups);
         });
-        Assert.True((bool)Config(target["out"])["desc_act"]!);
+        JsonObject config = Config(target["out"]);
+        Assert.Equal((true, false, false), ((bool)config["desc_act"]!, (bool)config["static_groups"]!, (bool)config["true_sequential"]!));
+        Assert.False(config.ContainsKey("damp_percent")); // which its readers want between 0 and 1
         Check(target["out"], maps);
         // And from there, with its order, to the other version without a loss.
         using ModelFile model = ModelFile.Open(target["out"]);
@@ -203,9 +204,33 @@ public class CheckpointWriterTests
     private static Dictionary<string, GroupedIntegers> Write(string source, string target, CheckpointLayout layout, int bits, int group, bool isSymmetric)
     {
         Dictionary<string, GroupedIntegers> maps = [];
-        CheckpointWriter.Write(source, target, layout, map => maps[map.Name] = GroupedTensors.Rounded(map, bits, group, isSymmetric));
+        CheckpointWriter.Write(source, target, layout, map => maps[map.Name] = Round(map, bits, group, isSymmetric));
         Assert.Equal(7, maps.Count);
         return maps;
+    }
+
+    /// <summary>To nearest, between the least and the largest weight of each group (and 0), or symmetric ones.</summary>
+    private static GroupedIntegers Round(TensorInfo map, int bits, int group, bool isSymmetric)
+    {
+        (int rows, int columns, int highest) = ((int)map.Shape[1], (int)map.Shape[0], (1 << bits) - 1);
+        int size = group == -1 ? columns : group;
+        byte[] codes = new byte[rows * columns], zeros = new byte[rows * columns / size];
+        float[] scales = new float[zeros.Length], values = new float[columns];
+        for (int r = 0; r < rows; r++)
+        {
+            map.Dequantize(r, values);
+            for (int start = 0; start < columns; start += size)
+            {
+                float[] own = values[start..(start + size)];
+                (float low, float high) = (Math.Min(own.Min(), 0), Math.Max(own.Max(), 0));
+                int at = (r * columns + start) / size;
+                scales[at] = (float)(Half)(isSymmetric ? 2 * Math.Max(-low, high) / highest : (high - low) / highest);
+                zeros[at] = (byte)(isSymmetric ? (highest + 1) / 2 : Math.Clamp(MathF.Round(-low / scales[at]), 1, highest));
+                for (int i = 0; i < size; i++)
+                    codes[r * columns + start + i] = (byte)Math.Clamp(MathF.Round(own[i] / scales[at]) + zeros[at], 0, highest);
+            }
+        }
+        return new GroupedIntegers(rows, columns, bits, size, codes, scales, zeros);
     }
 
     /// <summary>Read again, the maps are what was written.</summary>

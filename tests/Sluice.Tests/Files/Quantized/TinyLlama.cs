@@ -3,14 +3,6 @@ using System.Text.Json.Nodes;
 
 namespace Sluice.Files;
 
-/// <summary>What a method's program writes for a linear map: adds its tensors to the file and gives the values that they stand for.</summary>
-/// <param name="file">The file.</param>
-/// <param name="module">The map's name.</param>
-/// <param name="weights">[rows, columns].</param>
-/// <param name="rows">Outputs.</param>
-/// <param name="columns">Inputs.</param>
-internal delegate float[] WriteMap(RawSafetensors file, string module, float[] weights, int rows, int columns);
-
 /// <summary>
 /// Writes a small llama (or Mixtral) of random weights twice: in a method's layout, and as the plain F32 that this stands for, worked out beside it.
 /// </summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Files.HuggingFace;
@@ -12,8 +13,12 @@ namespace Sluice.Files;
 /// </summary>
 public static class CheckpointWriter
 {
-    /// <summary>The linear maps of a model's blocks, by the names that <see cref="ModelFile"/> gives them: what is quantized.</summary>
-    public static IEnumerable<TensorInfo> Maps(ModelFile model) => model.Tensors.Values.Where(tensor => IsMap(tensor.Name, tensor.Shape));
+    /// <summary>
+    /// The linear maps of a model's blocks, by the names that <see cref="ModelFile"/> gives them: what is quantized. The experts of a layer are one
+    /// tensor.
+    /// </summary>
+    public static IEnumerable<TensorInfo> Maps(ModelFile model) =>
+        model.Tensors.Values.Where(tensor => tensor.Shape.Length is 2 or 3 && IsMap(tensor.Name));
 
     /// <summary>Writes a folder.</summary>
     /// <param name="source">The folder of the model, as it is opened: plain, or quantized itself.</param>
@@ -21,7 +26,7 @@ public static class CheckpointWriter
     /// <param name="layout">How maps are stored.</param>
     /// <param name="integers">
     /// Makes a map's integers, of <paramref name="layout"/>'s bits and groups, its rows in the order that <see cref="ModelFile"/> has; called once for
-    /// each of <see cref="Maps"/> when its turn comes. Not called for layouts of floats.
+    /// each map, and each expert's, when its turn comes. Not called for layouts of floats.
     /// </param>
     /// <param name="progress">Told the written share, 0 to 1.</param>
     /// <param name="cancellation">Stops the writing, and deletes what was written.</param>
@@ -30,12 +35,23 @@ public static class CheckpointWriter
     /// <exception cref="NotSupportedException">The source is no Hugging Face folder that Sluice reads, or a map's shape does not fit the layout.</exception>
     public static void Write(
         string source, string target, CheckpointLayout layout, Func<TensorInfo, GroupedIntegers> integers, IProgress<float>? progress = null,
+        CancellationToken cancellation = default) => Write(source, target, layout, new Unchanged(integers), progress, cancellation);
+
+    /// <summary>Writes a folder in which tensors that stay plain may change too.</summary>
+    /// <param name="source">The folder of the model, as it is opened: plain, or quantized itself.</param>
+    /// <param name="target">A folder that does not exist; it appears when it is whole.</param>
+    /// <param name="layout">How maps are stored.</param>
+    /// <param name="contents">What is written for the tensors; not asked for maps where the layout is one of floats.</param>
+    /// <param name="progress">Told the written share, 0 to 1.</param>
+    /// <param name="cancellation">Stops the writing, and deletes what was written.</param>
+    /// <exception cref="IOException">The target exists, or cannot be written.</exception>
+    /// <exception cref="InvalidDataException">The source is damaged; or a map's integers do not fit the layout, and the message names it.</exception>
+    /// <exception cref="NotSupportedException">The source is no Hugging Face folder that Sluice reads, or a map's shape does not fit the layout.</exception>
+    public static void Write(
+        string source, string target, CheckpointLayout layout, ICheckpointContents contents, IProgress<float>? progress = null,
         CancellationToken cancellation = default)
     {
-        if (!Directory.Exists(source))
-            throw new NotSupportedException($"{source} is no Hugging Face folder, which checkpoints of {layout.Name} are copies of.");
-        if (Path.Exists(target))
-            throw new IOException($"{target} exists already.");
+        Check(source, target, layout);
         string part = target.TrimEnd(Path.DirectorySeparatorChar) + ".part";
         if (Directory.Exists(part))
             Directory.Delete(part, recursive: true); // of an attempt that was killed
@@ -43,8 +59,8 @@ public static class CheckpointWriter
         try
         {
             CopyOthers(source, part);
-            WriteConfig(source, part, layout);
-            WriteTensors(source, Path.Combine(part, "model.safetensors"), layout, integers, progress, cancellation);
+            string[] plain = WriteTensors(source, Path.Combine(part, "model.safetensors"), layout, contents, progress, cancellation);
+            WriteConfig(source, part, layout, plain);
             Directory.Move(part, target);
         }
         catch
@@ -54,13 +70,26 @@ public static class CheckpointWriter
         }
     }
 
-    // Routers are small and decide much: every program leaves them alone.
-    private static bool IsMap(string name, long[] shape) =>
-        name.StartsWith("blk.", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal) && shape.Length == 2
-        && !name.Contains(".ffn_gate_inp", StringComparison.Ordinal);
+    /// <summary>Checks that there is a folder to copy and no target yet.</summary>
+    /// <exception cref="IOException">The target exists.</exception>
+    /// <exception cref="NotSupportedException">The source is no folder.</exception>
+    public static void Check(string source, string target, CheckpointLayout layout)
+    {
+        if (!Directory.Exists(source))
+            throw new NotSupportedException($"{source} is no Hugging Face folder, which checkpoints of {layout.Name} are copies of.");
+        if (Path.Exists(target))
+            throw new IOException($"{target} exists already.");
+    }
 
-    private static void WriteTensors(
-        string source, string path, CheckpointLayout layout, Func<TensorInfo, GroupedIntegers> integers, IProgress<float>? progress,
+    // Routers are small and decide much: every program leaves them alone.
+    private static bool IsMap(string name) => IsOfBlock(name) && !name.Contains(".ffn_gate_inp", StringComparison.Ordinal);
+
+    private static bool IsOfBlock(string name) =>
+        name.StartsWith("blk.", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal);
+
+    /// <returns>The maps that stay plain.</returns>
+    private static string[] WriteTensors(
+        string source, string path, CheckpointLayout layout, ICheckpointContents contents, IProgress<float>? progress,
         CancellationToken cancellation)
     {
         (ConfigMap config, IReadOnlyList<StoredTensor> tensors) = HuggingFaceModel.OpenStored(source, out List<MappedFile> files);
@@ -70,32 +99,29 @@ public static class CheckpointWriter
                 throw new NotSupportedException($"{source} is a {config.Architecture.ModelType} model, whose experts are stored together; checkpoints of {layout.Name} have them apart.");
             TensorMap names = new(config.Layout);
             using SafetensorsWriter writer = new(path);
-            List<(TensorInfo Tensor, TensorInfo? Map)> all = [];
-            foreach (StoredTensor stored in tensors)
+            ToWrite[] all = [.. tensors.Select(stored => ToWrite.Of(stored, names)).OrderBy(entry => entry.IsMap ? contents.Place(entry.Mapped, entry.Expert) : 0)];
+            foreach (ToWrite entry in all)
             {
-                // A name of a map, with what ModelFile would give for it.
-                TensorInfo? map = names.NameOf(stored.Info.Name) is { } gguf && IsMap(gguf, stored.Info.Shape)
-                    && names.TryMap(stored.Path, stored.Info, out TensorInfo? mapped, out _) ? mapped : null;
-                all.Add((stored.Info, map));
-                if (map is null)
-                    writer.Declare(stored.Info.Name, PlainType(stored.Info.Type), [.. stored.Info.Shape.Reverse()]);
+                if (entry.IsMap)
+                    layout.Declare(writer, entry.Module, Rows(entry.Mapped), Columns(entry.Mapped));
                 else
-                    layout.Declare(writer, Module(stored.Info), Rows(map), Columns(map));
+                    writer.Declare(entry.Stored.Name, PlainType(entry.Stored.Type), [.. entry.Stored.Shape.Reverse()]);
             }
             long done = 0, total = Math.Max(1, tensors.Sum(tensor => tensor.Info.Count));
-            foreach ((TensorInfo tensor, TensorInfo? map) in all)
+            foreach (ToWrite entry in all)
             {
                 cancellation.ThrowIfCancellationRequested();
-                if (map is null)
-                    writer.Write(tensor.Name, Plain(tensor));
+                if (!entry.IsMap)
+                    writer.Write(entry.Stored.Name, Plain(entry.Stored, entry.Mapped is null ? null : contents.Changed(entry.Mapped)));
                 else if (layout is IntegerCheckpoint grouped)
-                    grouped.Write(writer, Module(tensor), integers(map), names.FileRows(map.Name, Rows(map)));
+                    grouped.Write(writer, entry.Module, contents.Integers(entry.Mapped, entry.Expert), names.FileRows(entry.Mapped.Name, Rows(entry.Mapped)));
                 else
-                    ((Float8Squares)layout).Write(writer, Module(tensor), tensor);
-                tensor.Release();
-                progress?.Report((float)((done += tensor.Count) / (double)total));
+                    ((Float8Squares)layout).Write(writer, entry.Module, entry.Stored);
+                entry.Stored.Release();
+                progress?.Report((float)((done += entry.Stored.Count) / (double)total));
             }
             writer.Finish();
+            return PlainMaps(all);
         }
         finally
         {
@@ -103,7 +129,23 @@ public static class CheckpointWriter
         }
     }
 
-    private static string Module(TensorInfo tensor) => tensor.Name[..^".weight".Length];
+    /// <summary>The maps of blocks that stay plain, by the parts of their names that blocks have in common, unless another map's name has such a part too.</summary>
+    private static string[] PlainMaps(ToWrite[] all)
+    {
+        string[] maps = [.. all.Where(entry => entry.IsMap).Select(entry => entry.Module)];
+        return
+        [
+            .. all.Where(entry => !entry.IsMap && entry.Mapped is not null && entry.Stored.Shape.Length == 2 && IsOfBlock(entry.Mapped.Name))
+                .Select(entry => Shortened(entry.Module)).Distinct(),
+        ];
+
+        string Shortened(string module)
+        {
+            string[] parts = module.Split('.');
+            string rest = string.Join('.', parts.SkipWhile(part => !int.TryParse(part, out _)).Skip(1));
+            return rest.Length == 0 || Array.Exists(maps, map => map.Contains(rest, StringComparison.Ordinal)) ? module : rest;
+        }
+    }
 
     private static int Rows(TensorInfo map) => checked((int)map.Shape[1]);
 
@@ -112,18 +154,25 @@ public static class CheckpointWriter
     // What is neither a map nor plain (a quantized output matrix) is written as halves.
     private static TensorType PlainType(TensorType type) => type is TensorType.F32 or TensorType.BF16 ? type : TensorType.F16;
 
-    private static ReadOnlySpan<byte> Plain(TensorInfo tensor)
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="changed">Its values, if they are not those that it has.</param>
+    private static ReadOnlySpan<byte> Plain(TensorInfo tensor, float[]? changed)
     {
-        if (PlainType(tensor.Type) == tensor.Type)
+        if (changed is null && PlainType(tensor.Type) == tensor.Type)
             return tensor.Data.Span();
-        WeightFormat half = WeightFormats.Get(TensorType.F16);
+        WeightFormat format = WeightFormats.Get(PlainType(tensor.Type));
         float[] row = new float[tensor.Shape[0]];
-        int rowBytes = (int)half.Bytes(row.Length);
-        byte[] bytes = new byte[half.Bytes(tensor.Count)];
+        int rowBytes = (int)format.Bytes(row.Length);
+        byte[] bytes = new byte[format.Bytes(tensor.Count)];
         for (int r = 0; r < tensor.Count / row.Length; r++)
         {
-            tensor.Dequantize(r, row);
-            half.Quantize(row, bytes.AsSpan(r * rowBytes, rowBytes));
+            if (changed is null)
+                tensor.Dequantize(r, row);
+            else
+                changed.AsSpan(r * row.Length, row.Length).CopyTo(row);
+            if (Array.Find(row, value => !(MathF.Abs(value) <= format.LargestMagnitude)) is not 0 and var value)
+                throw new InvalidDataException($"Tensor '{tensor.Name}' has a value of {value}, which {format.Name} cannot hold.");
+            format.Quantize(row, bytes.AsSpan(r * rowBytes, rowBytes));
         }
         return bytes;
     }
@@ -143,16 +192,16 @@ public static class CheckpointWriter
         }
     }
 
-    private static void WriteConfig(string source, string target, CheckpointLayout layout)
+    private static void WriteConfig(string source, string target, CheckpointLayout layout, string[] plain)
     {
         string path = Path.Combine(source, "config.json");
         JsonObject config = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new InvalidDataException($"{path} is no JSON object.");
         config.Remove("compression_config");
-        config["quantization_config"] = layout.Config();
+        config["quantization_config"] = layout.Config(plain);
         Write(Path.Combine(target, "config.json"), config);
         // Programs of before 2024 read it from here.
         if (layout.ConfigFile is { } file)
-            Write(Path.Combine(target, file), layout.Config());
+            Write(Path.Combine(target, file), layout.Config(plain));
     }
 
     private static void Write(string path, JsonObject json)
@@ -160,5 +209,27 @@ public static class CheckpointWriter
         using FileStream stream = File.Create(path);
         using Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Indented = true });
         json.WriteTo(writer);
+    }
+
+    /// <summary>A tensor of the source.</summary>
+    /// <param name="Stored">As the folder has it.</param>
+    /// <param name="Mapped">As <see cref="ModelFile"/> has it, or has a matrix of it; null if it has none.</param>
+    /// <param name="Expert">Which matrix.</param>
+    private sealed record ToWrite(TensorInfo Stored, TensorInfo? Mapped, int Expert)
+    {
+        [MemberNotNullWhen(true, nameof(Mapped))]
+        public bool IsMap { get; } = Mapped is not null && Stored.Shape.Length == 2 && CheckpointWriter.IsMap(Mapped.Name);
+
+        public string Module => Stored.Name[..^".weight".Length];
+
+        public static ToWrite Of(StoredTensor tensor, TensorMap names) =>
+            names.NameOf(tensor.Info.Name) is not null && names.TryMap(tensor.Path, tensor.Info, out TensorInfo? mapped, out int expert)
+                ? new ToWrite(tensor.Info, mapped, Math.Max(expert, 0))
+                : new ToWrite(tensor.Info, null, 0);
+    }
+
+    private sealed class Unchanged(Func<TensorInfo, GroupedIntegers> integers) : ICheckpointContents
+    {
+        public GroupedIntegers Integers(TensorInfo map, int expert) => integers(map);
     }
 }

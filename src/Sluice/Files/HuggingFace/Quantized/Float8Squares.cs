@@ -9,7 +9,7 @@ internal sealed class Float8Squares() : CheckpointLayout("fp8")
 {
     private const int Side = 128;
 
-    internal override JsonObject Config() => new()
+    internal override JsonObject Config(IReadOnlyList<string> plain) => new()
     {
         ["quant_method"] = "fp8",
         ["fmt"] = "e4m3",

@@ -48,21 +48,35 @@ internal abstract class IntegerCheckpoint(string name, int bits, int groupSize) 
 }
 
 /// <summary>The layout of <see cref="Gptq"/>.</summary>
-internal sealed class GptqLayout(string name, int bits, int groupSize, bool isSymmetric, bool actOrder) : IntegerCheckpoint(name, bits, groupSize)
+internal sealed class GptqLayout(string name, int bits, int groupSize, bool isSymmetric, bool actOrder, GptqOrigin? origin)
+    : IntegerCheckpoint(name, bits, groupSize)
 {
+    public override int LeastZeroPoint => Name == "gptq" ? 1 : 0; // one less is stored
+
     internal override string ConfigFile => "quantize_config.json";
 
-    internal override JsonObject Config() => new()
+    internal override JsonObject Config(IReadOnlyList<string> plain)
     {
-        ["quant_method"] = "gptq",
-        ["bits"] = Bits,
-        ["group_size"] = GroupSize,
-        ["desc_act"] = actOrder,
-        ["sym"] = isSymmetric,
-        ["lm_head"] = false,
-        ["checkpoint_format"] = Name,
-        ["pack_dtype"] = "int32",
-    };
+        JsonObject config = new()
+        {
+            ["quant_method"] = "gptq",
+            ["bits"] = Bits,
+            ["group_size"] = GroupSize,
+            ["desc_act"] = actOrder,
+            ["sym"] = isSymmetric,
+            ["lm_head"] = false,
+            ["checkpoint_format"] = Name,
+            ["pack_dtype"] = "int32",
+        };
+        if (origin is not null)
+        {
+            if (origin.Damping is > 0 and < 1) // others make transformers refuse the file, though nothing reads them
+                config["damp_percent"] = origin.Damping;
+            config["static_groups"] = origin.StaticGroups;
+            config["true_sequential"] = false; // inputs are those of the model as it was
+        }
+        return config;
+    }
 
     internal override void Declare(SafetensorsWriter writer, string module, int rows, int columns)
     {
@@ -109,14 +123,14 @@ internal sealed class GptqLayout(string name, int bits, int groupSize, bool isSy
 /// <summary>The layout of <see cref="Awq"/>.</summary>
 internal sealed class AwqLayout(int groupSize) : IntegerCheckpoint("awq", bits: 4, groupSize)
 {
-    internal override JsonObject Config() => new()
+    internal override JsonObject Config(IReadOnlyList<string> plain) => new()
     {
         ["quant_method"] = "awq",
         ["bits"] = 4,
         ["group_size"] = GroupSize,
         ["zero_point"] = true,
         ["version"] = "gemm",
-        ["modules_to_not_convert"] = null,
+        ["modules_to_not_convert"] = plain.Count == 0 ? null : new JsonArray([.. plain]),
     };
 
     internal override void Declare(SafetensorsWriter writer, string module, int rows, int columns)

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The table of docs/checkpoints.md: perplexity of small models that are exported as GPTQ and AWQ checkpoints by each method. They are calibrated
+# on the last three quarters of a text, and measured on its first 10 chunks.
+#
+#   bench/quantization/checkpoints.sh TEXT FOLDER[:CONTEXT]...      (a Hugging Face folder; CONTEXT: tokens of a chunk, 512)
+#
+# From the environment: THREADS (2), TOKENS of calibration (16384), GROUP (64, of columns that share a scale).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+sluice="dotnet ${SLUICE:-$here/../../src/Sluice.Cli/bin/Release/net10.0/sluice.dll}"
+text=$1
+shift
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tail -c $(($(wc -c <"$text") * 3 / 4)) "$text" >"$work/calibration.txt"
+
+# measure FOLDER: its perplexity, or a dash where there is none.
+measure() {
+    [ -d "$1" ] || { echo "-"; return; }
+    $sluice perplexity --model "$1" --text "$text" --chunks 10 --context "$context" -t "${THREADS:-2}" --json 2>/dev/null |
+        sed -n 's/.*"perplexity": \([0-9.]*\).*/\1/p' | LC_ALL=C xargs printf '%.4f'
+}
+
+# made METHOD OPTIONS...: the perplexity of the checkpoint that a method makes.
+made() {
+    local calibration=(--calibration "$work/calibration.txt" --calibration-tokens "${TOKENS:-16384}" --calibration-context "$context")
+    [ "$1" != rtn ] || calibration=()
+    rm -rf "$work/made"
+    $sluice export "$model" "$work/made" --group-size "${GROUP:-64}" --method "$@" "${calibration[@]}" -t "${THREADS:-2}" >/dev/null 2>"$work/log" ||
+        tail -1 "$work/log" >&2
+    measure "$work/made"
+}
+
+for argument in "$@"; do
+    model=${argument%%:*} context=512
+    [ "$model" = "$argument" ] || context=${argument##*:}
+    printf '\n%s: %s\n\n' "$(basename "$model")" "$(measure "$model")"
+    echo "| layout, groups of ${GROUP:-64} | rtn | awq | gptq | gptq, act-order | gptq, act-order, static groups |"
+    echo "|---|---|---|---|---|---|"
+    for layout in "gptq --bits 4" "gptq --bits 4 --symmetric" "gptq --bits 3" "gptq_v2 --bits 2" awq; do
+        read -ra options <<<"--layout $layout"
+        ordered="-"
+        # Sluice runs no experts with an order of columns each, and AWQ's layout has none.
+        [ "$layout" = awq ] || [[ $(cat "$model/config.json") = *_experts* ]] || ordered=$(made gptq "${options[@]}" --act-order)
+        echo "| $layout | $(made rtn "${options[@]}") | $(made awq "${options[@]}") | $(made gptq "${options[@]}") | $ordered |" \
+            "$(made gptq "${options[@]}" --act-order --static-groups) |"
+    done
+done
