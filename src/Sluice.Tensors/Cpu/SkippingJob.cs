@@ -114,11 +114,9 @@ internal readonly unsafe struct SkippingJob(
         IntegerKind kind = panels.Kind;
         int groups = Math.Min(panels.StepColumns, active.Columns - at.Column) / IntegerPanels.Group, group = at.Column / IntegerPanels.Group;
         int firstPanel = at.Index * IColumns.BlockPanels, count = Math.Min(IColumns.BlockPanels, panels.PanelsPerExpert - firstPanel);
-        int panelScales = panels.StepColumns / IntegerPanels.Group * kind.ScalesPerGroup;
-        float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
-        for (int i = 0; i < count; i++)
-            panels.UnpackScales(at.Expert * panels.PanelsPerExpert + firstPanel + i, at.Column, groups, scales + i * panelScales);
-        panels.PrefetchScales(at.Expert * panels.PanelsPerExpert + firstPanel, count, at.Column + panels.StepColumns);
+        firstPanel += at.Expert * panels.PanelsPerExpert;
+        panels.PrefetchScales(firstPanel, count, at.Column + panels.StepColumns);
+        byte* packedScales = panels.Scales(firstPanel, at.Column);
         for (int position = at.First; position < at.Last; position++)
         {
             ColumnArguments arguments = new()
@@ -129,21 +127,22 @@ internal readonly unsafe struct SkippingJob(
                 Counts = active.CountsOf(kindIndex, kind, position) + group * kind.Parts,
                 Quants = active.QuantsOf(kindIndex, position) + at.Column,
                 Notes = activations.NotesAt(kindIndex, kind.NotesPerGroup, position, 1, at.Column),
-                Scales = scales,
+                Scales = packedScales,
+                PanelScales = panels.PanelScales(at.Column),
                 Sums = at.Sums + position * at.Stride,
                 Groups = groups,
-                Levels = panels.LevelTable,
                 Slab = ahead.Slab,
                 Ahead = ahead.Of(position - at.First, at.Index),
             };
-            if (kernels.ColumnIntegers(kind, panels.IsNibbles, arguments))
+            if (kernels.ColumnIntegers(panels, arguments))
                 continue;
             byte* codes = (byte*)room.Values;
+            float* scales = (float*)(codes + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
             panels.Gather(at.Expert, at.Index, at.Column, arguments.Places, arguments.Counts, groups, codes);
             for (int i = 0; i < count; i++, codes += ColumnIntegers.GatheredBytes)
             {
-                kernels.Integers(
-                    kind, 1, codes, scales + i * panelScales, arguments.Quants, arguments.Notes, arguments.Sums + i * Panels.Height, groups);
+                panels.UnpackScales(firstPanel + i, at.Column, groups, scales);
+                kernels.Integers(kind, 1, codes, scales, arguments.Quants, arguments.Notes, arguments.Sums + i * Panels.Height, groups);
             }
         }
     }

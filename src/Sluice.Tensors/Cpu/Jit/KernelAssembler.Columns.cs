@@ -14,40 +14,32 @@ internal sealed partial class KernelAssembler
 
     /// <summary>
     /// void (<see cref="ColumnArguments"/>*): active columns, four at a time, interleaved in registers to 16 rows by 4 columns for each panel.
-    /// Products are in registers 0 to 7, sums or results in 16 to 23.
+    /// Products are in registers 0 to 7, sums or results in 16 to 23; scales are unpacked where a group ends.
     /// </summary>
-    public void ColumnIntegers(IntegerKind kind, bool isNibbles, bool hasLevels)
+    public void ColumnIntegers(IntegerKind kind, IntegerLayout layout, byte[]? levels)
     {
-        AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, scales = r11, sums = rax, quad = rbx,
-            slab = r12, ahead = r13;
+        AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, unit = r11, sums = rax, quad = rbx,
+            slab = r12, ahead = r13, scales = r14, panelScales = r15;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
-        AssemblerRegisterZMM mask = zmm29, levels = zmm30, factor = zmm28;
-        bool keepsSums = kind is { Parts: 1, HasWideScale: false };
-        int part = IntegerPanels.Group / kind.Parts, panelScales = Panels.Stretch / IntegerPanels.Group * kind.ScalesPerGroup * sizeof(float);
+        ScaleAssembler scaleCode = new(c, scales);
+        bool isNibbles = layout.Bits == 4, keepsSums = kind is { Parts: 1, HasWideScale: false };
+        int part = IntegerPanels.Group / kind.Parts, units = layout.Scales.UnitGroups;
         Enter(1);
-        c.push(rbx);
-        c.push(r12);
-        c.push(r13);
+        foreach (AssemblerRegister64 saved in SavedByColumns)
+            c.push(saved);
         c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
         c.mov(places, Argument(nameof(ColumnArguments.Places)));
         c.mov(counts, Argument(nameof(ColumnArguments.Counts)));
         c.mov(quants, Argument(nameof(ColumnArguments.Quants)));
         c.mov(notes, Argument(nameof(ColumnArguments.Notes)));
-        c.mov(scales, Argument(nameof(ColumnArguments.Scales)));
+        c.mov(unit, Argument(nameof(ColumnArguments.Scales)));
+        c.mov(panelScales, Argument(nameof(ColumnArguments.PanelScales)));
         c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
         c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
         LoadMagic();
-        if (isNibbles)
-        {
-            c.mov(eax, 0x0F0F0F0F);
-            c.vpbroadcastd(mask, eax);
-        }
-        if (hasLevels)
-        {
-            c.mov(rax, Argument(nameof(ColumnArguments.Levels)));
-            c.vbroadcasti32x4(levels, __xmmword_ptr[rax]);
-        }
+        if (levels is not null)
+            c.vbroadcasti32x4(ColumnLevels, __xmmword_ptr[scaleCode.Data(levels)]);
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         for (int i = 0; i < BlockPanels; i++)
         {
@@ -56,94 +48,113 @@ internal sealed partial class KernelAssembler
             else
                 c.vpxord(Kept[i], Kept[i], Kept[i]);
         }
-        Label group = c.CreateLabel();
-        c.Label(ref group);
-        for (int p = 0; p < kind.Parts; p++)
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        for (int g = 0; g < units; g++)
         {
-            if (kind.Offset != 0)
-                c.vpbroadcastd(Zmm[0], __dword_ptr[notes + (1 + p) * Dword]);
-            for (int i = kind.Offset != 0 ? 1 : 0; i < BlockPanels; i++)
-                c.vmovdqa32(Zmm[i], kind.Offset != 0 ? Zmm[0] : Magic);
-            Label next = c.CreateLabel(), done = c.CreateLabel();
-            c.xor(ebx, ebx);
-            c.cmp(__byte_ptr[counts + p], 0);
-            c.je(done);
-            c.Label(ref next);
-            Prefetch(slab, ahead, isNibbles ? IColumns.BlockRows * 2 : IColumns.BlockRows * 4);
-            for (int i = 0; i < 4; i++)
+            int note = g * kind.NotesPerGroup * Dword;
+            for (int p = 0; p < kind.Parts; p++)
             {
-                c.movzx(eax, __byte_ptr[places + quad * 4 + p * part + i]);
-                c.imul(rax, columnBytes);
-                c.vmovdqu32(Zmm[8 + i], __zmmword_ptr[first + rax]);
-                if (!isNibbles)
-                    c.vmovdqu32(Zmm[12 + i], __zmmword_ptr[first + rax + Vector]);
-            }
-            AssemblerMemoryOperand activation = __dword_bcst[quants + quad * 4 + p * part];
-            Interleave(8);
-            if (!isNibbles)
-                Interleave(12);
-            for (int i = 0; i < BlockPanels && !isNibbles; i++)
-                c.vpdpbusd(Zmm[i], Zmm[8 + i], activation);
-            for (int i = 0; i < BlockPanels / 2 && isNibbles; i++)
-            {
-                c.vpandd(zmm24, Zmm[8 + i], mask);
-                c.vpsrlw(zmm25, Zmm[8 + i], 4);
-                c.vpandd(zmm25, zmm25, mask);
-                if (hasLevels)
+                if (kind.Offset != 0)
+                    c.vpbroadcastd(Zmm[0], __dword_ptr[notes + note + (1 + p) * Dword]);
+                for (int i = kind.Offset != 0 ? 1 : 0; i < BlockPanels; i++)
+                    c.vmovdqa32(Zmm[i], kind.Offset != 0 ? Zmm[0] : Magic);
+                int at = g * IntegerPanels.Group + p * part;
+                AssemblerMemoryOperand count = __byte_ptr[counts + g * kind.Parts + p];
+                Label next = c.CreateLabel(), done = c.CreateLabel();
+                c.xor(ebx, ebx);
+                c.cmp(count, 0);
+                c.je(done);
+                c.Label(ref next);
+                Prefetch(slab, ahead, isNibbles ? IColumns.BlockRows * 2 : IColumns.BlockRows * 4);
+                for (int i = 0; i < 4; i++)
                 {
-                    c.vpshufb(zmm24, levels, zmm24);
-                    c.vpshufb(zmm25, levels, zmm25);
+                    c.movzx(eax, __byte_ptr[places + quad * 4 + at + i]);
+                    c.imul(rax, columnBytes);
+                    c.vmovdqu32(Zmm[8 + i], __zmmword_ptr[first + rax]);
+                    if (!isNibbles)
+                        c.vmovdqu32(Zmm[12 + i], __zmmword_ptr[first + rax + Vector]);
                 }
-                c.vpdpbusd(Zmm[i], zmm24, activation);
-                c.vpdpbusd(Zmm[4 + i], zmm25, activation);
+                MultiplyColumns(scaleCode, isNibbles, levels is not null, __dword_bcst[quants + quad * 4 + at]);
+                c.inc(ebx);
+                c.cmp(bl, count);
+                c.jb(next);
+                c.Label(ref done);
+                c.mov(scales, unit);
+                for (int i = 0; i < BlockPanels; i++)
+                {
+                    layout.Scales.AssembleUnit(scaleCode);
+                    layout.Scales.AssembleScale(scaleCode, g, p, isMin: false, Scale);
+                    c.vsubps(Zmm[i], Zmm[i], Magic);
+                    AssemblerRegisterZMM result = keepsSums ? Zmm[i] : Kept[i];
+                    if (p > 0 || kind.HasWideScale)
+                        c.vfmadd231ps(result, Zmm[i], Scale);
+                    else
+                        c.vmulps(result, Zmm[i], Scale);
+                    for (int m = 0; m < kind.Parts && kind.HasMin && p == kind.Parts - 1; m++)
+                    {
+                        layout.Scales.AssembleScale(scaleCode, g, m, isMin: true, Scale);
+                        c.vfmadd231ps(result, Scale, __dword_bcst[notes + note + (1 + kind.Parts + m) * Dword]);
+                    }
+                    c.add(scales, panelScales);
+                }
             }
-            c.inc(ebx);
-            c.cmp(bl, __byte_ptr[counts + p]);
-            c.jb(next);
-            c.Label(ref done);
-            for (int i = 0; i < BlockPanels; i++)
+            bool isLast = g == units - 1;
+            if (!keepsSums && (isLast || !kind.HasWideScale))
             {
-                AssemblerMemoryOperand scale = __zmmword_ptr[scales + i * panelScales + p * Vector];
-                c.vsubps(Zmm[i], Zmm[i], Magic);
-                if (p > 0 || kind.HasWideScale)
-                    c.vfmadd231ps(Kept[i], Zmm[i], scale);
-                else
-                    c.vmulps(keepsSums ? Zmm[i] : Kept[i], Zmm[i], scale);
+                // Where groups share a scale of the activations, each has a copy of it.
+                c.vbroadcastss(Scale, __dword_ptr[notes + note]);
+                c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
+                AddKept(sums, Scale);
             }
+            for (int i = 0; i < BlockPanels && keepsSums; i++)
+                c.vfmadd231ps(Kept[i], Zmm[i], __dword_bcst[notes + note]);
         }
-        for (int p = 0; p < kind.Parts && kind.HasMin; p++)
-        {
-            c.vbroadcastss(factor, __dword_ptr[notes + (1 + kind.Parts + p) * Dword]);
-            for (int i = 0; i < BlockPanels; i++)
-                c.vfmadd231ps(keepsSums ? Zmm[i] : Kept[i], factor, __zmmword_ptr[scales + i * panelScales + (kind.Parts + p) * Vector]);
-        }
-        c.vbroadcastss(factor, __dword_ptr[notes]);
-        if (keepsSums)
-        {
-            for (int i = 0; i < BlockPanels; i++)
-                c.vfmadd231ps(Kept[i], Zmm[i], factor);
-        }
-        else if (!kind.HasWideScale)
-        {
-            c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
-            AddKept(sums, factor);
-        }
-        c.add(places, IntegerPanels.Group);
-        c.add(quants, IntegerPanels.Group);
-        c.add(counts, kind.Parts);
-        c.add(notes, kind.NotesPerGroup * Dword);
-        c.add(scales, kind.ScalesPerGroup * sizeof(float));
-        c.dec(Argument(nameof(ColumnArguments.Groups)));
-        c.jnz(group);
+        c.add(places, units * IntegerPanels.Group);
+        c.add(quants, units * IntegerPanels.Group);
+        c.add(counts, units * kind.Parts);
+        c.add(notes, units * kind.NotesPerGroup * Dword);
+        c.add(unit, layout.Scales.UnitBytes);
+        c.sub(Argument(nameof(ColumnArguments.Groups)), units);
+        c.jnz(loop);
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
-        if (kind.HasWideScale)
-            AddKept(sums, factor); // the last group's copy of the scale that all share
         for (int i = 0; i < BlockPanels && keepsSums; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
-        c.pop(r13);
-        c.pop(r12);
-        c.pop(rbx);
+        for (int i = SavedByColumns.Length - 1; i >= 0; i--)
+            c.pop(SavedByColumns[i]);
         Leave();
+        ConstantBytes = scaleCode.WriteConstants(Padding);
+    }
+
+    private static AssemblerRegister64[] SavedByColumns => [rbx, r12, r13, r14, r15];
+
+    private static AssemblerRegisterZMM ColumnLevels => zmm30;
+
+    /// <summary>Four columns, of which registers from 8 on hold the first 64 rows or the nibbles and those from 12 on the second 64, join the products.</summary>
+    private void MultiplyColumns(ScaleAssembler constants, bool isNibbles, bool hasLevels, AssemblerMemoryOperand activation)
+    {
+        Interleave(8);
+        if (!isNibbles)
+        {
+            Interleave(12);
+            for (int i = 0; i < BlockPanels; i++)
+                c.vpdpbusd(Zmm[i], Zmm[8 + i], activation);
+            return;
+        }
+        AssemblerMemoryOperand mask = constants.Constant(0x0F0F0F0F);
+        for (int i = 0; i < BlockPanels / 2; i++)
+        {
+            c.vpandd(zmm24, Zmm[8 + i], mask);
+            c.vpsrlw(zmm25, Zmm[8 + i], 4);
+            c.vpandd(zmm25, zmm25, mask);
+            if (hasLevels)
+            {
+                c.vpshufb(zmm24, ColumnLevels, zmm24);
+                c.vpshufb(zmm25, ColumnLevels, zmm25);
+            }
+            c.vpdpbusd(Zmm[i], zmm24, activation);
+            c.vpdpbusd(Zmm[4 + i], zmm25, activation);
+        }
     }
 
     /// <summary>void (columns, values, count, <see cref="ColumnArguments"/>*) of floats of this type.</summary>

@@ -70,9 +70,9 @@ internal abstract unsafe class Kernels
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
     /// <summary>
-    /// Multiplies the active columns of a block of integers that lie in columns, bytes or nibbles, by one token; false where it cannot.
+    /// Multiplies the active columns of a block of integers that lie in columns by one token; false where it cannot.
     /// </summary>
-    public virtual bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments) => false;
+    public virtual bool ColumnIntegers(ColumnIntegers panels, in ColumnArguments arguments) => false;
 
     /// <summary>The same for floats: the columns are counted from the slab's first, which <see cref="ColumnArguments.First"/> is of.</summary>
     public virtual bool ColumnFloats(TensorType type, int* columns, float* values, nint count, in ColumnArguments arguments) => false;
@@ -242,15 +242,15 @@ internal unsafe struct ColumnArguments
     public sbyte* Quants;
     public float* Notes;
 
-    /// <summary>[panels, 8 groups, scales and then minimums of a group, 16 rows].</summary>
-    public float* Scales;
+    /// <summary>The packed scales of the block's first panel.</summary>
+    public byte* Scales;
+
+    /// <summary>Bytes from a panel's scales to the next one's.</summary>
+    public nint PanelScales;
 
     /// <summary>[panels, 16 rows].</summary>
     public float* Sums;
     public nint Groups;
-
-    /// <summary>The 16 codes that nibbles choose from; null where they are the codes.</summary>
-    public byte* Levels;
 
     /// <summary>What <see cref="Ahead"/> counts from.</summary>
     public byte* Slab;

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Sluice.Tensors.Formats;
@@ -23,8 +22,6 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     private const int BlockRows = IColumns.BlockRows, Rows64 = Interleaving.Rows;
 
     private readonly IntegerFormat format;
-    private readonly ScaleLayout scaleLayout;
-    private readonly byte[]? levels; // pinned
     private readonly NativeBuffer codes, scales;
     private readonly int scaleBytes; // of a panel's full stretch
     private readonly long slabBytes, expertScaleBytes;
@@ -34,24 +31,20 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         : base(source, format)
     {
         this.format = format;
-        scaleLayout = layout.Scales;
-        IsNibbles = layout.Bits == 4;
-        if (layout.HasLevels)
-        {
-            levels = GC.AllocateUninitializedArray<byte>(16, pinned: true);
-            PackedIntegers.FindLevels(format).CopyTo(levels, 0);
-        }
+        Layout = layout;
+        Levels = layout.HasLevels ? PackedIntegers.FindLevels(format) : null;
         int blocks = IColumns.Blocks(Rows), last = Columns % Stretch / Group;
         SlabBlocks = IColumns.ChooseSlab(Rows, BlockBytes, pool.Threads);
         slabs = (blocks + SlabBlocks - 1) / SlabBlocks;
         // A cache line more, so that the columns of a block do not share cache sets.
         ColumnBytes = SlabBlocks * BlockBytes + 64;
         slabBytes = (long)ColumnBytes * Columns;
-        scaleBytes = scaleLayout.Bytes(Stretch / Group);
-        long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? scaleLayout.Bytes(last) : 0);
+        scaleBytes = Layout.Scales.Bytes(Stretch / Group);
+        long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? Layout.Scales.Bytes(last) : 0);
         expertScaleBytes = ((ofPanel * PanelsPerExpert) + 63) & ~63L;
         codes = new NativeBuffer(checked(slabBytes * slabs * Experts));
-        scales = new NativeBuffer(checked(expertScaleBytes * Experts));
+        // Kernels read those of whole blocks.
+        scales = new NativeBuffer(checked(expertScaleBytes * Experts + IColumns.BlockPanels * scaleBytes));
         try
         {
             pool.For(blocks * Experts, new PackJob(this, source, blocks));
@@ -65,11 +58,14 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
 
     public override long Bytes => codes.Length + scales.Length;
 
-    /// <summary>Whether codes have 4 bits, and not a byte.</summary>
-    public bool IsNibbles { get; }
+    public TensorType Type => format.Type;
+
+    public IntegerLayout Layout { get; }
 
     /// <summary>The 16 codes that 4 bits choose from, or null.</summary>
-    public byte* LevelTable => levels is null ? null : (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(levels, 0);
+    public byte[]? Levels { get; }
+
+    private bool IsNibbles => Layout.Bits == 4;
 
     public int StepColumns => Stretch;
 
@@ -95,11 +91,14 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     {
         (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
         return scales.Pointer + expert * expertScaleBytes + (long)(column / Stretch) * PanelsPerExpert * scaleBytes
-            + (long)within * scaleLayout.Bytes(Math.Min(Stretch, Columns - column) / Group);
+            + (long)within * PanelScales(column);
     }
 
+    /// <summary>Bytes from a panel's scales to those of the next one, from such a column on.</summary>
+    public int PanelScales(int column) => Layout.Scales.Bytes(Math.Min(Stretch, Columns - column) / Group);
+
     /// <summary>Unpacks the scales of a panel for at most 256 columns, to [groups, scales and then minimums of a group, 16 rows].</summary>
-    public void UnpackScales(int panel, int column, int groups, float* target) => scaleLayout.Unpack(Scales(panel, column), groups, target);
+    public void UnpackScales(int panel, int column, int groups, float* target) => Layout.Scales.Unpack(Scales(panel, column), groups, target);
 
     /// <summary>Asks for the scales of some panels to be brought to the second-level cache, if there is such a column.</summary>
     public void PrefetchScales(int panel, int count, int column)
@@ -129,7 +128,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
         (int half, int j) = Math.DivRem(inBlock, Rows64 / Height);
         byte* from = At(expert, block, column) + (IsNibbles ? 0 : half * Rows64);
-        Vector512<byte> table = Levels();
+        Vector512<byte> table = LevelTable();
         byte* target = codes;
         for (int quad = 0; quad < groups * (Group / 4); quad++, from += 4 * ColumnBytes, target += Rows64)
         {
@@ -153,7 +152,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     public void Gather(int expert, int block, int column, byte* places, byte* counts, int groups, byte* target)
     {
         byte* first = At(expert, block, column);
-        Vector512<byte> table = Levels(), low = Vector512.Create((byte)15);
+        Vector512<byte> table = LevelTable(), low = Vector512.Create((byte)15);
         int quads = Group / 4 / Kind.Parts;
         for (int part = 0; part < groups * Kind.Parts; part++)
         {
@@ -165,7 +164,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
                 Quad q = new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
                 if (IsNibbles)
                 {
-                    if (levels is null)
+                    if (Levels is null)
                     {
                         q.Store(to, low);
                         q.StoreUpper(to + 4 * GatheredBytes);
@@ -181,16 +180,16 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         }
     }
 
-    private Vector512<byte> Levels()
+    private Vector512<byte> LevelTable()
     {
-        if (levels is null)
+        if (Levels is null)
             return Vector512<byte>.Zero;
-        Vector128<byte> sixteen = Vector128.Create((ReadOnlySpan<byte>)levels);
+        Vector128<byte> sixteen = Vector128.Create((ReadOnlySpan<byte>)Levels);
         Vector256<byte> twice = Vector256.Create(sixteen, sixteen);
         return Vector512.Create(twice, twice);
     }
 
-    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => levels is null ? choices : Quad.Look(choices, table);
+    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Levels is null ? choices : Quad.Look(choices, table);
 
     private static Vector512<byte> Upper(Vector512<byte> bytes) => (bytes.AsUInt16() >>> 4).AsByte() & Vector512.Create((byte)15);
 
@@ -215,13 +214,13 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
                     format.Decompose(
                         new ReadOnlySpan<byte>(blocks + r * source.RowBytes, (int)format.Bytes(columns)), new Span<sbyte>(own, columns),
                         new Span<float>(rowScales + r * groups, groups), new Span<float>(mins + r * groups, format.HasMin ? groups : 0));
-                    if (levels is not null)
-                        PackedIntegers.ToChoices(own, columns, levels, format.Lowest);
+                    if (Levels is not null)
+                        PackedIntegers.ToChoices(own, columns, Levels, format.Lowest);
                     else if (format.Lowest != 0)
                         Fields.Add(new Span<sbyte>(own, columns), (sbyte)-format.Lowest); // bytes that wrap around
                 }
                 int panel = (expert * PanelsPerExpert) + (firstRow + row) / Height;
-                scaleLayout.Pack(blocks, source.RowBytes, count, columns, rowScales, mins, Scales(panel, column), Name);
+                Layout.Scales.Pack(blocks, source.RowBytes, count, columns, rowScales, mins, Scales(panel, column), Name);
             }
             for (int c = 0; c < columns; c++)
                 PackColumn((byte*)quants + c, At(expert, block, column + c));
