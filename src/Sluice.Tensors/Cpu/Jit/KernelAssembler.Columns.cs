@@ -19,11 +19,11 @@ internal sealed partial class KernelAssembler
     public void ColumnIntegers(IntegerKind kind, IntegerLayout layout, byte[]? levels)
     {
         AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, unit = r11, sums = rax, quad = rbx,
-            slab = r12, ahead = r13, scales = r14, panelScales = r15;
+            aheadFirst = r12, ahead = r13, scales = r14, panelScales = r15;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
         ScaleAssembler scaleCode = new(c, scales);
         bool isNibbles = layout.Bits == 4, keepsSums = kind is { Parts: 1, HasWideScale: false };
-        int part = IntegerPanels.Group / kind.Parts, units = layout.Scales.UnitGroups;
+        int part = IntegerPanels.Group / kind.Parts, units = layout.Scales.UnitGroups, blockBytes = isNibbles ? Vector : 2 * Vector;
         Enter(1);
         foreach (AssemblerRegister64 saved in SavedByColumns)
             c.push(saved);
@@ -35,7 +35,7 @@ internal sealed partial class KernelAssembler
         c.mov(notes, Argument(nameof(ColumnArguments.Notes)));
         c.mov(unit, Argument(nameof(ColumnArguments.Scales)));
         c.mov(panelScales, Argument(nameof(ColumnArguments.PanelScales)));
-        c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
+        c.mov(aheadFirst, Argument(nameof(ColumnArguments.AheadFirst)));
         c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
         LoadMagic();
         if (levels is not null)
@@ -66,7 +66,7 @@ internal sealed partial class KernelAssembler
                 c.cmp(count, 0);
                 c.je(done);
                 c.Label(ref next);
-                Prefetch(slab, ahead, isNibbles ? IColumns.BlockRows * 2 : IColumns.BlockRows * 4);
+                Prefetch(aheadFirst, ahead, columns: 4, blockBytes);
                 for (int i = 0; i < 4; i++)
                 {
                     c.movzx(eax, __byte_ptr[places + quad * 4 + at + i]);
@@ -120,6 +120,7 @@ internal sealed partial class KernelAssembler
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         for (int i = 0; i < BlockPanels && keepsSums; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
+        PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), quad, aheadFirst, ahead, columns: 4, blockBytes);
         for (int i = SavedByColumns.Length - 1; i >= 0; i--)
             c.pop(SavedByColumns[i]);
         Leave();
@@ -160,21 +161,21 @@ internal sealed partial class KernelAssembler
     /// <summary>void (columns, values, count, <see cref="ColumnArguments"/>*) of floats of this type.</summary>
     public void ColumnFloats(TensorType type)
     {
-        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, slab = r11;
+        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, aheadFirst = r11, ahead = r12;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
         int size = type == TensorType.F16 ? Vector / 2 : Vector;
         Enter(4);
-        c.push(r12);
+        c.push(ahead);
         c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
-        c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
-        c.mov(r12, Argument(nameof(ColumnArguments.Ahead)));
+        c.mov(aheadFirst, Argument(nameof(ColumnArguments.AheadFirst)));
+        c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(Kept[i], __zmmword_ptr[sums + i * Vector]);
         Label loop = c.CreateLabel();
         c.Label(ref loop);
-        Prefetch(slab, r12, BlockPanels * size);
+        Prefetch(aheadFirst, ahead, columns: 1, BlockPanels * size);
         c.movsxd(rax, __dword_ptr[columns]);
         c.imul(rax, columnBytes);
         c.add(rax, first);
@@ -195,17 +196,35 @@ internal sealed partial class KernelAssembler
         c.jnz(loop);
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
-        c.pop(r12);
+        PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), count, aheadFirst, ahead, columns: 1, BlockPanels * size);
+        c.pop(ahead);
         Leave();
     }
 
     // A few lines at a time: more than the processor can wait for at once would stop it.
-    private void Prefetch(AssemblerRegister64 slab, AssemblerRegister64 ahead, int bytes)
+    private void Prefetch(AssemblerRegister64 first, AssemblerRegister64 ahead, int columns, int bytes)
     {
-        c.movsxd(rax, __dword_ptr[ahead]);
-        c.add(ahead, Dword);
-        for (int at = 0; at < bytes; at += Vector)
-            c.prefetcht1(__byte_ptr[slab + rax + at]);
+        for (int column = 0; column < columns; column++)
+        {
+            c.movsxd(rax, __dword_ptr[ahead + column * Dword]);
+            for (int at = 0; at < bytes; at += Vector)
+                c.prefetcht1(__byte_ptr[first + rax + at]);
+        }
+        c.add(ahead, columns * Dword);
+    }
+
+    // Those that are more than there were turns.
+    private void PrefetchLeft(AssemblerMemoryOperand turns, AssemblerRegister64 count, AssemblerRegister64 first, AssemblerRegister64 ahead, int columns, int bytes)
+    {
+        Label loop = c.CreateLabel(), done = c.CreateLabel();
+        c.mov(count, turns);
+        c.test(count, count);
+        c.jz(done);
+        c.Label(ref loop);
+        Prefetch(first, ahead, columns, bytes);
+        c.dec(count);
+        c.jnz(loop);
+        c.Label(ref done);
     }
 
     /// <summary>Results times the scale of the activations join the sums, and begin again.</summary>

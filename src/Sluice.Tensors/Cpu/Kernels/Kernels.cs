@@ -252,12 +252,15 @@ internal unsafe struct ColumnArguments
     public float* Sums;
     public nint Groups;
 
-    /// <summary>What <see cref="Ahead"/> counts from.</summary>
-    public byte* Slab;
+    /// <summary>What <see cref="Ahead"/> counts from: the block of the slab's first column.</summary>
+    public byte* AheadFirst;
 
     /// <summary>
-    /// For each four columns that are multiplied, where as many bytes lie that are wanted next, to be brought to the second-level cache
-    /// meanwhile.
+    /// Where columns are whose block is wanted next, in bytes: as many for each turn of the loop as it multiplies, to be brought to the
+    /// second-level cache meanwhile.
     /// </summary>
     public int* Ahead;
+
+    /// <summary>For how many more turns than there are.</summary>
+    public nint AheadLeft;
 }
