@@ -94,9 +94,11 @@ internal readonly unsafe struct SkippingJob(
         {
             for (int position = first; position < last; position++)
                 ahead.Find(position, position - first, column, step, TurnsOf(part, position, column, step));
-            for (int block = firstBlock; block < endBlock; block++)
+            // Several positions meet a block while it is in the first-level cache.
+            int blocks = last - first == 1 ? endBlock - firstBlock : 1;
+            for (int block = firstBlock; block < endBlock; block += blocks)
             {
-                Block at = new(segment.Expert, block, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
+                Blocks at = new(segment.Expert, block, blocks, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
                 if (part.Panels is ColumnIntegers integers)
                     MultiplyIntegers(integers, part.Kind, at, ahead, room);
                 else
@@ -121,48 +123,57 @@ internal readonly unsafe struct SkippingJob(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Block at, in Ahead ahead, WorkerScratch room)
+    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Blocks at, in Ahead ahead, WorkerScratch room)
     {
         IntegerKind kind = panels.Kind;
         int groups = Math.Min(panels.StepColumns, active.Columns - at.Column) / IntegerPanels.Group, group = at.Column / IntegerPanels.Group;
-        int firstPanel = at.Index * IColumns.BlockPanels, count = Math.Min(IColumns.BlockPanels, panels.PanelsPerExpert - firstPanel);
-        firstPanel += at.Expert * panels.PanelsPerExpert;
-        panels.PrefetchScales(firstPanel, count, at.Column + panels.StepColumns);
-        byte* packedScales = panels.Scales(firstPanel, at.Column);
-        for (int position = at.First; position < at.Last; position++)
+        int firstPanel = at.Expert * panels.PanelsPerExpert + at.First * IColumns.BlockPanels, next = at.Column + panels.StepColumns;
+        for (int position = at.FirstPosition; position < at.LastPosition; position++)
         {
             ColumnArguments arguments = new()
             {
-                First = panels.At(at.Expert, at.Index, at.Column),
+                First = panels.At(at.Expert, at.First, at.Column),
                 ColumnBytes = panels.ColumnBytes,
+                Blocks = at.Count,
                 Places = active.PlacesOf(kindIndex, position) + at.Column,
                 Counts = active.CountsOf(kindIndex, kind, position) + group * kind.Parts,
                 Quants = active.QuantsOf(kindIndex, position) + at.Column,
                 Notes = activations.NotesAt(kindIndex, kind.NotesPerGroup, position, 1, at.Column),
-                Scales = packedScales,
+                Scales = panels.Scales(firstPanel, at.Column),
                 PanelScales = panels.PanelScales(at.Column),
                 Sums = at.Sums + position * at.Stride,
                 Groups = groups,
+                AheadScales = panels.Scales(firstPanel, next < active.Columns ? next : at.Column),
             };
-            ahead.Tell(position - at.First, at.Index, ref arguments);
-            if (kernels.ColumnIntegers(panels, arguments))
-                continue;
+            ahead.Tell(position - at.FirstPosition, at.First, ref arguments);
+            if (!kernels.ColumnIntegers(panels, arguments))
+                GatherIntegers(panels, firstPanel, at, arguments, room);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void GatherIntegers(ColumnIntegers panels, int panel, in Blocks at, in ColumnArguments arguments, WorkerScratch room)
+    {
+        int end = (at.Expert + 1) * panels.PanelsPerExpert, groups = (int)arguments.Groups;
+        float* sums = arguments.Sums;
+        float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
+        for (int block = at.First; block < at.First + at.Count; block++)
+        {
             byte* codes = (byte*)room.Values;
-            float* scales = (float*)(codes + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
-            panels.Gather(at.Expert, at.Index, at.Column, arguments.Places, arguments.Counts, groups, codes);
-            for (int i = 0; i < count; i++, codes += ColumnIntegers.GatheredBytes)
+            panels.Gather(at.Expert, block, at.Column, arguments.Places, arguments.Counts, groups, codes);
+            for (int i = 0; i < IColumns.BlockPanels && panel < end; i++, panel++, codes += ColumnIntegers.GatheredBytes, sums += Panels.Height)
             {
-                panels.UnpackScales(firstPanel + i, at.Column, groups, scales);
-                kernels.Integers(kind, 1, codes, scales, arguments.Quants, arguments.Notes, arguments.Sums + i * Panels.Height, groups);
+                panels.UnpackScales(panel, at.Column, groups, scales);
+                kernels.Integers(panels.Kind, 1, codes, scales, arguments.Quants, arguments.Notes, sums, groups);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MultiplyFloats(ColumnFloats panels, in Block at, in Ahead ahead, WorkerScratch room)
+    private void MultiplyFloats(ColumnFloats panels, in Blocks at, in Ahead ahead, WorkerScratch room)
     {
         int group = at.Column / IntegerPanels.Group, endGroup = Math.Min(group + panels.StepColumns / IntegerPanels.Group, active.Groups);
-        for (int position = at.First; position < at.Last; position++)
+        for (int position = at.FirstPosition; position < at.LastPosition; position++)
         {
             int* counts = active.FloatCountsOf(position);
             int before = counts[group], count = counts[endGroup] - before;
@@ -172,16 +183,17 @@ internal readonly unsafe struct SkippingJob(
             float* values = active.Floats + (long)position * active.Columns + before, to = at.Sums + position * at.Stride;
             ColumnArguments arguments = new()
             {
-                First = panels.At(at.Expert, at.Index, 0),
+                First = panels.At(at.Expert, at.First, 0),
                 ColumnBytes = panels.ColumnBytes,
+                Blocks = at.Count,
                 Sums = to,
             };
-            ahead.Tell(position - at.First, at.Index, ref arguments);
+            ahead.Tell(position - at.FirstPosition, at.First, ref arguments);
             if (kernels.ColumnFloats(panels.Type, columns, values, count, arguments))
                 continue;
-            for (int i = 0; i < IColumns.BlockPanels; i++, to += Panels.Height)
+            for (int i = 0; i < at.Count * IColumns.BlockPanels; i++, to += Panels.Height)
             {
-                panels.Gather(at.Expert, at.Index * IColumns.BlockPanels + i, columns, count, room.Values);
+                panels.Gather(at.Expert, at.First * IColumns.BlockPanels + i, columns, count, room.Values);
                 kernels.Floats(1, room.Values, values, to, count);
             }
         }
@@ -200,11 +212,11 @@ internal readonly unsafe struct SkippingJob(
             target[r] = from[r] + added[r];
     }
 
-    /// <summary>A step of columns of a block, times some positions, whose sums are so far apart.</summary>
-    private readonly record struct Block(int Expert, int Index, int Column, int First, int Last, nint SumsAt, long Stride)
+    /// <summary>A step of columns of some blocks, times some positions, whose sums are so far apart.</summary>
+    private readonly record struct Blocks(int Expert, int First, int Count, int Column, int FirstPosition, int LastPosition, nint SumsAt, long Stride)
     {
-        public Block(int expert, int index, int column, int first, int last, float* sums, long stride)
-            : this(expert, index, column, first, last, (nint)sums, stride)
+        public Blocks(int expert, int first, int count, int column, int firstPosition, int lastPosition, float* sums, long stride)
+            : this(expert, first, count, column, firstPosition, lastPosition, (nint)sums, stride)
         {
         }
 

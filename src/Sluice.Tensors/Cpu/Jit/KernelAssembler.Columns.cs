@@ -4,7 +4,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>Kernels over weights that lie in columns (<see cref="IColumns"/>): a block of 128 rows times one token.</summary>
+/// <summary>Kernels over weights that lie in columns (<see cref="IColumns"/>): blocks of 128 rows times one token.</summary>
 internal sealed partial class KernelAssembler
 {
     private const int BlockPanels = IColumns.BlockPanels;
@@ -19,7 +19,7 @@ internal sealed partial class KernelAssembler
     public void ColumnIntegers(IntegerKind kind, IntegerLayout layout, byte[]? levels)
     {
         AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, unit = r11, sums = rax, quad = rbx,
-            aheadFirst = r12, ahead = r13, scales = r14, panelScales = r15;
+            aheadFirst = r12, ahead = r13, scales = r14, panelScales = r15, groups = rbp;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
         ScaleAssembler scaleCode = new(c, scales);
         bool isNibbles = layout.Bits == 4, keepsSums = kind is { Parts: 1, HasWideScale: false };
@@ -27,19 +27,23 @@ internal sealed partial class KernelAssembler
         Enter(1);
         foreach (AssemblerRegister64 saved in SavedByColumns)
             c.push(saved);
-        c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
+        c.mov(panelScales, Argument(nameof(ColumnArguments.PanelScales)));
+        LoadMagic();
+        if (levels is not null)
+            c.vbroadcasti32x4(ColumnLevels, __xmmword_ptr[scaleCode.Data(levels)]);
+        Label block = c.CreateLabel();
+        c.Label(ref block);
+        c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(places, Argument(nameof(ColumnArguments.Places)));
         c.mov(counts, Argument(nameof(ColumnArguments.Counts)));
         c.mov(quants, Argument(nameof(ColumnArguments.Quants)));
         c.mov(notes, Argument(nameof(ColumnArguments.Notes)));
         c.mov(unit, Argument(nameof(ColumnArguments.Scales)));
-        c.mov(panelScales, Argument(nameof(ColumnArguments.PanelScales)));
+        c.mov(groups, Argument(nameof(ColumnArguments.Groups)));
         c.mov(aheadFirst, Argument(nameof(ColumnArguments.AheadFirst)));
         c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
-        LoadMagic();
-        if (levels is not null)
-            c.vbroadcasti32x4(ColumnLevels, __xmmword_ptr[scaleCode.Data(levels)]);
+        PrefetchScales(Argument(nameof(ColumnArguments.AheadScales)), panelScales, scales);
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         for (int i = 0; i < BlockPanels; i++)
         {
@@ -115,19 +119,26 @@ internal sealed partial class KernelAssembler
         c.add(counts, units * kind.Parts);
         c.add(notes, units * kind.NotesPerGroup * Dword);
         c.add(unit, layout.Scales.UnitBytes);
-        c.sub(Argument(nameof(ColumnArguments.Groups)), units);
+        c.sub(groups, units);
         c.jnz(loop);
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         for (int i = 0; i < BlockPanels && keepsSums; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
         PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), quad, aheadFirst, ahead, columns: 4, blockBytes);
-        for (int i = SavedByColumns.Length - 1; i >= 0; i--)
-            c.pop(SavedByColumns[i]);
+        foreach (string name in (string[])[nameof(ColumnArguments.First), nameof(ColumnArguments.AheadFirst)])
+            c.add(Argument(name), blockBytes);
+        c.add(Argument(nameof(ColumnArguments.Sums)), IColumns.BlockRows * sizeof(float));
+        c.lea(rax, __[panelScales * BlockPanels]);
+        c.add(Argument(nameof(ColumnArguments.Scales)), rax);
+        c.add(Argument(nameof(ColumnArguments.AheadScales)), rax);
+        c.dec(Argument(nameof(ColumnArguments.Blocks)));
+        c.jnz(block);
+        RestoreColumns();
         Leave();
         ConstantBytes = scaleCode.WriteConstants(Padding);
     }
 
-    private static AssemblerRegister64[] SavedByColumns => [rbx, r12, r13, r14, r15];
+    private static AssemblerRegister64[] SavedByColumns => [rbx, rbp, r12, r13, r14, r15];
 
     private static AssemblerRegisterZMM ColumnLevels => zmm30;
 
@@ -161,25 +172,30 @@ internal sealed partial class KernelAssembler
     /// <summary>void (columns, values, count, <see cref="ColumnArguments"/>*) of floats of this type.</summary>
     public void ColumnFloats(TensorType type)
     {
-        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, aheadFirst = r11, ahead = r12;
+        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, aheadFirst = r11, ahead = rbx,
+            at = rbp, blocks = r12;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
-        int size = type == TensorType.F16 ? Vector / 2 : Vector;
+        int size = type == TensorType.F16 ? Vector / 2 : Vector, blockBytes = BlockPanels * size;
         Enter(4);
-        c.push(ahead);
+        foreach (AssemblerRegister64 saved in SavedByColumns)
+            c.push(saved);
         c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         c.mov(aheadFirst, Argument(nameof(ColumnArguments.AheadFirst)));
+        c.mov(blocks, Argument(nameof(ColumnArguments.Blocks)));
+        Label block = c.CreateLabel(), loop = c.CreateLabel();
+        c.Label(ref block);
         c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(Kept[i], __zmmword_ptr[sums + i * Vector]);
-        Label loop = c.CreateLabel();
+        c.xor(ebp, ebp);
         c.Label(ref loop);
-        Prefetch(aheadFirst, ahead, columns: 1, BlockPanels * size);
-        c.movsxd(rax, __dword_ptr[columns]);
+        Prefetch(aheadFirst, ahead, columns: 1, blockBytes);
+        c.movsxd(rax, __dword_ptr[columns + at * Dword]);
         c.imul(rax, columnBytes);
         c.add(rax, first);
-        c.vbroadcastss(zmm24, __dword_ptr[values]);
+        c.vbroadcastss(zmm24, __dword_ptr[values + at * Dword]);
         for (int i = 0; i < BlockPanels; i++)
         {
             if (type == TensorType.F16)
@@ -190,14 +206,18 @@ internal sealed partial class KernelAssembler
             else
                 c.vfmadd231ps(Kept[i], zmm24, __zmmword_ptr[rax + i * size]);
         }
-        c.add(columns, Dword);
-        c.add(values, Dword);
-        c.dec(count);
-        c.jnz(loop);
+        c.inc(at);
+        c.cmp(at, count);
+        c.jb(loop);
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
-        PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), count, aheadFirst, ahead, columns: 1, BlockPanels * size);
-        c.pop(ahead);
+        PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), at, aheadFirst, ahead, columns: 1, blockBytes);
+        c.add(first, blockBytes);
+        c.add(aheadFirst, blockBytes);
+        c.add(sums, IColumns.BlockRows * sizeof(float));
+        c.dec(blocks);
+        c.jnz(block);
+        RestoreColumns();
         Leave();
     }
 
@@ -211,6 +231,25 @@ internal sealed partial class KernelAssembler
                 c.prefetcht1(__byte_ptr[first + rax + at]);
         }
         c.add(ahead, columns * Dword);
+    }
+
+    // Those of a block's panels.
+    private void PrefetchScales(AssemblerMemoryOperand from, AssemblerRegister64 panelScales, AssemblerRegister64 end)
+    {
+        Label loop = c.CreateLabel();
+        c.mov(rax, from);
+        c.lea(end, __[rax + panelScales * BlockPanels]);
+        c.Label(ref loop);
+        c.prefetcht1(__byte_ptr[rax]);
+        c.add(rax, Vector);
+        c.cmp(rax, end);
+        c.jb(loop);
+    }
+
+    private void RestoreColumns()
+    {
+        for (int i = SavedByColumns.Length - 1; i >= 0; i--)
+            c.pop(SavedByColumns[i]);
     }
 
     // Those that are more than there were turns.

@@ -70,7 +70,7 @@ internal abstract unsafe class Kernels
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
     /// <summary>
-    /// Multiplies the active columns of a block of integers that lie in columns by one token; false where it cannot.
+    /// Multiplies the active columns of some blocks of a slab of integers that lie in columns by one token; false where it cannot.
     /// </summary>
     public virtual bool ColumnIntegers(ColumnIntegers panels, in ColumnArguments arguments) => false;
 
@@ -234,9 +234,12 @@ internal unsafe struct PairArguments
 /// <summary>What <see cref="Kernels.ColumnIntegers"/> multiplies; see <see cref="ActiveColumns"/>.</summary>
 internal unsafe struct ColumnArguments
 {
-    /// <summary>The block of the step's first column.</summary>
+    /// <summary>The first block of the step's first column.</summary>
     public byte* First;
     public nint ColumnBytes;
+
+    /// <summary>How many, which follow each other.</summary>
+    public nint Blocks;
     public byte* Places;
     public byte* Counts;
     public sbyte* Quants;
@@ -252,7 +255,7 @@ internal unsafe struct ColumnArguments
     public float* Sums;
     public nint Groups;
 
-    /// <summary>What <see cref="Ahead"/> counts from: the block of the slab's first column.</summary>
+    /// <summary>What <see cref="Ahead"/> counts from: the first block of the slab's first column.</summary>
     public byte* AheadFirst;
 
     /// <summary>
@@ -263,4 +266,7 @@ internal unsafe struct ColumnArguments
 
     /// <summary>For how many more turns than there are.</summary>
     public nint AheadLeft;
+
+    /// <summary>The scales that are wanted next, or null.</summary>
+    public byte* AheadScales;
 }

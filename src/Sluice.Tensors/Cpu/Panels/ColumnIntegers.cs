@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Sluice.Tensors.Formats;
 using Sluice.Tensors.Memory;
 
@@ -99,16 +98,6 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
 
     /// <summary>Unpacks the scales of a panel for at most 256 columns, to [groups, scales and then minimums of a group, 16 rows].</summary>
     public void UnpackScales(int panel, int column, int groups, float* target) => Layout.Scales.Unpack(Scales(panel, column), groups, target);
-
-    /// <summary>Asks for the scales of some panels to be brought to the second-level cache, if there is such a column.</summary>
-    public void PrefetchScales(int panel, int count, int column)
-    {
-        if (!Sse.IsSupported || column >= Columns)
-            return;
-        byte* from = Scales(panel, column);
-        for (byte* end = from + count * scaleBytes; from < end; from += NativeBuffer.Alignment)
-            Sse.Prefetch1(from);
-    }
 
     public override void Dispose()
     {
