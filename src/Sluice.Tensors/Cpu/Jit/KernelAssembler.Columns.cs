@@ -22,8 +22,8 @@ internal sealed partial class KernelAssembler
             aheadFirst = r12, ahead = r13, scales = r14, panelScales = r15, groups = rbp;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
         ScaleAssembler scaleCode = new(c, scales);
-        bool isNibbles = layout.Bits == 4, keepsSums = kind is { Parts: 1, HasWideScale: false };
-        int part = IntegerPanels.Group / kind.Parts, units = layout.Scales.UnitGroups, blockBytes = isNibbles ? Vector : 2 * Vector;
+        bool isNibbles = Cpu.ColumnIntegers.IsOfNibbles(layout), hasUpper = Cpu.ColumnIntegers.IsOfUpper(layout), keepsSums = kind is { Parts: 1, HasWideScale: false };
+        int part = IntegerPanels.Group / kind.Parts, units = layout.Scales.UnitGroups, blockBytes = Cpu.ColumnIntegers.BytesOf(layout);
         Enter(1);
         foreach (AssemblerRegister64 saved in SavedByColumns)
             c.push(saved);
@@ -32,6 +32,8 @@ internal sealed partial class KernelAssembler
         LoadMagic();
         if (levels is not null)
             c.vbroadcasti32x4(ColumnLevels, __xmmword_ptr[scaleCode.Data(levels)]);
+        if (hasUpper)
+            c.vmovdqu32(UpperShifts, scaleCode.Vector([.. Enumerable.Repeat((byte)0, 32), .. Enumerable.Repeat<byte[]>([4, 0], 16).SelectMany(word => word)]));
         Label block = c.CreateLabel();
         c.Label(ref block);
         c.mov(first, Argument(nameof(ColumnArguments.First)));
@@ -76,10 +78,12 @@ internal sealed partial class KernelAssembler
                     c.movzx(eax, __byte_ptr[places + quad * 4 + at + i]);
                     c.imul(rax, columnBytes);
                     c.vmovdqu32(Zmm[8 + i], __zmmword_ptr[first + rax]);
-                    if (!isNibbles)
+                    if (hasUpper)
+                        c.vbroadcasti64x4(Zmm[12 + i], __ymmword_ptr[first + rax + Vector]);
+                    else if (!isNibbles)
                         c.vmovdqu32(Zmm[12 + i], __zmmword_ptr[first + rax + Vector]);
                 }
-                MultiplyColumns(scaleCode, isNibbles, levels is not null, __dword_bcst[quants + quad * 4 + at]);
+                MultiplyColumns(scaleCode, layout, __dword_bcst[quants + quad * 4 + at]);
                 c.inc(ebx);
                 c.cmp(bl, count);
                 c.jb(next);
@@ -142,27 +146,38 @@ internal sealed partial class KernelAssembler
 
     private static AssemblerRegisterZMM ColumnLevels => zmm30;
 
-    /// <summary>Four columns, of which registers from 8 on hold the first 64 rows or the nibbles and those from 12 on the second 64, join the products.</summary>
-    private void MultiplyColumns(ScaleAssembler constants, bool isNibbles, bool hasLevels, AssemblerMemoryOperand activation)
+    // By how much each word of upper bits moves; codes of 6 bits have no levels, whose register this is.
+    private static AssemblerRegisterZMM UpperShifts => zmm30;
+
+    /// <summary>
+    /// Four columns, as <see cref="Cpu.ColumnIntegers"/> draws them, join the products: registers from 8 on hold the first vector of each, those from
+    /// 12 on what follows it.
+    /// </summary>
+    private void MultiplyColumns(ScaleAssembler constants, IntegerLayout layout, AssemblerMemoryOperand activation)
     {
+        bool isNibbles = Cpu.ColumnIntegers.IsOfNibbles(layout), hasUpper = Cpu.ColumnIntegers.IsOfUpper(layout);
         Interleave(8);
-        if (!isNibbles)
-        {
+        if (!isNibbles || hasUpper)
             Interleave(12);
-            for (int i = 0; i < BlockPanels; i++)
-                c.vpdpbusd(Zmm[i], Zmm[8 + i], activation);
-            return;
-        }
-        AssemblerMemoryOperand mask = constants.Constant(0x0F0F0F0F);
-        for (int i = 0; i < BlockPanels / 2; i++)
+        for (int i = 0; i < BlockPanels && !isNibbles; i++)
+            c.vpdpbusd(Zmm[i], Zmm[8 + i], activation);
+        for (int i = 0; i < BlockPanels / 2 && isNibbles; i++)
         {
+            AssemblerMemoryOperand mask = constants.Constant(0x0F0F0F0F), upperMask = constants.Constant(0x30303030);
             c.vpandd(zmm24, Zmm[8 + i], mask);
             c.vpsrlw(zmm25, Zmm[8 + i], 4);
             c.vpandd(zmm25, zmm25, mask);
-            if (hasLevels)
+            if (layout.HasLevels)
             {
                 c.vpshufb(zmm24, ColumnLevels, zmm24);
                 c.vpshufb(zmm25, ColumnLevels, zmm25);
+            }
+            if (hasUpper)
+            {
+                c.vpsllvw(zmm26, Zmm[12 + i], UpperShifts);
+                c.vpsrlw(zmm27, zmm26, 2);
+                c.vpternlogd(zmm24, zmm26, upperMask, 0xF8); // zmm24 | (zmm26 & mask)
+                c.vpternlogd(zmm25, zmm27, upperMask, 0xF8);
             }
             c.vpdpbusd(Zmm[i], zmm24, activation);
             c.vpdpbusd(Zmm[4 + i], zmm25, activation);

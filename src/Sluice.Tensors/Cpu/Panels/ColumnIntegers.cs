@@ -6,10 +6,12 @@ using Sluice.Tensors.Memory;
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// Integers that lie column by column (<see cref="IColumns"/>), of 4 bits or, where a format has 5 to 8, of a byte. A block of a column:
+/// Integers that lie column by column (<see cref="IColumns"/>), of 4 bits, of 6 or, where a format has 7 or 8, of a byte. A block of a column:
 /// <code>
 /// 8 bits   2 vectors of 64 bytes, of 64 rows each
 /// 4 bits   1 vector; byte i: | byte i of the second 64 rows | byte i of the first |
+/// 6 bits   the lower 4 likewise, then 32 bytes of upper 2 bits; byte i: | byte i of the second 64 rows | byte i of the first |
+///          byte 32 + i of the second | byte 32 + i of the first |
 /// </code>
 /// in the order of rows of <see cref="Interleaving"/>. Scales lie apart: those of all panels for each 256 columns, then for the next.
 /// </summary>
@@ -35,8 +37,8 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         int blocks = IColumns.Blocks(Rows), last = Columns % Stretch / Group;
         SlabBlocks = IColumns.ChooseSlab(Rows, BlockBytes, pool.Threads);
         slabs = (blocks + SlabBlocks - 1) / SlabBlocks;
-        // A cache line more, so that the columns of a block do not share cache sets.
-        ColumnBytes = SlabBlocks * BlockBytes + 64;
+        // Whole cache lines, and one more, so that the columns of a block do not share cache sets.
+        ColumnBytes = ((SlabBlocks * BlockBytes + 63) & ~63) + 64;
         slabBytes = (long)ColumnBytes * Columns;
         scaleBytes = Layout.Scales.Bytes(Stretch / Group);
         long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? Layout.Scales.Bytes(last) : 0);
@@ -64,16 +66,27 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     /// <summary>The 16 codes that 4 bits choose from, or null.</summary>
     public byte[]? Levels { get; }
 
-    private bool IsNibbles => Layout.Bits == 4;
+    private bool IsNibbles => IsOfNibbles(Layout);
+
+    private bool HasUpper => IsOfUpper(Layout);
 
     public int StepColumns => Stretch;
 
-    public int BlockBytes => IsNibbles ? BlockRows / 2 : BlockRows;
+    public int BlockBytes => BytesOf(Layout);
 
     public bool CanSkip => true;
 
     /// <summary>Whether a format can lie in columns, and is smaller for it at half of them.</summary>
     public static bool Fits(IntegerFormat format) => IntegerLayout.Find(format) is { Bits: >= 4 };
+
+    /// <summary>Whether a block begins with the lower 4 bits of all rows.</summary>
+    public static bool IsOfNibbles(IntegerLayout layout) => layout.Bits <= 6;
+
+    /// <summary>Whether upper 2 bits follow them.</summary>
+    public static bool IsOfUpper(IntegerLayout layout) => layout.Bits is 5 or 6;
+
+    /// <summary>Bytes of a block of a column.</summary>
+    public static int BytesOf(IntegerLayout layout) => !IsOfNibbles(layout) ? BlockRows : BlockRows / 2 + (IsOfUpper(layout) ? BlockRows / 4 : 0);
 
     public int SlabBlocks { get; }
 
@@ -121,12 +134,12 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         byte* target = codes;
         for (int quad = 0; quad < groups * (Group / 4); quad++, from += 4 * ColumnBytes, target += Rows64)
         {
-            Vector512<byte> a = Vector512.Load(from), b = Vector512.Load(from + ColumnBytes);
-            Vector512<byte> c = Vector512.Load(from + 2 * ColumnBytes), d = Vector512.Load(from + 3 * ColumnBytes);
-            Vector512<byte> ab = j < 2 ? Interleaving.Low(a, b) : Interleaving.High(a, b), cd = j < 2 ? Interleaving.Low(c, d) : Interleaving.High(c, d);
-            Vector512<byte> result = j % 2 == 0 ? Interleaving.LowPairs(ab, cd) : Interleaving.HighPairs(ab, cd);
+            byte* b = from + ColumnBytes, c = b + ColumnBytes, d = c + ColumnBytes;
+            Vector512<byte> result = Quad.Load(from, b, c, d)[j];
             if (IsNibbles)
-                result = Look(half == 0 ? result & Vector512.Create((byte)15) : Upper(result), table);
+                result = Look(half == 0 ? Lower(result) : Upper(result), table);
+            if (HasUpper)
+                result |= UpperBits(Quad.LoadTwice(from + Rows64, b + Rows64, c + Rows64, d + Rows64)[j], half);
             result.Store(target);
         }
         return codes;
@@ -141,7 +154,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     public void Gather(int expert, int block, int column, byte* places, byte* counts, int groups, byte* target)
     {
         byte* first = At(expert, block, column);
-        Vector512<byte> table = LevelTable(), low = Vector512.Create((byte)15);
+        Vector512<byte> table = LevelTable();
         int quads = Group / 4 / Kind.Parts;
         for (int part = 0; part < groups * Kind.Parts; part++)
         {
@@ -150,21 +163,19 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             {
                 byte* a = first + place[0] * ColumnBytes, b = first + place[1] * ColumnBytes;
                 byte* c = first + place[2] * ColumnBytes, d = first + place[3] * ColumnBytes;
-                Quad q = new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
-                if (IsNibbles)
+                Quad one = Quad.Load(a, b, c, d), two = one;
+                if (HasUpper)
+                    two = Quad.LoadTwice(a + Rows64, b + Rows64, c + Rows64, d + Rows64);
+                else if (!IsNibbles)
+                    two = Quad.Load(a + Rows64, b + Rows64, c + Rows64, d + Rows64);
+                for (int j = 0; j < 4; j++)
                 {
-                    if (Levels is null)
-                    {
-                        q.Store(to, low);
-                        q.StoreUpper(to + 4 * GatheredBytes);
-                    }
-                    else
-                        q.StoreLevels(to, table);
-                    continue;
+                    (Vector512<byte> lower, Vector512<byte> upper) = IsNibbles ? (Look(Lower(one[j]), table), Look(Upper(one[j]), table)) : (one[j], two[j]);
+                    if (HasUpper)
+                        (lower, upper) = (lower | UpperBits(two[j], 0), upper | UpperBits(two[j], 1));
+                    lower.Store(to + j * GatheredBytes);
+                    upper.Store(to + (4 + j) * GatheredBytes);
                 }
-                q.Store(to, Vector512<byte>.AllBitsSet);
-                new Quad(Vector512.Load(a + Rows64), Vector512.Load(b + Rows64), Vector512.Load(c + Rows64), Vector512.Load(d + Rows64))
-                    .Store(to + 4 * GatheredBytes, Vector512<byte>.AllBitsSet);
             }
         }
     }
@@ -178,9 +189,19 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         return Vector512.Create(twice, twice);
     }
 
-    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Levels is null ? choices : Quad.Look(choices, table);
+    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Levels is null ? choices : Vector512.ShuffleNative(table, choices);
+
+    private static Vector512<byte> Lower(Vector512<byte> bytes) => bytes & Vector512.Create((byte)15);
 
     private static Vector512<byte> Upper(Vector512<byte> bytes) => (bytes.AsUInt16() >>> 4).AsByte() & Vector512.Create((byte)15);
+
+    // The upper 2 bits of a code, where they belong, of interleaved bytes that are there twice.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> UpperBits(Vector512<byte> twice, int half)
+    {
+        Vector512<ushort> spread = Vector512.Create(twice.GetLower().AsUInt16(), twice.GetUpper().AsUInt16() << 4);
+        return (spread >>> (2 * half)).AsByte() & Vector512.Create((byte)0x30);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack(WeightData source, int expert, int block)
@@ -225,7 +246,9 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             byte first = *row, second = row[Rows64 * Stretch];
             if (IsNibbles)
             {
-                target[i] = (byte)(first | (second << 4));
+                target[i] = (byte)((first & 15) | (second << 4));
+                if (HasUpper)
+                    target[Rows64 + i % 32] |= (byte)(((first >> 4) | (second >> 4 << 2)) << (i < 32 ? 4 : 0));
                 continue;
             }
             target[i] = first;
@@ -239,7 +262,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         private readonly Vector512<byte> p0, p1, p2, p3;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Quad(Vector512<byte> a, Vector512<byte> b, Vector512<byte> c, Vector512<byte> d)
+        private Quad(Vector512<byte> a, Vector512<byte> b, Vector512<byte> c, Vector512<byte> d)
         {
             Vector512<byte> low = Interleaving.Low(a, b), high = Interleaving.High(a, b), low2 = Interleaving.Low(c, d), high2 = Interleaving.High(c, d);
             p0 = Interleaving.LowPairs(low, low2);
@@ -248,40 +271,22 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             p3 = Interleaving.HighPairs(high, high2);
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Vector512.ShuffleNative(table, choices);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Store(byte* to, Vector512<byte> mask)
+        public Vector512<byte> this[int panel]
         {
-            (p0 & mask).Store(to);
-            (p1 & mask).Store(to + GatheredBytes);
-            (p2 & mask).Store(to + 2 * GatheredBytes);
-            (p3 & mask).Store(to + 3 * GatheredBytes);
+            [MethodImpl(MethodImplOptions.AggressiveInlining)]
+            get => panel switch { 0 => p0, 1 => p1, 2 => p2, _ => p3 };
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void StoreUpper(byte* to)
-        {
-            Upper(p0).Store(to);
-            Upper(p1).Store(to + GatheredBytes);
-            Upper(p2).Store(to + 2 * GatheredBytes);
-            Upper(p3).Store(to + 3 * GatheredBytes);
-        }
+        public static Quad Load(byte* a, byte* b, byte* c, byte* d) =>
+            new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
+
+        /// <summary>Of 32 bytes each, twice.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Quad LoadTwice(byte* a, byte* b, byte* c, byte* d) => new(Twice(a), Twice(b), Twice(c), Twice(d));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void StoreLevels(byte* to, Vector512<byte> table)
-        {
-            Vector512<byte> low = Vector512.Create((byte)15);
-            Look(p0 & low, table).Store(to);
-            Look(p1 & low, table).Store(to + GatheredBytes);
-            Look(p2 & low, table).Store(to + 2 * GatheredBytes);
-            Look(p3 & low, table).Store(to + 3 * GatheredBytes);
-            Look(Upper(p0), table).Store(to + 4 * GatheredBytes);
-            Look(Upper(p1), table).Store(to + 5 * GatheredBytes);
-            Look(Upper(p2), table).Store(to + 6 * GatheredBytes);
-            Look(Upper(p3), table).Store(to + 7 * GatheredBytes);
-        }
+        private static Vector512<byte> Twice(byte* from) => Vector512.Create(Vector256.Load(from), Vector256.Load(from));
     }
 
     private readonly struct PackJob(ColumnIntegers panels, WeightData source, int blocks) : IParallelJob
