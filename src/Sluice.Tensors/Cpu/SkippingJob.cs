@@ -229,7 +229,7 @@ internal readonly unsafe struct SkippingJob(
     /// </summary>
     private readonly struct Ahead(ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock, int* room)
     {
-        private const int MostPositions = 4;
+        private const int MostPositions = 16; // of one expert there can be more, which share these: they are hints and no more
 
         private readonly IColumns columns = (IColumns)part.Panels;
 

@@ -15,10 +15,10 @@ internal unsafe interface IColumns
     const int BlockPanels = BlockRows / Panels.Height;
 
     /// <summary>
-    /// The share of zeros from which columns are faster than panels: at 30 % there is little between them, at 35 % columns gain 5 % (F16) to
-    /// 16 % (Q6_K) (bench/Sluice.Tensors.Benchmarks sparsity).
+    /// The share of zeros from which columns are faster than panels: at 25 % they are a little slower, at 40 % 1.0 to 1.3 times as fast
+    /// (bench/Sluice.Tensors.Benchmarks sparsity).
     /// </summary>
-    const float LeastShare = 0.35f;
+    const float LeastShare = 0.4f;
 
     /// <summary>Bytes of a slab's column, at most: what two steps of a slab take must leave room in the second-level cache.</summary>
     const int SlabBytes = 4096;
