@@ -9,7 +9,7 @@ using Sluice.Tensors.Formats;
 //        --peaks      what one core can do at most
 //        --kernels    the kernels alone, from the cache
 //    or: attention [--threads N] [--formats f16,f32] [--length 4096] [--ms 300]
-//    or: sparsity [--threads N] [--formats Q8_0,F16] [--shares 0,0.4,0.5] [--ms 30000]
+//    or: sparsity [--threads N] [--formats Q8_0,F16] [--shares 0,0.4,0.5] [--tokens 1] [--ms 30000]
 // For each format and number of tokens: the linear map of enough matrices to not fit in any cache.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string[] formats = Option("formats", "Q8_0,Q4_0,Q4_K,Q5_K,Q6_K,Q2_K,Q3_K,IQ4_XS,MXFP4,IQ2_XXS,F16,BF16,F32").Split(',');
@@ -38,7 +38,8 @@ if (args is ["attention", ..])
 if (args is ["sparsity", ..])
 {
     double[] shares = [.. Option("shares", "0,0.25,0.4,0.5,0.6").Split(',').Select(double.Parse)];
-    SparsityBench.Run(int.Parse(Option("threads", "0")), Option("formats", "Q8_0,F16,Q4_K,Q6_K").Split(','), shares, budget);
+    string[] types = Option("formats", "Q8_0,F16,Q4_K,Q6_K").Split(',');
+    SparsityBench.Run(int.Parse(Option("threads", "0")), types, shares, int.Parse(Option("tokens", "1")), budget);
     return;
 }
 using CpuOps ops = new(int.Parse(Option("threads", "0")), Kernels.All().Single(kernels => kernels.Name == isa));

@@ -5,7 +5,7 @@ using Sluice.Tensors.Formats;
 namespace Sluice.Tensors.Benchmarks;
 
 /// <summary>
-/// What activation sparsity gains for one token: the linear maps of a layer of llama-3.2-1b, of several layers so that none fits in a cache.
+/// What activation sparsity gains for one token, or few: the linear maps of a layer of llama-3.2-1b, of several layers so that none fits in a cache.
 /// Shares of zeros take turns, and the least time of each map counts, so that a machine that does other things too disturbs all alike.
 /// </summary>
 internal static class SparsityBench
@@ -13,10 +13,10 @@ internal static class SparsityBench
     private const int Layers = 4, Embedding = 2048, KeyValue = 512, FeedForward = 8192;
     private static readonly string[] Maps = ["q+k+v", "output", "gate+up", "down"];
 
-    public static void Run(int threads, string[] formats, double[] shares, double seconds)
+    public static void Run(int threads, string[] formats, double[] shares, int tokens, double seconds)
     {
         using CpuOps scratch = new(1);
-        Tensor x = Inputs(scratch, Embedding), y = Inputs(scratch, FeedForward);
+        Tensor x = Inputs(scratch, tokens, Embedding), y = Inputs(scratch, tokens, FeedForward);
         foreach (string name in formats)
         {
             using CpuOps ops = new(threads);
@@ -62,10 +62,11 @@ internal static class SparsityBench
 
     private static WeightData Sparse(WeightData data, double share) => data.WithThreshold((float)share / 2);
 
-    private static Tensor Inputs(CpuOps ops, int columns)
+    private static Tensor Inputs(CpuOps ops, int tokens, int columns)
     {
-        Tensor x = ops.Allocate(1, columns);
-        Fill(x[0]);
+        Tensor x = ops.Allocate(tokens, columns);
+        for (int token = 0; token < tokens; token++)
+            Fill(x[token], seed: 1 + token);
         return x;
     }
 
@@ -81,9 +82,9 @@ internal static class SparsityBench
         return WeightData.FromBytes(format.Name, format, columns, rows, 1, bytes);
     }
 
-    private static void Fill(Span<float> values)
+    private static void Fill(Span<float> values, int seed = 1)
     {
-        Random random = new(1);
+        Random random = new(seed);
         foreach (ref float value in values)
             value = random.NextSingle() - 0.5f;
     }

@@ -5,7 +5,7 @@ namespace Sluice.Tensors.Cpu;
 public unsafe partial class CpuOps
 {
     /// <summary>Up to so many tokens, columns of the weights that meet zeros are left unread.</summary>
-    private const int MostSkipping = 4;
+    private const int MostSkipping = 16;
 
     private readonly Kernels kernels;
     private readonly List<CpuWeight> weights = [];

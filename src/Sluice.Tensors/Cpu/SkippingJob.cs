@@ -93,10 +93,12 @@ internal readonly unsafe struct SkippingJob(
         for (int column = 0; column < active.Columns; column += step)
         {
             for (int position = first; position < last; position++)
-                ahead.Find(position, position - first, column, step);
-            for (int block = firstBlock; block < endBlock; block++)
+                ahead.Find(position, position - first, column, step, TurnsOf(part, position, column, step));
+            // Several positions meet a block while it is in the first-level cache.
+            int blocks = last - first == 1 ? endBlock - firstBlock : 1;
+            for (int block = firstBlock; block < endBlock; block += blocks)
             {
-                Block at = new(segment.Expert, block, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
+                Blocks at = new(segment.Expert, block, blocks, column, first, last, partSums + (long)block * IColumns.BlockRows, stride);
                 if (part.Panels is ColumnIntegers integers)
                     MultiplyIntegers(integers, part.Kind, at, ahead, room);
                 else
@@ -108,51 +110,70 @@ internal readonly unsafe struct SkippingJob(
             Write(segment.Expert, position, partSums + position * stride + row, part.Row + row, rows);
     }
 
+    /// <summary>Turns of a kernel's loop in a step of a block: columns, of integers four at a time.</summary>
+    private int TurnsOf(CpuWeight.Part part, int position, int column, int step)
+    {
+        int end = Math.Min(column + step, active.Columns), group = column / IntegerPanels.Group, turns = 0;
+        if (part.Kind < 0)
+            return active.FloatCountsOf(position)[(end + IntegerPanels.Group - 1) / IntegerPanels.Group] - active.FloatCountsOf(position)[group];
+        IntegerKind kind = weight.Kinds[part.Kind];
+        foreach (byte count in new ReadOnlySpan<byte>(active.CountsOf(part.Kind, kind, position) + group * kind.Parts, (end - column) / IntegerPanels.Group * kind.Parts))
+            turns += count;
+        return turns;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Block at, in Ahead ahead, WorkerScratch room)
+    private void MultiplyIntegers(ColumnIntegers panels, int kindIndex, in Blocks at, in Ahead ahead, WorkerScratch room)
     {
         IntegerKind kind = panels.Kind;
         int groups = Math.Min(panels.StepColumns, active.Columns - at.Column) / IntegerPanels.Group, group = at.Column / IntegerPanels.Group;
-        int firstPanel = at.Index * IColumns.BlockPanels, count = Math.Min(IColumns.BlockPanels, panels.PanelsPerExpert - firstPanel);
-        int panelScales = panels.StepColumns / IntegerPanels.Group * kind.ScalesPerGroup;
-        float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
-        for (int i = 0; i < count; i++)
-            panels.UnpackScales(at.Expert * panels.PanelsPerExpert + firstPanel + i, at.Column, groups, scales + i * panelScales);
-        panels.PrefetchScales(at.Expert * panels.PanelsPerExpert + firstPanel, count, at.Column + panels.StepColumns);
-        for (int position = at.First; position < at.Last; position++)
+        int firstPanel = at.Expert * panels.PanelsPerExpert + at.First * IColumns.BlockPanels, next = at.Column + panels.StepColumns;
+        for (int position = at.FirstPosition; position < at.LastPosition; position++)
         {
             ColumnArguments arguments = new()
             {
-                First = panels.At(at.Expert, at.Index, at.Column),
+                First = panels.At(at.Expert, at.First, at.Column),
                 ColumnBytes = panels.ColumnBytes,
+                Blocks = at.Count,
                 Places = active.PlacesOf(kindIndex, position) + at.Column,
                 Counts = active.CountsOf(kindIndex, kind, position) + group * kind.Parts,
                 Quants = active.QuantsOf(kindIndex, position) + at.Column,
                 Notes = activations.NotesAt(kindIndex, kind.NotesPerGroup, position, 1, at.Column),
-                Scales = scales,
+                Scales = panels.Scales(firstPanel, at.Column),
+                PanelScales = panels.PanelScales(at.Column),
                 Sums = at.Sums + position * at.Stride,
                 Groups = groups,
-                Levels = panels.LevelTable,
-                Slab = ahead.Slab,
-                Ahead = ahead.Of(position - at.First, at.Index),
+                AheadScales = panels.Scales(firstPanel, next < active.Columns ? next : at.Column),
             };
-            if (kernels.ColumnIntegers(kind, panels.IsNibbles, arguments))
-                continue;
+            ahead.Tell(position - at.FirstPosition, at.First, ref arguments);
+            if (!kernels.ColumnIntegers(panels, arguments))
+                GatherIntegers(panels, firstPanel, at, arguments, room);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void GatherIntegers(ColumnIntegers panels, int panel, in Blocks at, in ColumnArguments arguments, WorkerScratch room)
+    {
+        int end = (at.Expert + 1) * panels.PanelsPerExpert, groups = (int)arguments.Groups;
+        float* sums = arguments.Sums;
+        float* scales = (float*)((byte*)room.Values + IColumns.BlockPanels * ColumnIntegers.GatheredBytes);
+        for (int block = at.First; block < at.First + at.Count; block++)
+        {
             byte* codes = (byte*)room.Values;
-            panels.Gather(at.Expert, at.Index, at.Column, arguments.Places, arguments.Counts, groups, codes);
-            for (int i = 0; i < count; i++, codes += ColumnIntegers.GatheredBytes)
+            panels.Gather(at.Expert, block, at.Column, arguments.Places, arguments.Counts, groups, codes);
+            for (int i = 0; i < IColumns.BlockPanels && panel < end; i++, panel++, codes += ColumnIntegers.GatheredBytes, sums += Panels.Height)
             {
-                kernels.Integers(
-                    kind, 1, codes, scales + i * panelScales, arguments.Quants, arguments.Notes, arguments.Sums + i * Panels.Height, groups);
+                panels.UnpackScales(panel, at.Column, groups, scales);
+                kernels.Integers(panels.Kind, 1, codes, scales, arguments.Quants, arguments.Notes, sums, groups);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void MultiplyFloats(ColumnFloats panels, in Block at, in Ahead ahead, WorkerScratch room)
+    private void MultiplyFloats(ColumnFloats panels, in Blocks at, in Ahead ahead, WorkerScratch room)
     {
         int group = at.Column / IntegerPanels.Group, endGroup = Math.Min(group + panels.StepColumns / IntegerPanels.Group, active.Groups);
-        for (int position = at.First; position < at.Last; position++)
+        for (int position = at.FirstPosition; position < at.LastPosition; position++)
         {
             int* counts = active.FloatCountsOf(position);
             int before = counts[group], count = counts[endGroup] - before;
@@ -162,17 +183,17 @@ internal readonly unsafe struct SkippingJob(
             float* values = active.Floats + (long)position * active.Columns + before, to = at.Sums + position * at.Stride;
             ColumnArguments arguments = new()
             {
-                First = panels.At(at.Expert, at.Index, 0),
+                First = panels.At(at.Expert, at.First, 0),
                 ColumnBytes = panels.ColumnBytes,
+                Blocks = at.Count,
                 Sums = to,
-                Slab = ahead.Slab,
-                Ahead = ahead.Of(position - at.First, at.Index),
             };
+            ahead.Tell(position - at.FirstPosition, at.First, ref arguments);
             if (kernels.ColumnFloats(panels.Type, columns, values, count, arguments))
                 continue;
-            for (int i = 0; i < IColumns.BlockPanels; i++, to += Panels.Height)
+            for (int i = 0; i < at.Count * IColumns.BlockPanels; i++, to += Panels.Height)
             {
-                panels.Gather(at.Expert, at.Index * IColumns.BlockPanels + i, columns, count, room.Values);
+                panels.Gather(at.Expert, at.First * IColumns.BlockPanels + i, columns, count, room.Values);
                 kernels.Floats(1, room.Values, values, to, count);
             }
         }
@@ -191,11 +212,11 @@ internal readonly unsafe struct SkippingJob(
             target[r] = from[r] + added[r];
     }
 
-    /// <summary>A step of columns of a block, times some positions, whose sums are so far apart.</summary>
-    private readonly record struct Block(int Expert, int Index, int Column, int First, int Last, nint SumsAt, long Stride)
+    /// <summary>A step of columns of some blocks, times some positions, whose sums are so far apart.</summary>
+    private readonly record struct Blocks(int Expert, int First, int Count, int Column, int FirstPosition, int LastPosition, nint SumsAt, long Stride)
     {
-        public Block(int expert, int index, int column, int first, int last, float* sums, long stride)
-            : this(expert, index, column, first, last, (nint)sums, stride)
+        public Blocks(int expert, int first, int count, int column, int firstPosition, int lastPosition, float* sums, long stride)
+            : this(expert, first, count, column, firstPosition, lastPosition, (nint)sums, stride)
         {
         }
 
@@ -203,79 +224,68 @@ internal readonly unsafe struct SkippingJob(
     }
 
     /// <summary>
-    /// What of a slab is wanted in the next step: for each turn of a kernel's loop in this one as many bytes as it takes. What comes from memory
-    /// is so asked for in pieces, at the pace at which it is used.
+    /// The columns of a slab that are wanted in the next step, some of which a kernel asks for in each turn of its loop: what comes from memory is so
+    /// asked for at the pace, and in the order, in which it is used.
     /// </summary>
-    private readonly struct Ahead(
-        ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock, int* room)
+    private readonly struct Ahead(ActiveColumns active, CpuWeight weight, CpuWeight.Part part, int expert, int firstBlock, int endBlock, int* room)
     {
-        private const int MostPositions = 4, MostTurns = Panels.Stretch / 4 * IColumns.SlabBytes / (IColumns.BlockRows / 2);
+        private const int MostPositions = 16; // of one expert there can be more, which share these: they are hints and no more
 
         private readonly IColumns columns = (IColumns)part.Panels;
-        private readonly int blocks = endBlock - firstBlock;
 
-        /// <summary>The slab.</summary>
-        public byte* Slab { get; } = ((IColumns)part.Panels).At(expert, firstBlock, 0);
-
-        // Of a block, for each position; behind what is wanted.
-        private int* Turns => room + MostPositions * MostTurns;
-
-        // Columns of a turn.
-        private int Width => part.Kind < 0 ? 1 : 4;
-
-        /// <summary>Those for a block's turns.</summary>
-        public int* Of(int position, int block)
-        {
-            int index = position % MostPositions;
-            return room + index * MostTurns + (block - firstBlock) * Turns[index];
-        }
+        // Of each position; behind the columns.
+        private int* Counts => room + MostPositions * Panels.Stretch;
 
         /// <summary>Brings a step to the cache at once.</summary>
         public void Fetch(int position, int column, int step)
         {
             int* wanted = stackalloc int[Panels.Stretch];
             int count = Wanted(position, column, step, wanted);
-            for (int i = 0; i < count && Sse.IsSupported; i++)
+            for (int block = firstBlock; block < endBlock && Sse.IsSupported; block++)
             {
-                byte* from = Slab + wanted[i] * columns.ColumnBytes;
-                for (byte* end = from + blocks * columns.BlockBytes; from < end; from += NativeBuffer.Alignment)
-                    Sse.Prefetch1(from);
+                byte* first = columns.At(expert, block, 0);
+                for (int i = 0; i < count; i++)
+                {
+                    for (int at = 0; at < columns.BlockBytes; at += NativeBuffer.Alignment)
+                        Sse.Prefetch1(first + wanted[i] + at);
+                }
             }
         }
 
-        /// <summary>Finds what is wanted after a step.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public void Find(int position, int index, int column, int step)
+        /// <summary>Finds what is wanted after a step, which takes so many turns.</summary>
+        public void Find(int position, int index, int column, int step, int turns)
         {
-            int* wanted = stackalloc int[Panels.Stretch];
             index %= MostPositions;
-            int own = (Wanted(position, column, step, wanted) + Width - 1) / Width, count = Wanted(position, column + step, step, wanted);
-            Turns[index] = own;
-            int* to = room + index * MostTurns;
-            int piece = Width * columns.BlockBytes, all = own * blocks, bytes = blocks * columns.BlockBytes, done = 0;
-            for (int i = 0; i < count && done < all; i++)
-            {
-                int from = (int)(wanted[i] * columns.ColumnBytes);
-                for (int at = 0; at < bytes && done < all; at += piece)
-                    to[done++] = from + at;
-            }
-            // Where there are more turns than pieces, the last is asked for again, which costs little.
-            int last = done > 0 ? to[done - 1] : 0;
-            new Span<int>(to + done, all - done).Fill(last);
+            int* to = room + index * Panels.Stretch;
+            int width = part.Kind < 0 ? 1 : 4, count = Wanted(position, column + step, step, to), all = Math.Max(turns, (count + width - 1) / width);
+            // Where there are more turns than columns, the last is asked for again, which costs little.
+            new Span<int>(to + count, all * width - count).Fill(count > 0 ? to[count - 1] : 0);
+            Counts[index] = all - turns;
         }
 
-        // The active columns of a step, counted from the first of all; of integers in fours.
+        /// <summary>Has a kernel ask for them.</summary>
+        public void Tell(int index, int block, ref ColumnArguments arguments)
+        {
+            index %= MostPositions;
+            arguments.AheadFirst = columns.At(expert, block, 0);
+            arguments.Ahead = room + index * Panels.Stretch;
+            arguments.AheadLeft = Counts[index];
+        }
+
+        // Where the active columns of a step are, in bytes from the first of all.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private int Wanted(int position, int column, int step, int* wanted)
         {
-            int end = Math.Min(column + step, active.Columns), count = 0;
+            int end = Math.Min(column + step, active.Columns), count = 0, bytes = (int)columns.ColumnBytes;
             if (column >= end)
                 return 0;
             if (part.Kind < 0)
             {
                 int* counts = active.FloatCountsOf(position), found = active.FloatColumns + (long)position * active.Columns;
-                int first = counts[column / IntegerPanels.Group], until = counts[(end + IntegerPanels.Group - 1) / IntegerPanels.Group];
-                new Span<int>(found + first, until - first).CopyTo(new Span<int>(wanted, Panels.Stretch));
-                return until - first;
+                int until = counts[(end + IntegerPanels.Group - 1) / IntegerPanels.Group];
+                for (int i = counts[column / IntegerPanels.Group]; i < until; i++)
+                    wanted[count++] = found[i] * bytes;
+                return count;
             }
             IntegerKind kind = weight.Kinds[part.Kind];
             int size = IntegerPanels.Group / kind.Parts;
@@ -284,7 +294,10 @@ internal readonly unsafe struct SkippingJob(
             {
                 int ofPart = 4 * quads[at / size];
                 for (int i = 0; i < ofPart; i++)
-                    wanted[count++] = column + places[at + i];
+                {
+                    wanted[count] = (column + places[at + i]) * bytes;
+                    count += i > 0 && places[at + i] == places[at + i - 1] ? 0 : 1; // the last four are filled up
+                }
             }
             return count;
         }

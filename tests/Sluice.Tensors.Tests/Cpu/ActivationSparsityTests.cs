@@ -104,7 +104,7 @@ public class ActivationSparsityTests
     {
         // Columns that meet zeros can be overwritten, and nothing changes.
         using CpuOps ops = new(2);
-        foreach (string format in (string[])["Q8_0", "Q4_K", "F16"])
+        foreach (string format in (string[])["Q8_0", "Q4_K", "Q6_K", "F16"])
         {
             CpuWeight weight = (CpuWeight)ops.LoadWeight(RandomWeights.Data(WeightFormats.Get(format), 512, 300, new Random(7)).WithThreshold(Threshold));
             Tensor x = RandomTensor(ops, 1, 512, new Random(8));

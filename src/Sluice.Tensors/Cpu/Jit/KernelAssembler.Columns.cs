@@ -4,7 +4,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>Kernels over weights that lie in columns (<see cref="IColumns"/>): a block of 128 rows times one token.</summary>
+/// <summary>Kernels over weights that lie in columns (<see cref="IColumns"/>): blocks of 128 rows times one token.</summary>
 internal sealed partial class KernelAssembler
 {
     private const int BlockPanels = IColumns.BlockPanels;
@@ -14,40 +14,38 @@ internal sealed partial class KernelAssembler
 
     /// <summary>
     /// void (<see cref="ColumnArguments"/>*): active columns, four at a time, interleaved in registers to 16 rows by 4 columns for each panel.
-    /// Products are in registers 0 to 7, sums or results in 16 to 23.
+    /// Products are in registers 0 to 7, sums or results in 16 to 23; scales are unpacked where a group ends.
     /// </summary>
-    public void ColumnIntegers(IntegerKind kind, bool isNibbles, bool hasLevels)
+    public void ColumnIntegers(IntegerKind kind, IntegerLayout layout, byte[]? levels)
     {
-        AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, scales = r11, sums = rax, quad = rbx,
-            slab = r12, ahead = r13;
+        AssemblerRegister64 given = rdi, first = rsi, columnBytes = rdx, places = rcx, counts = r8, quants = r9, notes = r10, unit = r11, sums = rax, quad = rbx,
+            aheadFirst = r12, ahead = r13, scales = r14, panelScales = r15, groups = rbp;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
-        AssemblerRegisterZMM mask = zmm29, levels = zmm30, factor = zmm28;
-        bool keepsSums = kind is { Parts: 1, HasWideScale: false };
-        int part = IntegerPanels.Group / kind.Parts, panelScales = Panels.Stretch / IntegerPanels.Group * kind.ScalesPerGroup * sizeof(float);
+        ScaleAssembler scaleCode = new(c, scales);
+        bool isNibbles = Cpu.ColumnIntegers.IsOfNibbles(layout), hasUpper = Cpu.ColumnIntegers.IsOfUpper(layout), keepsSums = kind is { Parts: 1, HasWideScale: false };
+        int part = IntegerPanels.Group / kind.Parts, units = layout.Scales.UnitGroups, blockBytes = Cpu.ColumnIntegers.BytesOf(layout);
         Enter(1);
-        c.push(rbx);
-        c.push(r12);
-        c.push(r13);
-        c.mov(first, Argument(nameof(ColumnArguments.First)));
+        foreach (AssemblerRegister64 saved in SavedByColumns)
+            c.push(saved);
         c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
+        c.mov(panelScales, Argument(nameof(ColumnArguments.PanelScales)));
+        LoadMagic();
+        if (levels is not null)
+            c.vbroadcasti32x4(ColumnLevels, __xmmword_ptr[scaleCode.Data(levels)]);
+        if (hasUpper)
+            c.vmovdqu32(UpperShifts, scaleCode.Vector([.. Enumerable.Repeat((byte)0, 32), .. Enumerable.Repeat<byte[]>([4, 0], 16).SelectMany(word => word)]));
+        Label block = c.CreateLabel();
+        c.Label(ref block);
+        c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(places, Argument(nameof(ColumnArguments.Places)));
         c.mov(counts, Argument(nameof(ColumnArguments.Counts)));
         c.mov(quants, Argument(nameof(ColumnArguments.Quants)));
         c.mov(notes, Argument(nameof(ColumnArguments.Notes)));
-        c.mov(scales, Argument(nameof(ColumnArguments.Scales)));
-        c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
+        c.mov(unit, Argument(nameof(ColumnArguments.Scales)));
+        c.mov(groups, Argument(nameof(ColumnArguments.Groups)));
+        c.mov(aheadFirst, Argument(nameof(ColumnArguments.AheadFirst)));
         c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
-        LoadMagic();
-        if (isNibbles)
-        {
-            c.mov(eax, 0x0F0F0F0F);
-            c.vpbroadcastd(mask, eax);
-        }
-        if (hasLevels)
-        {
-            c.mov(rax, Argument(nameof(ColumnArguments.Levels)));
-            c.vbroadcasti32x4(levels, __xmmword_ptr[rax]);
-        }
+        PrefetchScales(Argument(nameof(ColumnArguments.AheadScales)), panelScales, scales);
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
         for (int i = 0; i < BlockPanels; i++)
         {
@@ -56,118 +54,163 @@ internal sealed partial class KernelAssembler
             else
                 c.vpxord(Kept[i], Kept[i], Kept[i]);
         }
-        Label group = c.CreateLabel();
-        c.Label(ref group);
-        for (int p = 0; p < kind.Parts; p++)
+        Label loop = c.CreateLabel();
+        c.Label(ref loop);
+        for (int g = 0; g < units; g++)
         {
-            if (kind.Offset != 0)
-                c.vpbroadcastd(Zmm[0], __dword_ptr[notes + (1 + p) * Dword]);
-            for (int i = kind.Offset != 0 ? 1 : 0; i < BlockPanels; i++)
-                c.vmovdqa32(Zmm[i], kind.Offset != 0 ? Zmm[0] : Magic);
-            Label next = c.CreateLabel(), done = c.CreateLabel();
-            c.xor(ebx, ebx);
-            c.cmp(__byte_ptr[counts + p], 0);
-            c.je(done);
-            c.Label(ref next);
-            Prefetch(slab, ahead, isNibbles ? IColumns.BlockRows * 2 : IColumns.BlockRows * 4);
-            for (int i = 0; i < 4; i++)
+            int note = g * kind.NotesPerGroup * Dword;
+            for (int p = 0; p < kind.Parts; p++)
             {
-                c.movzx(eax, __byte_ptr[places + quad * 4 + p * part + i]);
-                c.imul(rax, columnBytes);
-                c.vmovdqu32(Zmm[8 + i], __zmmword_ptr[first + rax]);
-                if (!isNibbles)
-                    c.vmovdqu32(Zmm[12 + i], __zmmword_ptr[first + rax + Vector]);
-            }
-            AssemblerMemoryOperand activation = __dword_bcst[quants + quad * 4 + p * part];
-            Interleave(8);
-            if (!isNibbles)
-                Interleave(12);
-            for (int i = 0; i < BlockPanels && !isNibbles; i++)
-                c.vpdpbusd(Zmm[i], Zmm[8 + i], activation);
-            for (int i = 0; i < BlockPanels / 2 && isNibbles; i++)
-            {
-                c.vpandd(zmm24, Zmm[8 + i], mask);
-                c.vpsrlw(zmm25, Zmm[8 + i], 4);
-                c.vpandd(zmm25, zmm25, mask);
-                if (hasLevels)
+                if (kind.Offset != 0)
+                    c.vpbroadcastd(Zmm[0], __dword_ptr[notes + note + (1 + p) * Dword]);
+                for (int i = kind.Offset != 0 ? 1 : 0; i < BlockPanels; i++)
+                    c.vmovdqa32(Zmm[i], kind.Offset != 0 ? Zmm[0] : Magic);
+                int at = g * IntegerPanels.Group + p * part;
+                AssemblerMemoryOperand count = __byte_ptr[counts + g * kind.Parts + p];
+                Label next = c.CreateLabel(), done = c.CreateLabel();
+                c.xor(ebx, ebx);
+                c.cmp(count, 0);
+                c.je(done);
+                c.Label(ref next);
+                Prefetch(aheadFirst, ahead, columns: 4, blockBytes);
+                for (int i = 0; i < 4; i++)
                 {
-                    c.vpshufb(zmm24, levels, zmm24);
-                    c.vpshufb(zmm25, levels, zmm25);
+                    c.movzx(eax, __byte_ptr[places + quad * 4 + at + i]);
+                    c.imul(rax, columnBytes);
+                    c.vmovdqu32(Zmm[8 + i], __zmmword_ptr[first + rax]);
+                    if (hasUpper)
+                        c.vbroadcasti64x4(Zmm[12 + i], __ymmword_ptr[first + rax + Vector]);
+                    else if (!isNibbles)
+                        c.vmovdqu32(Zmm[12 + i], __zmmword_ptr[first + rax + Vector]);
                 }
-                c.vpdpbusd(Zmm[i], zmm24, activation);
-                c.vpdpbusd(Zmm[4 + i], zmm25, activation);
+                MultiplyColumns(scaleCode, layout, __dword_bcst[quants + quad * 4 + at]);
+                c.inc(ebx);
+                c.cmp(bl, count);
+                c.jb(next);
+                c.Label(ref done);
+                c.mov(scales, unit);
+                for (int i = 0; i < BlockPanels; i++)
+                {
+                    layout.Scales.AssembleUnit(scaleCode);
+                    layout.Scales.AssembleScale(scaleCode, g, p, isMin: false, Scale);
+                    c.vsubps(Zmm[i], Zmm[i], Magic);
+                    AssemblerRegisterZMM result = keepsSums ? Zmm[i] : Kept[i];
+                    if (p > 0 || kind.HasWideScale)
+                        c.vfmadd231ps(result, Zmm[i], Scale);
+                    else
+                        c.vmulps(result, Zmm[i], Scale);
+                    for (int m = 0; m < kind.Parts && kind.HasMin && p == kind.Parts - 1; m++)
+                    {
+                        layout.Scales.AssembleScale(scaleCode, g, m, isMin: true, Scale);
+                        c.vfmadd231ps(result, Scale, __dword_bcst[notes + note + (1 + kind.Parts + m) * Dword]);
+                    }
+                    c.add(scales, panelScales);
+                }
             }
-            c.inc(ebx);
-            c.cmp(bl, __byte_ptr[counts + p]);
-            c.jb(next);
-            c.Label(ref done);
-            for (int i = 0; i < BlockPanels; i++)
+            bool isLast = g == units - 1;
+            if (!keepsSums && (isLast || !kind.HasWideScale))
             {
-                AssemblerMemoryOperand scale = __zmmword_ptr[scales + i * panelScales + p * Vector];
-                c.vsubps(Zmm[i], Zmm[i], Magic);
-                if (p > 0 || kind.HasWideScale)
-                    c.vfmadd231ps(Kept[i], Zmm[i], scale);
-                else
-                    c.vmulps(keepsSums ? Zmm[i] : Kept[i], Zmm[i], scale);
+                // Where groups share a scale of the activations, each has a copy of it.
+                c.vbroadcastss(Scale, __dword_ptr[notes + note]);
+                c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
+                AddKept(sums, Scale);
             }
+            for (int i = 0; i < BlockPanels && keepsSums; i++)
+                c.vfmadd231ps(Kept[i], Zmm[i], __dword_bcst[notes + note]);
         }
-        for (int p = 0; p < kind.Parts && kind.HasMin; p++)
-        {
-            c.vbroadcastss(factor, __dword_ptr[notes + (1 + kind.Parts + p) * Dword]);
-            for (int i = 0; i < BlockPanels; i++)
-                c.vfmadd231ps(keepsSums ? Zmm[i] : Kept[i], factor, __zmmword_ptr[scales + i * panelScales + (kind.Parts + p) * Vector]);
-        }
-        c.vbroadcastss(factor, __dword_ptr[notes]);
-        if (keepsSums)
-        {
-            for (int i = 0; i < BlockPanels; i++)
-                c.vfmadd231ps(Kept[i], Zmm[i], factor);
-        }
-        else if (!kind.HasWideScale)
-        {
-            c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
-            AddKept(sums, factor);
-        }
-        c.add(places, IntegerPanels.Group);
-        c.add(quants, IntegerPanels.Group);
-        c.add(counts, kind.Parts);
-        c.add(notes, kind.NotesPerGroup * Dword);
-        c.add(scales, kind.ScalesPerGroup * sizeof(float));
-        c.dec(Argument(nameof(ColumnArguments.Groups)));
-        c.jnz(group);
+        c.add(places, units * IntegerPanels.Group);
+        c.add(quants, units * IntegerPanels.Group);
+        c.add(counts, units * kind.Parts);
+        c.add(notes, units * kind.NotesPerGroup * Dword);
+        c.add(unit, layout.Scales.UnitBytes);
+        c.sub(groups, units);
+        c.jnz(loop);
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
-        if (kind.HasWideScale)
-            AddKept(sums, factor); // the last group's copy of the scale that all share
         for (int i = 0; i < BlockPanels && keepsSums; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
-        c.pop(r13);
-        c.pop(r12);
-        c.pop(rbx);
+        PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), quad, aheadFirst, ahead, columns: 4, blockBytes);
+        foreach (string name in (string[])[nameof(ColumnArguments.First), nameof(ColumnArguments.AheadFirst)])
+            c.add(Argument(name), blockBytes);
+        c.add(Argument(nameof(ColumnArguments.Sums)), IColumns.BlockRows * sizeof(float));
+        c.lea(rax, __[panelScales * BlockPanels]);
+        c.add(Argument(nameof(ColumnArguments.Scales)), rax);
+        c.add(Argument(nameof(ColumnArguments.AheadScales)), rax);
+        c.dec(Argument(nameof(ColumnArguments.Blocks)));
+        c.jnz(block);
+        RestoreColumns();
         Leave();
+        ConstantBytes = scaleCode.WriteConstants(Padding);
+    }
+
+    private static AssemblerRegister64[] SavedByColumns => [rbx, rbp, r12, r13, r14, r15];
+
+    private static AssemblerRegisterZMM ColumnLevels => zmm30;
+
+    // By how much each word of upper bits moves; codes of 6 bits have no levels, whose register this is.
+    private static AssemblerRegisterZMM UpperShifts => zmm30;
+
+    /// <summary>
+    /// Four columns, as <see cref="Cpu.ColumnIntegers"/> draws them, join the products: registers from 8 on hold the first vector of each, those from
+    /// 12 on what follows it.
+    /// </summary>
+    private void MultiplyColumns(ScaleAssembler constants, IntegerLayout layout, AssemblerMemoryOperand activation)
+    {
+        bool isNibbles = Cpu.ColumnIntegers.IsOfNibbles(layout), hasUpper = Cpu.ColumnIntegers.IsOfUpper(layout);
+        Interleave(8);
+        if (!isNibbles || hasUpper)
+            Interleave(12);
+        for (int i = 0; i < BlockPanels && !isNibbles; i++)
+            c.vpdpbusd(Zmm[i], Zmm[8 + i], activation);
+        for (int i = 0; i < BlockPanels / 2 && isNibbles; i++)
+        {
+            AssemblerMemoryOperand mask = constants.Constant(0x0F0F0F0F), upperMask = constants.Constant(0x30303030);
+            c.vpandd(zmm24, Zmm[8 + i], mask);
+            c.vpsrlw(zmm25, Zmm[8 + i], 4);
+            c.vpandd(zmm25, zmm25, mask);
+            if (layout.HasLevels)
+            {
+                c.vpshufb(zmm24, ColumnLevels, zmm24);
+                c.vpshufb(zmm25, ColumnLevels, zmm25);
+            }
+            if (hasUpper)
+            {
+                c.vpsllvw(zmm26, Zmm[12 + i], UpperShifts);
+                c.vpsrlw(zmm27, zmm26, 2);
+                c.vpternlogd(zmm24, zmm26, upperMask, 0xF8); // zmm24 | (zmm26 & mask)
+                c.vpternlogd(zmm25, zmm27, upperMask, 0xF8);
+            }
+            c.vpdpbusd(Zmm[i], zmm24, activation);
+            c.vpdpbusd(Zmm[4 + i], zmm25, activation);
+        }
     }
 
     /// <summary>void (columns, values, count, <see cref="ColumnArguments"/>*) of floats of this type.</summary>
     public void ColumnFloats(TensorType type)
     {
-        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, slab = r11;
+        AssemblerRegister64 columns = rdi, values = rsi, count = rdx, given = rcx, first = r8, columnBytes = r9, sums = r10, aheadFirst = r11, ahead = rbx,
+            at = rbp, blocks = r12;
         AssemblerMemoryOperand Argument(string name) => Field<ColumnArguments>(given, name);
-        int size = type == TensorType.F16 ? Vector / 2 : Vector;
+        int size = type == TensorType.F16 ? Vector / 2 : Vector, blockBytes = BlockPanels * size;
         Enter(4);
-        c.push(r12);
+        foreach (AssemblerRegister64 saved in SavedByColumns)
+            c.push(saved);
         c.mov(first, Argument(nameof(ColumnArguments.First)));
         c.mov(columnBytes, Argument(nameof(ColumnArguments.ColumnBytes)));
         c.mov(sums, Argument(nameof(ColumnArguments.Sums)));
-        c.mov(slab, Argument(nameof(ColumnArguments.Slab)));
-        c.mov(r12, Argument(nameof(ColumnArguments.Ahead)));
+        c.mov(aheadFirst, Argument(nameof(ColumnArguments.AheadFirst)));
+        c.mov(blocks, Argument(nameof(ColumnArguments.Blocks)));
+        Label block = c.CreateLabel(), loop = c.CreateLabel();
+        c.Label(ref block);
+        c.mov(ahead, Argument(nameof(ColumnArguments.Ahead)));
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(Kept[i], __zmmword_ptr[sums + i * Vector]);
-        Label loop = c.CreateLabel();
+        c.xor(ebp, ebp);
         c.Label(ref loop);
-        Prefetch(slab, r12, BlockPanels * size);
-        c.movsxd(rax, __dword_ptr[columns]);
+        Prefetch(aheadFirst, ahead, columns: 1, blockBytes);
+        c.movsxd(rax, __dword_ptr[columns + at * Dword]);
         c.imul(rax, columnBytes);
         c.add(rax, first);
-        c.vbroadcastss(zmm24, __dword_ptr[values]);
+        c.vbroadcastss(zmm24, __dword_ptr[values + at * Dword]);
         for (int i = 0; i < BlockPanels; i++)
         {
             if (type == TensorType.F16)
@@ -178,23 +221,64 @@ internal sealed partial class KernelAssembler
             else
                 c.vfmadd231ps(Kept[i], zmm24, __zmmword_ptr[rax + i * size]);
         }
-        c.add(columns, Dword);
-        c.add(values, Dword);
-        c.dec(count);
-        c.jnz(loop);
+        c.inc(at);
+        c.cmp(at, count);
+        c.jb(loop);
         for (int i = 0; i < BlockPanels; i++)
             c.vmovups(__zmmword_ptr[sums + i * Vector], Kept[i]);
-        c.pop(r12);
+        PrefetchLeft(Argument(nameof(ColumnArguments.AheadLeft)), at, aheadFirst, ahead, columns: 1, blockBytes);
+        c.add(first, blockBytes);
+        c.add(aheadFirst, blockBytes);
+        c.add(sums, IColumns.BlockRows * sizeof(float));
+        c.dec(blocks);
+        c.jnz(block);
+        RestoreColumns();
         Leave();
     }
 
     // A few lines at a time: more than the processor can wait for at once would stop it.
-    private void Prefetch(AssemblerRegister64 slab, AssemblerRegister64 ahead, int bytes)
+    private void Prefetch(AssemblerRegister64 first, AssemblerRegister64 ahead, int columns, int bytes)
     {
-        c.movsxd(rax, __dword_ptr[ahead]);
-        c.add(ahead, Dword);
-        for (int at = 0; at < bytes; at += Vector)
-            c.prefetcht1(__byte_ptr[slab + rax + at]);
+        for (int column = 0; column < columns; column++)
+        {
+            c.movsxd(rax, __dword_ptr[ahead + column * Dword]);
+            for (int at = 0; at < bytes; at += Vector)
+                c.prefetcht1(__byte_ptr[first + rax + at]);
+        }
+        c.add(ahead, columns * Dword);
+    }
+
+    // Those of a block's panels.
+    private void PrefetchScales(AssemblerMemoryOperand from, AssemblerRegister64 panelScales, AssemblerRegister64 end)
+    {
+        Label loop = c.CreateLabel();
+        c.mov(rax, from);
+        c.lea(end, __[rax + panelScales * BlockPanels]);
+        c.Label(ref loop);
+        c.prefetcht1(__byte_ptr[rax]);
+        c.add(rax, Vector);
+        c.cmp(rax, end);
+        c.jb(loop);
+    }
+
+    private void RestoreColumns()
+    {
+        for (int i = SavedByColumns.Length - 1; i >= 0; i--)
+            c.pop(SavedByColumns[i]);
+    }
+
+    // Those that are more than there were turns.
+    private void PrefetchLeft(AssemblerMemoryOperand turns, AssemblerRegister64 count, AssemblerRegister64 first, AssemblerRegister64 ahead, int columns, int bytes)
+    {
+        Label loop = c.CreateLabel(), done = c.CreateLabel();
+        c.mov(count, turns);
+        c.test(count, count);
+        c.jz(done);
+        c.Label(ref loop);
+        Prefetch(first, ahead, columns, bytes);
+        c.dec(count);
+        c.jnz(loop);
+        c.Label(ref done);
     }
 
     /// <summary>Results times the scale of the activations join the sums, and begin again.</summary>

@@ -23,7 +23,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static readonly nint[] CodePairKernels = new nint[8 * MaxTokens];
     private static readonly nint[] PackedBFloat16Kernels = new nint[64 * 4 * MaxTokens]; // by type, then tokens
     private static readonly nint[] PackedSingleKernels = new nint[64 * 4 * MaxTokens];
-    private static readonly nint[] ColumnKernels = new nint[16 * 3]; // by kind, then bytes, nibbles, levels
+    private static readonly nint[] ColumnKernels = new nint[64 * 4]; // by type
     private static readonly nint[] ColumnFloatKernels = new nint[2];
     private static readonly Lock Assembling = new();
 
@@ -126,12 +126,11 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
         return true;
     }
 
-    public override bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments)
+    public override bool ColumnIntegers(ColumnIntegers panels, in ColumnArguments arguments)
     {
-        bool hasLevels = arguments.Levels is not null;
-        ref nint kernel = ref ColumnKernels[Index(kind) * 3 + (isNibbles ? 1 : 0) + (hasLevels ? 1 : 0)];
+        ref nint kernel = ref ColumnKernels[Index(panels.Type)];
         if (Volatile.Read(ref kernel) == 0)
-            AssembleColumns(ref kernel, kind, isNibbles, hasLevels);
+            AssembleColumns(ref kernel, panels);
         ColumnArguments copy = arguments; // the kernel counts in it
         ((delegate* unmanaged[SuppressGCTransition]<ColumnArguments*, void>)kernel)(&copy);
         return true;
@@ -230,9 +229,10 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
 
     public override long BFloat16Peak(int rounds) => PeakLoop.Bfloat16s.Run(rounds);
 
+    private static ref nint Packed(nint[] kernels, TensorType type, int tokens) => ref kernels[Index(type) * MaxTokens + tokens - 1];
+
     // Types of our own follow GGUF's 64.
-    private static ref nint Packed(nint[] kernels, TensorType type, int tokens) =>
-        ref kernels[(type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType)) * MaxTokens + tokens - 1];
+    private static int Index(TensorType type) => type < WeightFormats.FirstOwnType ? (int)type : 64 + (int)(type - WeightFormats.FirstOwnType);
 
     protected static int Index(in IntegerKind kind) => Kinds.Index(kind) * 2 + (kind.Offset != 0 ? 1 : 0);
 
@@ -267,8 +267,8 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
     private static void AssembleScaledLevels(ref nint kernel, int tokens, CodeKind kind, PackedScaledFloats panels) =>
         Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
 
-    private static void AssembleColumns(ref nint kernel, IntegerKind kind, bool isNibbles, bool hasLevels) =>
-        Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(kind, isNibbles, hasLevels));
+    private static void AssembleColumns(ref nint kernel, ColumnIntegers panels) =>
+        Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(panels.Kind, panels.Layout, panels.Levels));
 
     private static void AssembleColumns(ref nint kernel, TensorType type) =>
         Assemble(ref kernel, 1, assembler => assembler.ColumnFloats(type));

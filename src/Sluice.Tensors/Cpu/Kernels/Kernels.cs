@@ -70,9 +70,9 @@ internal abstract unsafe class Kernels
         TensorType type, int tokens, byte* values, float* activations, float* sums, nint columns) => false;
 
     /// <summary>
-    /// Multiplies the active columns of a block of integers that lie in columns, bytes or nibbles, by one token; false where it cannot.
+    /// Multiplies the active columns of some blocks of a slab of integers that lie in columns by one token; false where it cannot.
     /// </summary>
-    public virtual bool ColumnIntegers(in IntegerKind kind, bool isNibbles, in ColumnArguments arguments) => false;
+    public virtual bool ColumnIntegers(ColumnIntegers panels, in ColumnArguments arguments) => false;
 
     /// <summary>The same for floats: the columns are counted from the slab's first, which <see cref="ColumnArguments.First"/> is of.</summary>
     public virtual bool ColumnFloats(TensorType type, int* columns, float* values, nint count, in ColumnArguments arguments) => false;
@@ -234,30 +234,39 @@ internal unsafe struct PairArguments
 /// <summary>What <see cref="Kernels.ColumnIntegers"/> multiplies; see <see cref="ActiveColumns"/>.</summary>
 internal unsafe struct ColumnArguments
 {
-    /// <summary>The block of the step's first column.</summary>
+    /// <summary>The first block of the step's first column.</summary>
     public byte* First;
     public nint ColumnBytes;
+
+    /// <summary>How many, which follow each other.</summary>
+    public nint Blocks;
     public byte* Places;
     public byte* Counts;
     public sbyte* Quants;
     public float* Notes;
 
-    /// <summary>[panels, 8 groups, scales and then minimums of a group, 16 rows].</summary>
-    public float* Scales;
+    /// <summary>The packed scales of the block's first panel.</summary>
+    public byte* Scales;
+
+    /// <summary>Bytes from a panel's scales to the next one's.</summary>
+    public nint PanelScales;
 
     /// <summary>[panels, 16 rows].</summary>
     public float* Sums;
     public nint Groups;
 
-    /// <summary>The 16 codes that nibbles choose from; null where they are the codes.</summary>
-    public byte* Levels;
-
-    /// <summary>What <see cref="Ahead"/> counts from.</summary>
-    public byte* Slab;
+    /// <summary>What <see cref="Ahead"/> counts from: the first block of the slab's first column.</summary>
+    public byte* AheadFirst;
 
     /// <summary>
-    /// For each four columns that are multiplied, where as many bytes lie that are wanted next, to be brought to the second-level cache
-    /// meanwhile.
+    /// Where columns are whose block is wanted next, in bytes: as many for each turn of the loop as it multiplies, to be brought to the
+    /// second-level cache meanwhile.
     /// </summary>
     public int* Ahead;
+
+    /// <summary>For how many more turns than there are.</summary>
+    public nint AheadLeft;
+
+    /// <summary>The scales that are wanted next, or null.</summary>
+    public byte* AheadScales;
 }

@@ -1,17 +1,17 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Sluice.Tensors.Formats;
 using Sluice.Tensors.Memory;
 
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
-/// Integers that lie column by column (<see cref="IColumns"/>), of 4 bits or, where a format has 5 to 8, of a byte. A block of a column:
+/// Integers that lie column by column (<see cref="IColumns"/>), of 4 bits, of 6 or, where a format has 7 or 8, of a byte. A block of a column:
 /// <code>
 /// 8 bits   2 vectors of 64 bytes, of 64 rows each
 /// 4 bits   1 vector; byte i: | byte i of the second 64 rows | byte i of the first |
+/// 6 bits   the lower 4 likewise, then 32 bytes of upper 2 bits; byte i: | byte i of the second 64 rows | byte i of the first |
+///          byte 32 + i of the second | byte 32 + i of the first |
 /// </code>
 /// in the order of rows of <see cref="Interleaving"/>. Scales lie apart: those of all panels for each 256 columns, then for the next.
 /// </summary>
@@ -23,8 +23,6 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     private const int BlockRows = IColumns.BlockRows, Rows64 = Interleaving.Rows;
 
     private readonly IntegerFormat format;
-    private readonly ScaleLayout scaleLayout;
-    private readonly byte[]? levels; // pinned
     private readonly NativeBuffer codes, scales;
     private readonly int scaleBytes; // of a panel's full stretch
     private readonly long slabBytes, expertScaleBytes;
@@ -34,24 +32,20 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         : base(source, format)
     {
         this.format = format;
-        scaleLayout = layout.Scales;
-        IsNibbles = layout.Bits == 4;
-        if (layout.HasLevels)
-        {
-            levels = GC.AllocateUninitializedArray<byte>(16, pinned: true);
-            PackedIntegers.FindLevels(format).CopyTo(levels, 0);
-        }
+        Layout = layout;
+        Levels = layout.HasLevels ? PackedIntegers.FindLevels(format) : null;
         int blocks = IColumns.Blocks(Rows), last = Columns % Stretch / Group;
         SlabBlocks = IColumns.ChooseSlab(Rows, BlockBytes, pool.Threads);
         slabs = (blocks + SlabBlocks - 1) / SlabBlocks;
-        // A cache line more, so that the columns of a block do not share cache sets.
-        ColumnBytes = SlabBlocks * BlockBytes + 64;
+        // Whole cache lines, and one more, so that the columns of a block do not share cache sets.
+        ColumnBytes = ((SlabBlocks * BlockBytes + 63) & ~63) + 64;
         slabBytes = (long)ColumnBytes * Columns;
-        scaleBytes = scaleLayout.Bytes(Stretch / Group);
-        long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? scaleLayout.Bytes(last) : 0);
+        scaleBytes = Layout.Scales.Bytes(Stretch / Group);
+        long ofPanel = ((long)(Columns / Stretch) * scaleBytes) + (last > 0 ? Layout.Scales.Bytes(last) : 0);
         expertScaleBytes = ((ofPanel * PanelsPerExpert) + 63) & ~63L;
         codes = new NativeBuffer(checked(slabBytes * slabs * Experts));
-        scales = new NativeBuffer(checked(expertScaleBytes * Experts));
+        // Kernels read those of whole blocks.
+        scales = new NativeBuffer(checked(expertScaleBytes * Experts + IColumns.BlockPanels * scaleBytes));
         try
         {
             pool.For(blocks * Experts, new PackJob(this, source, blocks));
@@ -65,20 +59,34 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
 
     public override long Bytes => codes.Length + scales.Length;
 
-    /// <summary>Whether codes have 4 bits, and not a byte.</summary>
-    public bool IsNibbles { get; }
+    public TensorType Type => format.Type;
+
+    public IntegerLayout Layout { get; }
 
     /// <summary>The 16 codes that 4 bits choose from, or null.</summary>
-    public byte* LevelTable => levels is null ? null : (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(levels, 0);
+    public byte[]? Levels { get; }
+
+    private bool IsNibbles => IsOfNibbles(Layout);
+
+    private bool HasUpper => IsOfUpper(Layout);
 
     public int StepColumns => Stretch;
 
-    public int BlockBytes => IsNibbles ? BlockRows / 2 : BlockRows;
+    public int BlockBytes => BytesOf(Layout);
 
     public bool CanSkip => true;
 
     /// <summary>Whether a format can lie in columns, and is smaller for it at half of them.</summary>
     public static bool Fits(IntegerFormat format) => IntegerLayout.Find(format) is { Bits: >= 4 };
+
+    /// <summary>Whether a block begins with the lower 4 bits of all rows.</summary>
+    public static bool IsOfNibbles(IntegerLayout layout) => layout.Bits <= 6;
+
+    /// <summary>Whether upper 2 bits follow them.</summary>
+    public static bool IsOfUpper(IntegerLayout layout) => layout.Bits is 5 or 6;
+
+    /// <summary>Bytes of a block of a column.</summary>
+    public static int BytesOf(IntegerLayout layout) => !IsOfNibbles(layout) ? BlockRows : BlockRows / 2 + (IsOfUpper(layout) ? BlockRows / 4 : 0);
 
     public int SlabBlocks { get; }
 
@@ -95,21 +103,14 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     {
         (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
         return scales.Pointer + expert * expertScaleBytes + (long)(column / Stretch) * PanelsPerExpert * scaleBytes
-            + (long)within * scaleLayout.Bytes(Math.Min(Stretch, Columns - column) / Group);
+            + (long)within * PanelScales(column);
     }
+
+    /// <summary>Bytes from a panel's scales to those of the next one, from such a column on.</summary>
+    public int PanelScales(int column) => Layout.Scales.Bytes(Math.Min(Stretch, Columns - column) / Group);
 
     /// <summary>Unpacks the scales of a panel for at most 256 columns, to [groups, scales and then minimums of a group, 16 rows].</summary>
-    public void UnpackScales(int panel, int column, int groups, float* target) => scaleLayout.Unpack(Scales(panel, column), groups, target);
-
-    /// <summary>Asks for the scales of some panels to be brought to the second-level cache, if there is such a column.</summary>
-    public void PrefetchScales(int panel, int count, int column)
-    {
-        if (!Sse.IsSupported || column >= Columns)
-            return;
-        byte* from = Scales(panel, column);
-        for (byte* end = from + count * scaleBytes; from < end; from += NativeBuffer.Alignment)
-            Sse.Prefetch1(from);
-    }
+    public void UnpackScales(int panel, int column, int groups, float* target) => Layout.Scales.Unpack(Scales(panel, column), groups, target);
 
     public override void Dispose()
     {
@@ -129,16 +130,16 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
         (int half, int j) = Math.DivRem(inBlock, Rows64 / Height);
         byte* from = At(expert, block, column) + (IsNibbles ? 0 : half * Rows64);
-        Vector512<byte> table = Levels();
+        Vector512<byte> table = LevelTable();
         byte* target = codes;
         for (int quad = 0; quad < groups * (Group / 4); quad++, from += 4 * ColumnBytes, target += Rows64)
         {
-            Vector512<byte> a = Vector512.Load(from), b = Vector512.Load(from + ColumnBytes);
-            Vector512<byte> c = Vector512.Load(from + 2 * ColumnBytes), d = Vector512.Load(from + 3 * ColumnBytes);
-            Vector512<byte> ab = j < 2 ? Interleaving.Low(a, b) : Interleaving.High(a, b), cd = j < 2 ? Interleaving.Low(c, d) : Interleaving.High(c, d);
-            Vector512<byte> result = j % 2 == 0 ? Interleaving.LowPairs(ab, cd) : Interleaving.HighPairs(ab, cd);
+            byte* b = from + ColumnBytes, c = b + ColumnBytes, d = c + ColumnBytes;
+            Vector512<byte> result = Quad.Load(from, b, c, d)[j];
             if (IsNibbles)
-                result = Look(half == 0 ? result & Vector512.Create((byte)15) : Upper(result), table);
+                result = Look(half == 0 ? Lower(result) : Upper(result), table);
+            if (HasUpper)
+                result |= UpperBits(Quad.LoadTwice(from + Rows64, b + Rows64, c + Rows64, d + Rows64)[j], half);
             result.Store(target);
         }
         return codes;
@@ -153,7 +154,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     public void Gather(int expert, int block, int column, byte* places, byte* counts, int groups, byte* target)
     {
         byte* first = At(expert, block, column);
-        Vector512<byte> table = Levels(), low = Vector512.Create((byte)15);
+        Vector512<byte> table = LevelTable();
         int quads = Group / 4 / Kind.Parts;
         for (int part = 0; part < groups * Kind.Parts; part++)
         {
@@ -162,37 +163,45 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             {
                 byte* a = first + place[0] * ColumnBytes, b = first + place[1] * ColumnBytes;
                 byte* c = first + place[2] * ColumnBytes, d = first + place[3] * ColumnBytes;
-                Quad q = new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
-                if (IsNibbles)
+                Quad one = Quad.Load(a, b, c, d), two = one;
+                if (HasUpper)
+                    two = Quad.LoadTwice(a + Rows64, b + Rows64, c + Rows64, d + Rows64);
+                else if (!IsNibbles)
+                    two = Quad.Load(a + Rows64, b + Rows64, c + Rows64, d + Rows64);
+                for (int j = 0; j < 4; j++)
                 {
-                    if (levels is null)
-                    {
-                        q.Store(to, low);
-                        q.StoreUpper(to + 4 * GatheredBytes);
-                    }
-                    else
-                        q.StoreLevels(to, table);
-                    continue;
+                    (Vector512<byte> lower, Vector512<byte> upper) = IsNibbles ? (Look(Lower(one[j]), table), Look(Upper(one[j]), table)) : (one[j], two[j]);
+                    if (HasUpper)
+                        (lower, upper) = (lower | UpperBits(two[j], 0), upper | UpperBits(two[j], 1));
+                    lower.Store(to + j * GatheredBytes);
+                    upper.Store(to + (4 + j) * GatheredBytes);
                 }
-                q.Store(to, Vector512<byte>.AllBitsSet);
-                new Quad(Vector512.Load(a + Rows64), Vector512.Load(b + Rows64), Vector512.Load(c + Rows64), Vector512.Load(d + Rows64))
-                    .Store(to + 4 * GatheredBytes, Vector512<byte>.AllBitsSet);
             }
         }
     }
 
-    private Vector512<byte> Levels()
+    private Vector512<byte> LevelTable()
     {
-        if (levels is null)
+        if (Levels is null)
             return Vector512<byte>.Zero;
-        Vector128<byte> sixteen = Vector128.Create((ReadOnlySpan<byte>)levels);
+        Vector128<byte> sixteen = Vector128.Create((ReadOnlySpan<byte>)Levels);
         Vector256<byte> twice = Vector256.Create(sixteen, sixteen);
         return Vector512.Create(twice, twice);
     }
 
-    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => levels is null ? choices : Quad.Look(choices, table);
+    private Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Levels is null ? choices : Vector512.ShuffleNative(table, choices);
+
+    private static Vector512<byte> Lower(Vector512<byte> bytes) => bytes & Vector512.Create((byte)15);
 
     private static Vector512<byte> Upper(Vector512<byte> bytes) => (bytes.AsUInt16() >>> 4).AsByte() & Vector512.Create((byte)15);
+
+    // The upper 2 bits of a code, where they belong, of interleaved bytes that are there twice.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<byte> UpperBits(Vector512<byte> twice, int half)
+    {
+        Vector512<ushort> spread = Vector512.Create(twice.GetLower().AsUInt16(), twice.GetUpper().AsUInt16() << 4);
+        return (spread >>> (2 * half)).AsByte() & Vector512.Create((byte)0x30);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack(WeightData source, int expert, int block)
@@ -215,13 +224,13 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
                     format.Decompose(
                         new ReadOnlySpan<byte>(blocks + r * source.RowBytes, (int)format.Bytes(columns)), new Span<sbyte>(own, columns),
                         new Span<float>(rowScales + r * groups, groups), new Span<float>(mins + r * groups, format.HasMin ? groups : 0));
-                    if (levels is not null)
-                        PackedIntegers.ToChoices(own, columns, levels, format.Lowest);
+                    if (Levels is not null)
+                        PackedIntegers.ToChoices(own, columns, Levels, format.Lowest);
                     else if (format.Lowest != 0)
                         Fields.Add(new Span<sbyte>(own, columns), (sbyte)-format.Lowest); // bytes that wrap around
                 }
                 int panel = (expert * PanelsPerExpert) + (firstRow + row) / Height;
-                scaleLayout.Pack(blocks, source.RowBytes, count, columns, rowScales, mins, Scales(panel, column), Name);
+                Layout.Scales.Pack(blocks, source.RowBytes, count, columns, rowScales, mins, Scales(panel, column), Name);
             }
             for (int c = 0; c < columns; c++)
                 PackColumn((byte*)quants + c, At(expert, block, column + c));
@@ -237,7 +246,9 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             byte first = *row, second = row[Rows64 * Stretch];
             if (IsNibbles)
             {
-                target[i] = (byte)(first | (second << 4));
+                target[i] = (byte)((first & 15) | (second << 4));
+                if (HasUpper)
+                    target[Rows64 + i % 32] |= (byte)(((first >> 4) | (second >> 4 << 2)) << (i < 32 ? 4 : 0));
                 continue;
             }
             target[i] = first;
@@ -251,7 +262,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         private readonly Vector512<byte> p0, p1, p2, p3;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Quad(Vector512<byte> a, Vector512<byte> b, Vector512<byte> c, Vector512<byte> d)
+        private Quad(Vector512<byte> a, Vector512<byte> b, Vector512<byte> c, Vector512<byte> d)
         {
             Vector512<byte> low = Interleaving.Low(a, b), high = Interleaving.High(a, b), low2 = Interleaving.Low(c, d), high2 = Interleaving.High(c, d);
             p0 = Interleaving.LowPairs(low, low2);
@@ -260,40 +271,22 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             p3 = Interleaving.HighPairs(high, high2);
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector512<byte> Look(Vector512<byte> choices, Vector512<byte> table) => Vector512.ShuffleNative(table, choices);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Store(byte* to, Vector512<byte> mask)
+        public Vector512<byte> this[int panel]
         {
-            (p0 & mask).Store(to);
-            (p1 & mask).Store(to + GatheredBytes);
-            (p2 & mask).Store(to + 2 * GatheredBytes);
-            (p3 & mask).Store(to + 3 * GatheredBytes);
+            [MethodImpl(MethodImplOptions.AggressiveInlining)]
+            get => panel switch { 0 => p0, 1 => p1, 2 => p2, _ => p3 };
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void StoreUpper(byte* to)
-        {
-            Upper(p0).Store(to);
-            Upper(p1).Store(to + GatheredBytes);
-            Upper(p2).Store(to + 2 * GatheredBytes);
-            Upper(p3).Store(to + 3 * GatheredBytes);
-        }
+        public static Quad Load(byte* a, byte* b, byte* c, byte* d) =>
+            new(Vector512.Load(a), Vector512.Load(b), Vector512.Load(c), Vector512.Load(d));
+
+        /// <summary>Of 32 bytes each, twice.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Quad LoadTwice(byte* a, byte* b, byte* c, byte* d) => new(Twice(a), Twice(b), Twice(c), Twice(d));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void StoreLevels(byte* to, Vector512<byte> table)
-        {
-            Vector512<byte> low = Vector512.Create((byte)15);
-            Look(p0 & low, table).Store(to);
-            Look(p1 & low, table).Store(to + GatheredBytes);
-            Look(p2 & low, table).Store(to + 2 * GatheredBytes);
-            Look(p3 & low, table).Store(to + 3 * GatheredBytes);
-            Look(Upper(p0), table).Store(to + 4 * GatheredBytes);
-            Look(Upper(p1), table).Store(to + 5 * GatheredBytes);
-            Look(Upper(p2), table).Store(to + 6 * GatheredBytes);
-            Look(Upper(p3), table).Store(to + 7 * GatheredBytes);
-        }
+        private static Vector512<byte> Twice(byte* from) => Vector512.Create(Vector256.Load(from), Vector256.Load(from));
     }
 
     private readonly struct PackJob(ColumnIntegers panels, WeightData source, int blocks) : IParallelJob

@@ -3,8 +3,8 @@ namespace Sluice.Tensors.Cpu;
 /// <summary>
 /// Panels whose weights lie column by column, so that those that meet zeros need not be read: in slabs of many rows, of which each holds one
 /// column after the other. Single columns of a panel would be 8 to 32 bytes, and to read half of such pieces takes the memory as long as to
-/// read all: half of pieces of 256 bytes takes 1.2 times as long as everything, of 1 KiB 0.9, of 2 KiB 0.7, of 4 KiB 0.6 (Zen 4, two
-/// cores, asked for ahead into the second-level cache).
+/// read all: half of pieces of 256 bytes takes 0.8 of the time of everything, of 512 bytes 0.65, of 4 KiB 0.55 to 0.6 (Zen 4, two cores, asked
+/// for a step ahead into the second-level cache, in the order in which they are used).
 /// </summary>
 internal unsafe interface IColumns
 {
@@ -15,10 +15,10 @@ internal unsafe interface IColumns
     const int BlockPanels = BlockRows / Panels.Height;
 
     /// <summary>
-    /// The share of zeros from which columns are faster than panels: at 40 % all formats but those of 4 bits are slower, at 60 % all are faster
+    /// The share of zeros from which columns are faster than panels: at 25 % they are a little slower, at 40 % 1.0 to 1.3 times as fast
     /// (bench/Sluice.Tensors.Benchmarks sparsity).
     /// </summary>
-    const float LeastShare = 0.45f;
+    const float LeastShare = 0.4f;
 
     /// <summary>Bytes of a slab's column, at most: what two steps of a slab take must leave room in the second-level cache.</summary>
     const int SlabBytes = 4096;
