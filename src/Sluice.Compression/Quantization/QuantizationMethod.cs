@@ -37,8 +37,11 @@ public sealed record QuantizationMethod(string Name)
 
     /// <summary>Refuses a plan that the method cannot follow, before any text is run for it.</summary>
     /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write; the message names both.</exception>
+    /// <exception cref="InvalidDataException">The model is to be run, and a weight is no finite number; the message names the tensor.</exception>
     public void Check(QuantizationPlan plan)
     {
+        if (Text is not null)
+            WeightCheck.Check(plan);
         if (Grid is not null || Name is not ("gptq" or "awq"))
             return;
         foreach (TensorPlan tensor in plan.Tensors.Where(tensor => tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding))

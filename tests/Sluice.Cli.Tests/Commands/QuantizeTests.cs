@@ -69,6 +69,21 @@ public class QuantizeTests
         SluiceProcess.Run("quantize", first, folder.File("in.gguf"), "--type", "Q8_0").Succeeded();
     }
 
+    [Theory]
+    [InlineData("--type", "Q4_0", "--method", "gptq")]
+    [InlineData("--type", "Q4_0", "--method", "awq")]
+    [InlineData("--target-bpw", "6", "--method", "rtn")]
+    public void A_weight_that_is_no_number_is_named_before_the_model_is_run(params string[] how)
+    {
+        using TemporaryFolder folder = new();
+        string damaged = folder.File("damaged.gguf");
+        byte[] bytes = File.ReadAllBytes(TestModel.Path);
+        bytes.AsSpan(bytes.Length - 1024, 64).Fill(0xFF); // NaN in floats of either length
+        File.WriteAllBytes(damaged, bytes);
+        SluiceProcess.Run(["quantize", damaged, folder.File("out.gguf"), "--calibration", damaged, .. how]).Failed(1, "Tensor 'blk.", "NaN");
+        Assert.Single(Directory.GetFiles(folder.Path));
+    }
+
     [Fact]
     public void Types_of_tensors_that_do_not_fit_are_said()
     {
