@@ -76,7 +76,6 @@ internal sealed class MixedArguments
     private static WeightFormat[] Types(string text) =>
     [
         .. text.Split(',', StringSplitOptions.TrimEntries).Select(name =>
-            WeightFormats.All.FirstOrDefault(format => format.CanQuantize && format.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-            ?? throw new FormatException("types separated by commas, of " + string.Join(", ", WeightFormats.All.Where(format => format.CanQuantize).Select(format => format.Name)))),
+            WrittenTypes.Find(name) ?? throw new FormatException("types separated by commas, of " + string.Join(", ", WrittenTypes.Names))),
     ];
 }

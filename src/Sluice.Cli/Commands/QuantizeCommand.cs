@@ -23,9 +23,8 @@ internal static class QuantizeCommand
         Option<string?> type = Parsing.Choice(
             "--type", "What the model becomes: a type, as Q8_0, or a mix of types, as Q4_K_M.", TypeMixes.All.Select(mix => mix.Name));
         Option<string?> importance = new("--imatrix") { Description = "An importance matrix of the model, as 'sluice imatrix' makes it.", HelpName = "PATH" };
-        string[] types = [.. WeightFormats.All.Where(format => format.CanQuantize).Select(format => format.Name)];
-        Option<string?> outputType = Parsing.Choice("--output-type", "The type of the output map.", types);
-        Option<string?> embeddingType = Parsing.Choice("--token-embedding-type", "The type of the token embeddings.", types);
+        Option<string?> outputType = Parsing.Choice("--output-type", "The type of the output map.", WrittenTypes.Names);
+        Option<string?> embeddingType = Parsing.Choice("--token-embedding-type", "The type of the token embeddings.", WrittenTypes.Names);
         Option<string[]> tensorTypes = new("--tensor-type")
         {
             Description = "Types of tensors whose name a regular expression matches, before all else; the first that does decides. Repeatable.",
@@ -92,6 +91,12 @@ internal static class QuantizeCommand
             long start = Stopwatch.GetTimestamp();
             using ModelFile model = ModelFile.Open(path);
             QuantizationPlan plan = QuantizationPlan.Make(model, options);
+            chosen.Check(plan);
+            foreach (string toWrite in isDry ? [] : ModelQuantizer.Paths(plan, target!))
+            {
+                foreach (string part in model.Files)
+                    OutputFile.CheckOther(part, toWrite);
+            }
             Warn(plan);
             if (!isDry && ModelMetadata.TokenizerNote(model) is { } note)
                 Terminal.Note(note);
@@ -157,9 +162,12 @@ internal static class QuantizeCommand
         int at = text.LastIndexOf('=');
         if (at <= 0)
             throw new UsageException($"--tensor-type takes REGEX=TYPE; '{text}' is not.");
+        string name = text[(at + 1)..];
+        if (WrittenTypes.Find(name) is not { } format)
+            throw new UsageException($"--tensor-type '{text}': '{name}' is no type that is written; there are {string.Join(", ", WrittenTypes.Names)}.");
         try
         {
-            return (new Regex(text[..at], RegexOptions.CultureInvariant), WeightFormats.Get(text[(at + 1)..]).Type);
+            return (new Regex(text[..at], RegexOptions.CultureInvariant), format.Type);
         }
         catch (ArgumentException error)
         {
@@ -175,9 +183,12 @@ internal static class QuantizeCommand
             Terminal.Note($"Warning: {mix.Name} has so few bits that each weight's error counts, and nothing here says which weights matter. "
                 + "Without an importance matrix the model will be much worse; 'sluice imatrix' makes one for --imatrix.");
         }
-        int without = plan.Options.Importance is null ? 0 : plan.WithoutImportance.Count(entry => entry.Tensor.Name.StartsWith("blk.", StringComparison.Ordinal));
-        if (without > 0)
-            Terminal.Note($"Warning: the importance matrix says nothing of {without} matrices, as {plan.WithoutImportance.First().Tensor.Name}; their errors all count the same.");
+        string[] without = plan.Options.Importance is null
+            ? [] : [.. plan.WithoutImportance.Select(entry => entry.Tensor.Name).Where(name => name.StartsWith("blk.", StringComparison.Ordinal))];
+        if (without.Length > 0)
+            Terminal.Note($"Warning: the importance matrix says nothing of {without.Length} matrices, as {without[0]}; their errors all count the same.");
+        foreach ((Regex pattern, _) in plan.Options.TensorTypes.Where(rule => !plan.Tensors.Any(entry => rule.Pattern.IsMatch(entry.Tensor.Name))))
+            Terminal.Note($"Warning: --tensor-type '{pattern}' is of no use: no tensor has such a name.");
         foreach (var group in plan.Tensors.Where(entry => entry.Unfit is not null).GroupBy(entry => (entry.Unfit!.Name, entry.Format!.Name, entry.Tensor.Shape[0])))
         {
             (string unfit, string name, long columns) = group.Key;

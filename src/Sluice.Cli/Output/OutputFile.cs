@@ -5,6 +5,7 @@ internal static class OutputFile
 {
     /// <summary>Refuses a path that no file can have.</summary>
     /// <exception cref="IOException">It is a folder's, or leads through one that is not there.</exception>
+    /// <exception cref="UnauthorizedAccessException">Its folder takes no new files.</exception>
     public static void Check(string path)
     {
         if (Directory.Exists(path))
@@ -12,6 +13,8 @@ internal static class OutputFile
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder {folder} to write {Path.GetFileName(path)} to.");
+        if (!File.Exists(path))
+            new FileStream($"{path}.{Environment.ProcessId}.part", FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
     }
 
     /// <summary>Refuses to write over what is read.</summary>

@@ -43,7 +43,7 @@ public sealed class ModelQuantizer
         {
             foreach ((int part, int count, TensorPlan[] tensors) in quantizer.Parts())
             {
-                string file = count == 1 ? path : PartPath(path, part, count);
+                string file = PartPath(path, part, count);
                 quantizer.Write(file, quantizer.Describe(part, count), tensors);
                 written.Add(file);
             }
@@ -82,16 +82,27 @@ public sealed class ModelQuantizer
         });
     }
 
+    /// <summary>The files that <see cref="Run"/> would write.</summary>
+    public static IReadOnlyList<string> Paths(QuantizationPlan plan, string path)
+    {
+        int count = CountParts(plan);
+        return [.. Enumerable.Range(0, count).Select(part => PartPath(path, part, count))];
+    }
+
     private static string PartPath(string path, int part, int count)
     {
+        if (count == 1)
+            return path;
         string name = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? path[..^5] : path;
         return $"{name}-{part + 1:D5}-of-{count:D5}.gguf";
     }
 
+    private static int CountParts(QuantizationPlan plan) => plan.Options.KeepSplit ? plan.Tensors.Max(tensor => tensor.Tensor.Part) + 1 : 1;
+
     /// <summary>The files to write: which of how many, and its tensors.</summary>
     private IEnumerable<(int Number, int Count, TensorPlan[] Tensors)> Parts()
     {
-        int count = _plan.Options.KeepSplit ? _plan.Tensors.Max(tensor => tensor.Tensor.Part) + 1 : 1;
+        int count = CountParts(_plan);
         return Enumerable.Range(0, count).Select(part =>
             (part, count, _plan.Tensors.Where(tensor => count == 1 || tensor.Tensor.Part == part).ToArray()));
     }

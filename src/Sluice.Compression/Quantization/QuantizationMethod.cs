@@ -42,6 +42,19 @@ public sealed record QuantizationMethod(string Name)
     /// <summary>Whether it can write a type: GPTQ and AWQ round weights one by one, which types that share codes do not allow.</summary>
     public bool CanWrite(WeightFormat format) => Name == "rtn" || format.Integer is null || BlockGrid.Exists(format);
 
+    /// <summary>Refuses a plan that the method cannot follow, before any text is run for it.</summary>
+    /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write; the message names both.</exception>
+    /// <exception cref="InvalidDataException">The model is to be run, and a weight is no finite number; the message names the tensor.</exception>
+    public void Check(QuantizationPlan plan)
+    {
+        if (Text is not null)
+            WeightCheck.Check(plan);
+        if (Grid is not null || Name is not ("gptq" or "awq"))
+            return;
+        foreach (TensorPlan tensor in plan.Tensors.Where(tensor => tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding))
+            Grids.For(tensor.Tensor, tensor.Format, null);
+    }
+
     /// <summary>Loads what the method calibrates with; null for rtn, unless activations are measured, or text is held out for measurements.</summary>
     /// <param name="model">The model's file or folder.</param>
     /// <param name="threads">Threads; 0 for one on each physical core.</param>

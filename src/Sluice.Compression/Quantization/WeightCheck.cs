@@ -1,5 +1,7 @@
 using System.Numerics;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using Sluice.Files;
 
 namespace Sluice.Compression;
 
@@ -23,6 +25,33 @@ internal static class WeightCheck
             largest = Math.Max(largest, bits[i] & 0x7FFF_FFFF);
         if (largest > limit)
             throw Error(values, matrix, firstRow);
+    }
+
+    /// <summary>Checks all weights that a plan encodes, for methods that otherwise run the model before they look at them.</summary>
+    /// <exception cref="InvalidDataException">As of the other; the message names the tensor.</exception>
+    public static void Check(QuantizationPlan plan)
+    {
+        ParallelOptions parallel = new() { MaxDegreeOfParallelism = plan.Options.Threads > 0 ? plan.Options.Threads : Environment.ProcessorCount };
+        foreach (TensorPlan entry in plan.Tensors.Where(entry => entry.Format is not null))
+        {
+            TensorInfo tensor = entry.Tensor;
+            int columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0]));
+            int rows = checked((int)(tensor.Shape.Length > 1 ? tensor.Shape[1] : 1));
+            try
+            {
+                Parallel.For(0, tensor.Count / columns, parallel, () => new float[columns], (row, _, values) =>
+                {
+                    tensor.Dequantize(row, values);
+                    Check(values, new MatrixToQuantize(tensor, (int)(row / rows), rows, columns, entry.Format!, default), (int)(row % rows));
+                    return values;
+                }, _ => { });
+            }
+            catch (AggregateException error)
+            {
+                ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
+            }
+            tensor.Release();
+        }
     }
 
     private static InvalidDataException Error(ReadOnlySpan<float> values, MatrixToQuantize matrix, int firstRow)

@@ -56,6 +56,9 @@ public sealed class ModelFile : IDisposable
     /// <summary>What neither <see cref="Tensor"/> nor <see cref="TryGetTensor"/> was asked for, in the file's order.</summary>
     public IEnumerable<string> UnreadTensors => _tensors.Keys.Where(name => !_read.Contains(name));
 
+    /// <summary>The paths of all files that tensors lie in.</summary>
+    public IEnumerable<string> Files => _files.Select(file => file.Path);
+
     /// <summary>The bytes of all files.</summary>
     public long Length => _files.Sum(file => file.Length);
 

@@ -27,4 +27,11 @@ public class ImatrixTests
         Assert.InRange(chunks, 1, 1_000_000);
         Assert.Equal(kept.Length, new FileInfo(output).Length);
     }
+
+    [Fact]
+    public void A_folder_that_takes_no_files_is_refused_before_anything_is_measured()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "/proc takes no files, whoever asks");
+        SluiceProcess.Run("imatrix", "--model", TestModel.Path, "--text", "no-such-text", "--output", "/proc/m.gguf").Failed(1, "/proc/m.gguf");
+    }
 }

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Sluice.Compression;
+using Sluice.Files;
 using Sluice.TestData;
 
 namespace Sluice.Cli.Tests.Commands;
@@ -43,6 +45,57 @@ public class QuantizeTests
         SluiceProcess.Run("quantize", output, folder.File("again.gguf"), "--type", "Q4_0", "--requantize").Succeeded();
         Assert.Equal(File.ReadAllBytes(TestModel.Path), File.ReadAllBytes(copy));
         Assert.Empty(Directory.GetFiles(folder.Path, "*.part"));
+    }
+
+    [Fact]
+    public void No_part_of_a_split_input_is_written_over()
+    {
+        using TemporaryFolder folder = new();
+        string first = folder.File("in-00001-of-00002.gguf"), second = folder.File("in-00002-of-00002.gguf");
+        using (ModelFile file = ModelFile.Open(TestModel.Path))
+        {
+            TensorInfo[] tensors = [.. file.Tensors.Values];
+            for (int part = 0; part < 2; part++)
+            {
+                Metadata metadata = part == 0 ? ModelMetadata.Copy(file) : new Metadata(second);
+                metadata.Add("split.no", (ushort)part);
+                metadata.Add("split.count", (ushort)2);
+                metadata.Add("split.tensors.count", tensors.Length);
+                GgufWriter.Write(part == 0 ? first : second, metadata, part == 0 ? tensors[..5] : tensors[5..]);
+            }
+        }
+        SluiceProcess.Run("quantize", first, folder.File("in.gguf"), "--type", "Q8_0", "--keep-split").Failed(2, "input itself");
+        SluiceProcess.Run("quantize", first, second, "--type", "Q8_0").Failed(2, "input itself");
+        SluiceProcess.Run("quantize", first, folder.File("in.gguf"), "--type", "Q8_0").Succeeded();
+    }
+
+    [Theory]
+    [InlineData("--type", "Q4_0", "--method", "gptq")]
+    [InlineData("--type", "Q4_0", "--method", "awq")]
+    [InlineData("--target-bpw", "6", "--method", "rtn")]
+    public void A_weight_that_is_no_number_is_named_before_the_model_is_run(params string[] how)
+    {
+        using TemporaryFolder folder = new();
+        string damaged = folder.File("damaged.gguf");
+        byte[] bytes = File.ReadAllBytes(TestModel.Path);
+        bytes.AsSpan(bytes.Length - 1024, 64).Fill(0xFF); // NaN in floats of either length
+        File.WriteAllBytes(damaged, bytes);
+        SluiceProcess.Run(["quantize", damaged, folder.File("out.gguf"), "--calibration", damaged, .. how]).Failed(1, "Tensor 'blk.", "NaN");
+        Assert.Single(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
+    public void Types_of_tensors_that_do_not_fit_are_said()
+    {
+        using TemporaryFolder folder = new();
+        string output = folder.File("out.gguf"), text = folder.File("text.txt");
+        File.WriteAllText(text, "Too short to calibrate on, so that only what is said before can be seen.");
+        Assert.Contains("'fnn_down'", SluiceProcess.Run(
+            "quantize", TestModel.Path, "--dry-run", "--type", "Q4_0", "--tensor-type", "fnn_down=Q8_0", "--tensor-type", "ffn_down=Q8_0").Succeeded().Error);
+        SluiceProcess.Run("quantize", TestModel.Path, output, "--type", "Q4_0", "--tensor-type", "ffn_down=Q8_K").Failed(2, "'Q8_K'", "Q6_K");
+        SluiceProcess.Run(
+            "quantize", SharedFiles.Shared("golden", "models", "llama-mha-256.gguf"), output, "--type", "Q4_0", "--method", "gptq", "--calibration", text,
+            "--tensor-type", "attn_q=IQ2_XXS").Failed(1, "one by one to IQ2_XXS");
     }
 
     [Fact]
