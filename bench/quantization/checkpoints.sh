@@ -40,8 +40,8 @@ for argument in "$@"; do
     for layout in "gptq --bits 4" "gptq --bits 4 --symmetric" "gptq --bits 3" "gptq_v2 --bits 2" awq; do
         read -ra options <<<"--layout $layout"
         ordered="-"
-        # Sluice runs no experts with an order of columns each, and AWQ's layout has none.
-        [ "$layout" = awq ] || [[ $(cat "$model/config.json") = *_experts* ]] || ordered=$(made gptq "${options[@]}" --act-order)
+        # AWQ's layout has no order of columns.
+        [ "$layout" = awq ] || ordered=$(made gptq "${options[@]}" --act-order)
         echo "| $layout | $(made rtn "${options[@]}") | $(made awq "${options[@]}") | $(made gptq "${options[@]}") | $ordered |" \
             "$(made gptq "${options[@]}" --act-order --static-groups) |"
     done
