@@ -48,4 +48,4 @@ static TimeSpan Measure(Action action)
 }
 
 static void Report(string what, TimeSpan time) =>
-    Console.WriteLine($"{what}: {time.TotalSeconds:F1} s; {Environment.WorkingSet / (1 << 20)} MiB resident, at most {Process.GetCurrentProcess().PeakWorkingSet64 / (1 << 20)}");
+    Console.WriteLine($"{what}: {time.TotalSeconds:F3} s; {Environment.WorkingSet / (1 << 20)} MiB resident, at most {Process.GetCurrentProcess().PeakWorkingSet64 / (1 << 20)}");

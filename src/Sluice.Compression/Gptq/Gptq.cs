@@ -1,3 +1,4 @@
+using System.Buffers;
 using Sluice.Tensors.Cpu;
 
 namespace Sluice.Compression;
@@ -25,10 +26,13 @@ public static class Gptq
     /// Whether scales are fitted to the original weights, before any is rounded; else to the weights as they are when a group's turn comes.
     /// Grids of stored blocks, which keep columns in their places, need it where the factor's order is another.
     /// </param>
-    public static RoundedMatrix Round(WorkerPool pool, float[] weights, GptqFactor factor, Grid grid, bool staticGroups = false)
+    public static RoundedMatrix Round(WorkerPool pool, float[] weights, GptqFactor factor, Grid grid, bool staticGroups = false) =>
+        RoundRows(pool, weights, weights.Length / factor.Columns, factor, grid, staticGroups);
+
+    /// <summary>As <see cref="Round"/>, of an array that may be longer.</summary>
+    internal static RoundedMatrix RoundRows(WorkerPool pool, float[] weights, int rows, GptqFactor factor, Grid grid, bool staticGroups)
     {
         (int columns, int[] order) = (factor.Columns, factor.Order);
-        int rows = weights.Length / columns;
         bool isStatic = staticGroups || (factor.IsReordered && grid.BlockBytes > 0);
         RoundedMatrix result = new(grid, rows, columns);
         if (!isStatic)
@@ -38,7 +42,7 @@ public static class Gptq
         }
 
         // Both in the factor's order, the reverse of rounding: what a weight is rounded from, and its error.
-        float[] current = new float[weights.Length], errors = new float[weights.Length];
+        float[] current = ArrayPool<float>.Shared.Rent(rows * columns), errors = ArrayPool<float>.Shared.Rent(rows * columns);
         pool.For(rows, new GatherJob(weights, columns, order, current));
         if (isStatic)
             pool.For(rows, new FitJob(result, weights, factor));
@@ -49,6 +53,8 @@ public static class Gptq
             MatrixView feedback = new(factor.Values.AsSpan(start * columns), end - start, start, columns);
             DenseProduct.Add(pool, 1, new MatrixView(errors.AsSpan(start), rows, end - start, columns), feedback, current, columns);
         }
+        ArrayPool<float>.Shared.Return(current);
+        ArrayPool<float>.Shared.Return(errors);
         return result;
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Sluice.Files;
 using Sluice.Tensors.Cpu;
 
@@ -45,8 +46,13 @@ public sealed class GptqQuantizer(
 
         public override RoundedMatrix Round(int firstRow, Span<float> rows)
         {
+            // Many rows are large arrays, which as garbage would stay in memory for long.
+            float[] weights = ArrayPool<float>.Shared.Rent(rows.Length);
+            rows.CopyTo(weights);
             using WorkerPool alone = new(1);
-            return Gptq.Round(alone, rows.ToArray(), factor, grid, staticGroups);
+            RoundedMatrix rounded = Gptq.RoundRows(alone, weights, rows.Length / factor.Columns, factor, grid, staticGroups);
+            ArrayPool<float>.Shared.Return(weights);
+            return rounded;
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.ExceptionServices;
 using Sluice.Tensors.Formats;
 
@@ -31,7 +32,7 @@ internal static class MatrixRows
         var data = matrix.Tensor.Data; // made once, not by each thread
         try
         {
-            Parallel.For(0, (count + chunkRows - 1) / chunkRows, parallel, () => new float[chunkRows * columns], (chunk, _, memory) =>
+            Parallel.For(0, (count + chunkRows - 1) / chunkRows, parallel, () => ArrayPool<float>.Shared.Rent(chunkRows * columns), (chunk, _, memory) =>
             {
                 int row = chunk * chunkRows, rows = Math.Min(chunkRows, count - row);
                 Span<float> values = memory.AsSpan(0, rows * columns);
@@ -39,7 +40,7 @@ internal static class MatrixRows
                 WeightCheck.Check(values, matrix, first + row);
                 take(first + row, values, data.Span((start + row) * rowBytes, rows * rowBytes));
                 return memory;
-            }, _ => { });
+            }, memory => ArrayPool<float>.Shared.Return(memory));
         }
         catch (AggregateException error)
         {

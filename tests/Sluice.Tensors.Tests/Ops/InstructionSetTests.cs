@@ -16,6 +16,7 @@ public class InstructionSetTests
     public static bool IsSwitchedOff => Environment.GetEnvironmentVariable(Expected) is not null;
 
     [Theory]
+    [InlineData("DOTNET_EnableAVX512v2", 512)]
     [InlineData("DOTNET_EnableAVX512", 256)]
     [InlineData("DOTNET_EnableAVX2", 128)]
     [InlineData("DOTNET_EnableHWIntrinsic", 0)]

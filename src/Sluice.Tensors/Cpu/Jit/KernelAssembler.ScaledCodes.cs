@@ -161,14 +161,20 @@ internal sealed partial class KernelAssembler
     }
 
     /// <summary>void (codes, activations, sums, columns) of packed <see cref="Formats.ScaledFloats"/>.</summary>
-    public void ScaledLevels(CodeKind kind, ScaledFloats format, ReadOnlySpan<int> nibbles)
+    /// <param name="kind">What codes meet.</param>
+    /// <param name="format">The format.</param>
+    /// <param name="pairs">What its codes stand for: <see cref="PackedScaledFloats.Pairs"/>.</param>
+    public void ScaledLevels(CodeKind kind, ScaledFloats format, ReadOnlySpan<int> pairs)
     {
         AssemblerRegister64 codes = rdi, activations = rsi, sums = rdx, columns = rcx, left = r8;
         AssemblerRegisterZMM pair = zmm16, scale = zmm24;
         ScaleAssembler constants = new(c, codes);
+        bool looksUp = format.Bits == 8 && Float8Pairs.IsSupported;
         Enter(4);
         if (format.Bits == 4)
-            c.vmovdqu32(zmm20, PairAssembler.Table(constants, nibbles));
+            c.vmovdqu32(zmm20, PairAssembler.Table(constants, pairs[..16]));
+        else if (looksUp)
+            LoadFloat8Tables(constants, pairs);
         else
             PairAssembler.LoadMerge(constants);
         LoadSums(sums);
@@ -176,7 +182,7 @@ internal sealed partial class KernelAssembler
         c.Label(ref block);
         Prefetch(codes, 0, Vector);
         c.vmovups(scale, __zmmword_ptr[codes]);
-        if (format.Unit != 1)
+        if (format.Unit != 1 && !looksUp)
             c.vmulps(scale, scale, constants.Constant(BitConverter.SingleToInt32Bits(format.Unit)));
         c.add(codes, Vector);
         c.mov(left, format.BlockSize);
@@ -186,7 +192,16 @@ internal sealed partial class KernelAssembler
         ClearProducts();
         for (int i = 0; i < IntegerPanels.Group / 2; i++)
         {
-            if (format.Bits == 8)
+            if (looksUp)
+            {
+                if (i % 2 == 0)
+                    LookUpFloat8s(constants, __zmmword_ptr[codes + i * 2 * Panels.Height]);
+                if (i % 2 == 0)
+                    c.vpunpcklbw(pair, zmm20, zmm21);
+                else
+                    c.vpunpckhbw(pair, zmm20, zmm21);
+            }
+            else if (format.Bits == 8)
                 LoadFloat8Pair(constants, __ymmword_ptr[codes + i * 2 * Panels.Height], isUpper: format.Unit == 1);
             else
             {
@@ -225,6 +240,28 @@ internal sealed partial class KernelAssembler
         c.vcvtph2ps(zmm16, ymm17);
         c.vcvtph2ps(zmm18, ymm18);
         c.vpermt2w(zmm16, zmm26, zmm18);
+    }
+
+    /// <summary>Loads registers 26 to 30: the order of four columns, and what codes without their sign stand for, lower and upper bytes.</summary>
+    private void LoadFloat8Tables(ScaleAssembler constants, ReadOnlySpan<int> pairs)
+    {
+        byte[] lower = Float8Pairs.Bytes(pairs, upper: false), upper = Float8Pairs.Bytes(pairs, upper: true);
+        c.vmovdqu32(zmm26, constants.Vector(Float8Pairs.Order));
+        c.vmovdqu32(zmm27, constants.Vector(lower[..Vector]));
+        c.vmovdqu32(zmm28, constants.Vector(lower[Vector..]));
+        c.vmovdqu32(zmm29, constants.Vector(upper[..Vector]));
+        c.vmovdqu32(zmm30, constants.Vector(upper[Vector..]));
+    }
+
+    /// <summary>Looks up four columns: their bfloat16s' lower bytes in register 20, the upper ones in 21, so that unpacking them gives pairs.</summary>
+    private void LookUpFloat8s(ScaleAssembler constants, AssemblerMemoryOperand codes)
+    {
+        c.vpermb(zmm19, zmm26, codes);
+        c.vmovdqa32(zmm20, zmm19);
+        c.vmovdqa32(zmm21, zmm19);
+        c.vpermi2b(zmm20, zmm27, zmm28); // only the lowest 7 bits of an index count
+        c.vpermi2b(zmm21, zmm29, zmm30);
+        c.vpternlogd(zmm21, zmm19, constants.Constant(unchecked((int)0x80808080)), 0xF8); // upper | (code & sign)
     }
 
     private void ClearProducts()

@@ -265,7 +265,7 @@ internal unsafe class VnniKernels(bool hasBFloat16) : Kernels
         Assemble(ref kernel, tokens, assembler => assembler.ScaledPoints(kind, panels.Format, panels.Layout));
 
     private static void AssembleScaledLevels(ref nint kernel, int tokens, CodeKind kind, PackedScaledFloats panels) =>
-        Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Nibbles));
+        Assemble(ref kernel, tokens, assembler => assembler.ScaledLevels(kind, panels.Format, panels.Pairs));
 
     private static void AssembleColumns(ref nint kernel, ColumnIntegers panels) =>
         Assemble(ref kernel, 1, assembler => assembler.ColumnIntegers(panels.Kind, panels.Layout, panels.Levels));

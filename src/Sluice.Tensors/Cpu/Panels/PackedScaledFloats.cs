@@ -18,12 +18,14 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
     private readonly long _panelBytes;
     private readonly int _blockBytes;
     private readonly int[] _pairs;
+    private readonly byte[] _lower, _upper; // of 8 bits, as Float8Pairs has them
 
     public PackedScaledFloats(WeightData source, ScaledFloats format, WorkerPool pool)
         : base(source)
     {
         Format = format;
         _pairs = PairsOf(format);
+        (_lower, _upper) = (Float8Pairs.Bytes(_pairs, upper: false), Float8Pairs.Bytes(_pairs, upper: true));
         _blockBytes = format.BlockBytes * Height;
         _panelBytes = (long)Columns / format.BlockSize * _blockBytes;
         _buffer = new NativeBuffer(checked(_panelBytes * PanelsPerExpert * Experts));
@@ -43,8 +45,8 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
 
     public override long Bytes => _buffer.Length;
 
-    /// <summary>The bfloat16s that the 16 codes of 4 bits stand for.</summary>
-    public ReadOnlySpan<int> Nibbles => _pairs.AsSpan(0, 16);
+    /// <summary>The bfloat16s that a byte of codes stands for: of 8 bits one, in the lower half; of 4 bits two, the first in the lower half.</summary>
+    public ReadOnlySpan<int> Pairs => _pairs;
 
     /// <summary>The packed blocks of a panel from a block's first column on.</summary>
     public byte* Codes(int panel, int column) => _data + panel * _panelBytes + (long)column / Format.BlockSize * _blockBytes;
@@ -78,20 +80,41 @@ internal sealed unsafe class PackedScaledFloats : FloatPanels
     public void UnpackPairs(int panel, int column, int groups, int* pairs, float* scales)
     {
         const int Group = IntegerPanels.Group;
-        fixed (int* levels = _pairs)
+        for (int done = 0; done < groups; done++, scales += Height, pairs += Group / 2 * Height)
         {
-            for (int done = 0; done < groups; done++, scales += Height)
-            {
-                (int block, int within) = Math.DivRem(done * Group, Format.BlockSize);
-                byte* scale = Codes(panel, column) + (long)block * _blockBytes, codes = scale + Height * sizeof(float) + within * Height * Format.Bits / 8;
-                Buffer.MemoryCopy(scale, scales, Height * sizeof(float), Height * sizeof(float));
-                for (int pair = 0; pair < Group / 2; pair++, pairs += Height)
-                {
-                    for (int r = 0; r < Height; r++, codes++)
-                        pairs[r] = Format.Bits == 4 ? levels[*codes] : levels[*codes] & 0xFFFF | levels[codes[Height]] << 16;
-                    codes += Format.Bits == 4 ? 0 : Height;
-                }
-            }
+            (int block, int within) = Math.DivRem(done * Group, Format.BlockSize);
+            byte* scale = Codes(panel, column) + (long)block * _blockBytes, codes = scale + Height * sizeof(float) + within * Height * Format.Bits / 8;
+            Buffer.MemoryCopy(scale, scales, Height * sizeof(float), Height * sizeof(float));
+            if (Format.Bits == 4 && Avx512BW.IsSupported)
+                UnpackNibblePairs(codes, pairs);
+            else if (Format.Bits == 8 && Float8Pairs.IsSupported)
+                Float8Pairs.Unpack(codes, Group, _lower, _upper, pairs);
+            else
+                LookUpPairs(codes, pairs);
+        }
+    }
+
+    // Pairs of a group's columns.
+    private void LookUpPairs(byte* codes, int* pairs)
+    {
+        for (int pair = 0; pair < IntegerPanels.Group / 2; pair++, pairs += Height)
+        {
+            for (int r = 0; r < Height; r++, codes++)
+                pairs[r] = Format.Bits == 4 ? _pairs[*codes] : _pairs[*codes] & 0xFFFF | _pairs[codes[Height]] << 16;
+            codes += Format.Bits == 4 ? 0 : Height;
+        }
+    }
+
+    // As the kernel ScaledLevels does: a look-up reads 5 bits of a word, of which the table ignores the fifth.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void UnpackNibblePairs(byte* codes, int* pairs)
+    {
+        Vector512<short> table = Avx512BW.PermuteVar32x16(
+            Vector512.Create(_pairs.AsSpan(0, Height)).AsInt16(), (Vector512<short>.Indices & Vector512.Create((short)15)) << 1);
+        for (int pair = 0; pair < IntegerPanels.Group / 2; pair++, pairs += Height, codes += Height)
+        {
+            Vector512<int> both = Avx512F.ConvertToVector512Int32(Vector128.Load(codes));
+            Avx512BW.PermuteVar32x16(table, (both | both << 12).AsInt16()).AsInt32().Store(pairs);
         }
     }
 
