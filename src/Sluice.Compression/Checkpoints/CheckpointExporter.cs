@@ -46,6 +46,8 @@ public sealed class CheckpointExporter
         CheckpointLayout layout = Layout(hasOrder: Array.Exists(maps, map => map.ColumnOrder is not null));
         foreach (TensorInfo map in maps)
             Check(source, map);
+        if (_options.Method.Text is not null)
+            WeightCheck.Check(model.Tensors.Values.Select(tensor => (tensor, WeightFormats.Get(TensorType.F32))), _options.Threads, cancellation);
         Action<string, float> report = progress ?? ((_, _) => { });
         using RoundedContents contents = new(model, layout, _options, report, cancellation);
         CheckpointWriter.Write(source, target, layout, contents, new Writing(report), cancellation);
@@ -69,11 +71,6 @@ public sealed class CheckpointExporter
         bool hasGroups = _options.Layout != "fp8" && group != -1 && group < columns;
         if (hasGroups && columns % group != 0)
             throw new NotSupportedException($"Groups of {group} columns do not divide the rows of '{map.Name}', which have {columns}.");
-        if (hasGroups && HasOrder && map.Shape.Length > 2)
-        {
-            throw new NotSupportedException(
-                $"'{map.Name}' are experts, which Sluice does not run with an order of columns each (act-order); static groups keep columns in their places.");
-        }
         // To nearest, integers of the layout's kind are kept; those of another kind are found when their turn comes.
         if (_options.Method.Name != "rtn" || _options.Layout == "fp8")
             CheckMayRound(source, map, _options);

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Sluice.Tensors.Formats;
+using Sluice.Tensors.Memory;
 
 namespace Sluice.Compression;
 
@@ -13,6 +14,15 @@ internal static class MatrixRows
     /// <param name="values">Theirs, finite and within the matrix's format; may be overwritten.</param>
     /// <param name="stored">Their bytes as the tensor has them.</param>
     public delegate void Taker(int row, Span<float> values, ReadOnlySpan<byte> stored);
+
+    /// <summary>How many threads, and what stops them.</summary>
+    /// <param name="count">0 for one a processor.</param>
+    /// <param name="cancellation">Stops them.</param>
+    public static ParallelOptions Threads(int count, CancellationToken cancellation) => new()
+    {
+        MaxDegreeOfParallelism = count > 0 ? count : Environment.ProcessorCount,
+        CancellationToken = cancellation,
+    };
 
     /// <summary>Shows rows to all threads, and then lets go of the memory that they are mapped to.</summary>
     /// <param name="matrix">The matrix.</param>
@@ -28,23 +38,32 @@ internal static class MatrixRows
         int share = (count + parallel.MaxDegreeOfParallelism - 1) / parallel.MaxDegreeOfParallelism;
         int chunkRows = Math.Max(1, wantsMany ? Math.Min(share, MostWeights / columns) : ChunkWeights / columns);
         long start = (long)matrix.Expert * matrix.Rows + first;
-        var data = matrix.Tensor.Data; // made once, not by each thread
+        MappedBytes data = matrix.Tensor.Data;
+        For((count + chunkRows - 1) / chunkRows, parallel, () => new float[chunkRows * columns], (chunk, memory) =>
+        {
+            int row = chunk * chunkRows, rows = Math.Min(chunkRows, count - row);
+            Span<float> values = memory.AsSpan(0, rows * columns);
+            matrix.Tensor.Dequantize(start + row, values);
+            WeightCheck.Check(values, matrix, first + row);
+            take(first + row, values, data.Span((start + row) * rowBytes, rows * rowBytes));
+        });
+        data.Slice(start * rowBytes, (long)count * rowBytes).Release();
+    }
+
+    /// <summary>A parallel loop in which each thread has memory of its own, and which throws what a thread threw, as it was.</summary>
+    public static void For<T>(int count, ParallelOptions parallel, Func<T> memory, Action<int, T> body)
+    {
         try
         {
-            Parallel.For(0, (count + chunkRows - 1) / chunkRows, parallel, () => new float[chunkRows * columns], (chunk, _, memory) =>
+            Parallel.For(0, count, parallel, memory, (i, _, own) =>
             {
-                int row = chunk * chunkRows, rows = Math.Min(chunkRows, count - row);
-                Span<float> values = memory.AsSpan(0, rows * columns);
-                matrix.Tensor.Dequantize(start + row, values);
-                WeightCheck.Check(values, matrix, first + row);
-                take(first + row, values, data.Span((start + row) * rowBytes, rows * rowBytes));
-                return memory;
+                body(i, own);
+                return own;
             }, _ => { });
         }
         catch (AggregateException error)
         {
             ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
         }
-        data.Slice(start * rowBytes, (long)count * rowBytes).Release();
     }
 }

@@ -20,8 +20,7 @@ public sealed class ModelQuantizer
     private ModelQuantizer(QuantizationPlan plan, ITensorQuantizer method, Action<TensorPlan, double>? progress, CancellationToken cancellation)
     {
         (_plan, _method, _progress) = (plan, method, progress);
-        int threads = plan.Options.Threads > 0 ? plan.Options.Threads : Environment.ProcessorCount;
-        _parallel = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
+        _parallel = MatrixRows.Threads(plan.Options.Threads, cancellation);
     }
 
     /// <summary>Quantizes a model. Files appear under their names when they are whole, or not at all.</summary>
@@ -177,23 +176,19 @@ public sealed class ModelQuantizer
             Report(plan, tensor.Count);
             yield break;
         }
-        int columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0])), experts = (int)(tensor.Shape.Length > 2 ? tensor.Count / (columns * tensor.Shape[1]) : 1);
-        int rows = checked((int)(tensor.Count / columns / experts)), rowBytes = (int)format.Bytes(columns);
-        int pieceRows = Math.Clamp(PieceWeights / columns, 1, rows);
-        ReadOnlyMemory<float> importance = _plan.Options.Importance?.Find(tensor) ?? default;
-        for (int expert = 0; expert < experts; expert++)
+        // A type that is kept is copied, but looked at all the same.
+        bool isCopied = !plan.IsConverted && !_method.Changes(tensor);
+        foreach (MatrixToQuantize matrix in MatrixToQuantize.Of(tensor, format, _plan.Options.Importance?.Find(tensor) ?? default(ReadOnlyMemory<float>)))
         {
-            // A type that is kept is copied, but looked at all the same.
-            bool isCopied = !plan.IsConverted && !_method.Changes(tensor);
-            MatrixToQuantize matrix = new(tensor, expert, rows, columns, format, importance.IsEmpty ? default : importance.Slice(expert * columns, columns));
+            int rowBytes = (int)format.Bytes(matrix.Columns), pieceRows = Math.Clamp(PieceWeights / matrix.Columns, 1, matrix.Rows);
             using IMatrixQuantizer? quantizer = isCopied ? null : _method.Begin(matrix);
-            for (int first = 0; first < rows; first += pieceRows)
+            for (int first = 0; first < matrix.Rows; first += pieceRows)
             {
-                int count = Math.Min(pieceRows, rows - first);
+                int count = Math.Min(pieceRows, matrix.Rows - first);
                 byte[] buffer = NextBuffer(count * rowBytes);
                 EncodePiece(matrix, quantizer, first, count, buffer);
                 yield return (buffer, count * rowBytes);
-                Report(plan, (long)count * columns);
+                Report(plan, (long)count * matrix.Columns);
             }
         }
     }

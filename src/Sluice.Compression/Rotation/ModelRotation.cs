@@ -65,10 +65,10 @@ public static class ModelRotation
     {
         WeightFormat from = WeightFormats.Get(tensor.Type), to = WeightFormats.Get(Stored(tensor));
         // A bias of what is written is a column of it.
-        int columns = rotation.Outputs is not null && tensor.Shape.Length == 1 ? 1 : checked((int)tensor.Shape[0]), matrix = checked((int)(tensor.Count / FoldPair.Matrices(tensor)));
+        int columns = rotation.Outputs is not null && tensor.Shape.Length == 1 ? 1 : checked((int)tensor.Shape[0]), matrix = checked((int)(tensor.Count / MatrixToQuantize.CountOf(tensor)));
         // A map's outputs are rotated across its rows, so that it takes all of them; others take some rows at a time.
         int piece = rotation.Outputs is null ? Math.Min(matrix, Math.Max(1, Piece / columns) * columns) : matrix;
-        for (int expert = 0; expert < FoldPair.Matrices(tensor); expert++)
+        for (int expert = 0; expert < MatrixToQuantize.CountOf(tensor); expert++)
         {
             for (int start = 0; start < matrix; start += piece)
             {

@@ -45,9 +45,11 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
     [InlineData("gptq", 4, 64, true, true, true)]
     [InlineData("gptq_v2", 8, -1, false, true, false)]
     [InlineData("awq", 4, 32, false, true, true)]
-    public void What_is_read_again_is_what_gptq_chose(string layout, int bits, int group, bool symmetric, bool actOrder, bool staticGroups)
+    [InlineData("gptq", 4, 64, false, true, false, "stories260K-moe8x2-w256-hd64-f32.gguf")]
+    public void What_is_read_again_is_what_gptq_chose(
+        string layout, int bits, int group, bool symmetric, bool actOrder, bool staticGroups, string model = "stories260K-w256-hd64-f32.gguf")
     {
-        WriteTwin("stories260K-w256-hd64-f32.gguf");
+        WriteTwin(model);
         QuantizationMethod method = Calibrated(new("gptq") { ActOrder = actOrder, StaticGroups = staticGroups, Damping = 0.02f }, 1024);
         new CheckpointExporter(new(layout) { Bits = bits, GroupSize = group, IsSymmetric = symmetric, Method = method, Threads = 2 }).Run(_source.Path, _target["out"]);
 
@@ -56,10 +58,13 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         foreach (TensorInfo map in CheckpointWriter.Maps(before))
         {
             int columns = (int)map.Shape[0];
-            GptqFactor factor = GptqFactor.Create(calibrator.Pool, calibrator.Find(map.Name)!.Gram, columns, 0.02f, actOrder);
             IntegerGrid grid = new(bits, group == -1 ? columns : group, symmetric) { HasHalfScales = true, LeastZeroPoint = layout == "gptq" ? 1 : 0 };
-            RoundedMatrix chosen = Gptq.Round(calibrator.Pool, Values(map), factor, grid, staticGroups);
-            Assert.Equal(chosen.Restore(), Values(after.Tensor(map.Name)));
+            IEnumerable<float> chosen = Values(map).Chunk((int)map.Shape[1] * columns).SelectMany((weights, expert) =>
+            {
+                GptqFactor factor = GptqFactor.Create(calibrator.Pool, calibrator.Find(map.Name, expert)!.Gram, columns, 0.02f, actOrder);
+                return Gptq.Round(calibrator.Pool, weights, factor, grid, staticGroups).Restore();
+            });
+            Assert.Equal(chosen, Values(after.Tensor(map.Name)));
             Assert.Equal(actOrder && !staticGroups && group != -1, after.Tensor(map.Name).ColumnOrder is not null);
         }
         foreach (TensorInfo plain in before.Tensors.Values.Except(CheckpointWriter.Maps(before)))
@@ -98,7 +103,7 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
             float[] expected = Values(tensor);
             if (awq.Changes(tensor))
             {
-                int experts = FoldPair.Matrices(tensor), columns = (int)tensor.Shape[0], rows = expected.Length / columns / experts;
+                int experts = MatrixToQuantize.CountOf(tensor), columns = (int)tensor.Shape[0], rows = expected.Length / columns / experts;
                 for (int expert = 0; expert < experts; expert++)
                 {
                     byte[] bytes = new byte[rows * columns * sizeof(float)];
@@ -177,7 +182,6 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         Assert.Contains("fp8", Refuse<ArgumentException>(new("fp8") { Method = gptq }));
         Assert.Contains("not by smoothquant", Refuse<ArgumentException>(new("gptq") { Method = new("smoothquant") }));
         Assert.Contains("2, 3, 4 or 8", Refuse<ArgumentException>(new("gptq") { Bits = 5 }));
-        Assert.Contains("static groups", Refuse<NotSupportedException>(new("gptq") { Method = gptq, GroupSize = 32 }));
         Assert.Contains("do not divide", Refuse<NotSupportedException>(new("gptq") { Method = gptq, GroupSize = 96 }));
         Assert.Contains("less than a chunk", Refuse<ArgumentException>(new("gptq") { Method = gptq with { Text = "short", StaticGroups = true }, GroupSize = 32 }));
     }
@@ -204,8 +208,11 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         Assert.Equal(35, new CheckpointExporter(new("gptq") { Bits = 3, MayRequantize = true }).Run(first, second).Rounded);
     }
 
-    [Fact]
-    public void Weights_that_are_no_numbers_are_named()
+    [Theory]
+    [InlineData("rtn")]
+    [InlineData("gptq")]
+    [InlineData("awq")]
+    public void Weights_that_are_no_numbers_are_named(string method)
     {
         WriteTiny("qwen2");
         string path = _source["model.safetensors"];
@@ -215,7 +222,8 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         string last;
         using (ModelFile model = ModelFile.Open(_source.Path))
             last = CheckpointWriter.Maps(model).Single(map => Values(map).Any(float.IsNaN)).Name;
-        Assert.Contains(last, Assert.Throws<InvalidDataException>(() => new CheckpointExporter(new("gptq") { GroupSize = 32 }).Run(_source.Path, _target["out"])).Message);
+        ExportOptions options = new("gptq") { GroupSize = 32, Method = Calibrated(new(method), 64, 64) };
+        Assert.Contains(last, Assert.Throws<InvalidDataException>(() => new CheckpointExporter(options).Run(_source.Path, _target["out"])).Message);
         Assert.Empty(Directory.GetFileSystemEntries(_target.Path));
     }
 
