@@ -70,9 +70,11 @@ public sealed class ModelQuantizer
     }
 
     /// <summary>The bytes of the file that <see cref="Run"/> would write, or of all of them.</summary>
-    public static long FileBytes(QuantizationPlan plan)
+    /// <param name="plan">What becomes of each tensor.</param>
+    /// <param name="method">What describes itself in the metadata as the method of the run will; null for one that does not.</param>
+    public static long FileBytes(QuantizationPlan plan, ITensorQuantizer? method = null)
     {
-        ModelQuantizer quantizer = new(plan, new NearestQuantizer(), null, default);
+        ModelQuantizer quantizer = new(plan, method ?? new NearestQuantizer(), null, default);
         return quantizer.Parts().Sum(part =>
         {
             using GgufWriter writer = new(Stream.Null, quantizer.Describe(part.Number, part.Count));
