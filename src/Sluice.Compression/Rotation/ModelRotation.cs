@@ -28,6 +28,7 @@ public static class ModelRotation
     /// <param name="isOnline">Whether there are online rotations too.</param>
     /// <param name="progress">Told the share that is done.</param>
     /// <param name="cancellation">Stops the work; nothing is left behind.</param>
+    /// <exception cref="InvalidDataException">A weight is no finite number; the message names the tensor.</exception>
     /// <exception cref="NotSupportedException">Its norms do not let a rotation through.</exception>
     public static void Write(
         ModelFile file, string path, int seed = 1, bool isOnline = false, Action<float>? progress = null, CancellationToken cancellation = default)
@@ -75,6 +76,7 @@ public static class ModelRotation
                 cancellation.ThrowIfCancellationRequested();
                 float[] values = new float[Math.Min(piece, matrix - start)];
                 from.Dequantize(tensor.Data.Span(from.Bytes((long)expert * matrix + start), checked((int)from.Bytes(values.Length))), values);
+                WeightCheck.Check(values, new MatrixToQuantize(tensor, expert, matrix / columns, columns, from, default), start / columns);
                 rotation.Apply(values, columns);
                 byte[] bytes = new byte[to.Bytes(values.Length)];
                 to.Quantize(values, bytes);
