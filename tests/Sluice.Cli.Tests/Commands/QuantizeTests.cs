@@ -128,6 +128,7 @@ public class QuantizeTests
 
         SluiceProcess.Run([.. measure[..^1], "16", "--resume"]).Failed(1, "--context");
         SluiceProcess.Run("imatrix", "--output", matrix).Failed(2, "--in-file");
+        SluiceProcess.Run("imatrix", "--in-file", matrix, "--output", matrix, "--chunks", "2").Failed(2, "--chunks is of no use");
         File.WriteAllText(text, "short");
         SluiceProcess.Run("imatrix", "--model", TestModel.Path, "--text", text, "--output", folder.File("no.gguf")).Failed(1, "chunk");
         Assert.False(File.Exists(folder.File("no.gguf")));
