@@ -15,12 +15,14 @@ public sealed class ModelQuantizer
     private readonly ParallelOptions _parallel;
     private readonly Action<TensorPlan, double>? _progress;
     private readonly byte[][] _buffers = [[], []];
-    private long _done;
+    private readonly long _weights;
+    private long _done; // of them
 
     private ModelQuantizer(QuantizationPlan plan, ITensorQuantizer method, Action<TensorPlan, double>? progress, CancellationToken cancellation)
     {
         (_plan, _method, _progress) = (plan, method, progress);
         _parallel = MatrixRows.Threads(plan.Options.Threads, cancellation);
+        _weights = plan.Tensors.Sum(tensor => tensor.Tensor.Count);
     }
 
     /// <summary>Quantizes a model. Files appear under their names when they are whole, or not at all.</summary>
@@ -220,6 +222,6 @@ public sealed class ModelQuantizer
     private void Report(TensorPlan plan, long weights)
     {
         _done += weights;
-        _progress?.Invoke(plan, (double)_done / _plan.Tensors.Sum(tensor => tensor.Tensor.Count));
+        _progress?.Invoke(plan, (double)_done / _weights);
     }
 }
