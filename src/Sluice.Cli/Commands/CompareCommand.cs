@@ -37,8 +37,8 @@ internal static class CompareCommand
         model.AddRunningTo(command);
         command.Validators.Add(result =>
         {
-            if (result.GetResult(text) is null && (result.GetResult(reference) is not null || result.GetResult(plot) is not null))
-                result.AddError("--reference and --plot need a --text.");
+            if (result.GetResult(text) is null && new Option[] { reference, plot, chunks, context }.FirstOrDefault(result.IsGiven) is { } lost)
+                result.AddError($"{lost.Name} needs a --text.");
         });
         command.SetAction((parsed, cancellation) =>
         {

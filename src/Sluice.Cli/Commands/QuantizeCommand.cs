@@ -91,7 +91,7 @@ internal static class QuantizeCommand
             long start = Stopwatch.GetTimestamp();
             using ModelFile model = ModelFile.Open(path);
             QuantizationPlan plan = QuantizationPlan.Make(model, options);
-            chosen.Check(plan);
+            chosen.Check(plan, cancellation);
             foreach (string toWrite in isDry ? [] : ModelQuantizer.Paths(plan, target!))
             {
                 foreach (string part in model.Files)

@@ -50,6 +50,8 @@ internal static class SparsifyCommand
             using ModelFile file = ModelFile.Open(path);
             if (file.Folder is not null)
                 throw new NotSupportedException($"{path} is a Hugging Face folder; 'sluice quantize' makes a GGUF file of it first.");
+            foreach (string part in file.Files)
+                OutputFile.CheckOther(part, target);
             OutputFile.CheckRoom(target, file.TensorBytes);
             string calibration = File.ReadAllText(parsed.GetValue(text)!);
             long start = Stopwatch.GetTimestamp();
@@ -57,7 +59,7 @@ internal static class SparsifyCommand
             {
                 ActivationThresholds thresholds = ThresholdFinder.Find(path, calibration, options, report, cancellation);
                 report("Writing", 0);
-                Write(file, thresholds, target);
+                Write(file, thresholds, target, cancellation);
                 return thresholds;
             });
             if (ModelMetadata.TokenizerNote(file) is { } note)
@@ -74,11 +76,11 @@ internal static class SparsifyCommand
         return command;
     }
 
-    private static void Write(ModelFile file, ActivationThresholds thresholds, string path)
+    private static void Write(ModelFile file, ActivationThresholds thresholds, string path, CancellationToken cancellation)
     {
         Metadata metadata = ModelMetadata.Copy(file);
         thresholds.WriteTo(metadata);
-        GgufWriter.Write(path, metadata, [.. file.Tensors.Values]);
+        GgufWriter.Write(path, metadata, [.. file.Tensors.Values], cancellation: cancellation);
     }
 
     private static void Show(SparsifyResult result)

@@ -10,7 +10,7 @@ public sealed class InputStatistics
 {
     private readonly int _sampleRows;
     private readonly double[] _sumAbs;
-    private float[] _samples = [];
+    private readonly float[] _samples;
 
     /// <summary>Of no inputs yet.</summary>
     /// <param name="columns">Their width.</param>
@@ -18,6 +18,7 @@ public sealed class InputStatistics
     public InputStatistics(int columns, int samples = 0)
     {
         (Columns, _sampleRows) = (columns, samples);
+        _samples = new float[checked(samples * columns)];
         Gram = new float[checked(columns * columns)];
         _sumAbs = new double[columns];
         MaxAbs = new float[columns];
@@ -39,7 +40,7 @@ public sealed class InputStatistics
     public float[] MeanAbs => [.. _sumAbs.Select(sum => Count == 0 ? 0 : (float)(sum / Count))];
 
     /// <summary>Inputs as they were [rows, columns], from all over the text.</summary>
-    public float[] Samples => _samples;
+    public float[] Samples => Count < _sampleRows ? _samples[..((int)Count * Columns)] : _samples;
 
     /// <summary>The bytes that statistics of such a width take.</summary>
     public static long Bytes(int columns, int samples = 0) => ((long)columns + samples) * columns * sizeof(float);
@@ -72,9 +73,7 @@ public sealed class InputStatistics
         if (_sampleRows == 0)
             return;
         long place = number;
-        if (number < _sampleRows)
-            Array.Resize(ref _samples, (int)(number + 1) * Columns);
-        else
+        if (number >= _sampleRows)
             place = (long)((ulong)number * 0x9E3779B97F4A7C15 % (ulong)(number + 1)); // a fixed choice, as any random one
         if (place < _sampleRows)
             values.CopyTo(_samples.AsSpan((int)place * Columns));

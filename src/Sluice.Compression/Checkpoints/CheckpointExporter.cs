@@ -46,6 +46,8 @@ public sealed class CheckpointExporter
         CheckpointLayout layout = Layout(hasOrder: Array.Exists(maps, map => map.ColumnOrder is not null));
         foreach (TensorInfo map in maps)
             Check(source, map);
+        if (_options.Method.Text is not null)
+            WeightCheck.Check(model.Tensors.Values.Select(tensor => (tensor, WeightFormats.Get(TensorType.F32))), _options.Threads, cancellation);
         Action<string, float> report = progress ?? ((_, _) => { });
         using RoundedContents contents = new(model, layout, _options, report, cancellation);
         CheckpointWriter.Write(source, target, layout, contents, new Writing(report), cancellation);

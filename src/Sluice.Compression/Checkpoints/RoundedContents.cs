@@ -23,8 +23,7 @@ internal sealed class RoundedContents : ICheckpointContents, IDisposable
         ModelFile model, CheckpointLayout layout, ExportOptions options, Action<string, float> progress, CancellationToken cancellation)
     {
         (_model, _layout, _options) = (model, layout, options);
-        int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
-        _parallel = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
+        _parallel = MatrixRows.Threads(options.Threads, cancellation);
         QuantizationMethod method = options.Method with { Grid = Grid };
         _calibrator = new Lazy<Calibrator?>(() => method.Calibrate(model.Path, options.Threads, progress, cancellation));
         _method = new Lazy<ITensorQuantizer>(() => method.Create(model, _ => Single, _calibrator.Value));
@@ -99,7 +98,7 @@ internal sealed class RoundedContents : ICheckpointContents, IDisposable
             rounded.CopyIntegers(
                 codes.AsSpan(row * columns, values.Length), scales.AsSpan(row * groups, rounded.Steps.Length), zeros.AsSpan(row * groups, rounded.Steps.Length));
         });
-        if (expert == FoldPair.Matrices(tensor) - 1)
+        if (expert == MatrixToQuantize.CountOf(tensor) - 1)
             tensor.Release();
         return new GroupedIntegers(rows, columns, grid.Bits, grid.FitSize, codes, scales, zeros, columnGroups);
     }

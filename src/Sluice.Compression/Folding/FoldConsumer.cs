@@ -18,7 +18,7 @@ internal sealed record FoldConsumer(InputStatistics Inputs, Grid? Grid, Func<flo
         List<FoldConsumer> consumers = [];
         foreach (TensorInfo to in pair.To)
         {
-            int all = FoldPair.Matrices(to);
+            int all = MatrixToQuantize.CountOf(to);
             foreach (int e in pair.Experts > 1 ? [expert] : Enumerable.Range(0, all))
             {
                 if (calibrator.Find(to.Name, e) is { } inputs)

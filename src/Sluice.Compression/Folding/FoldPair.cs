@@ -29,7 +29,7 @@ internal sealed class FoldPair
     public int Count { get; }
 
     /// <summary>Experts that each have factors of their own; 1 where all share them.</summary>
-    public int Experts => IsVector ? 1 : Matrices(From);
+    public int Experts => IsVector ? 1 : MatrixToQuantize.CountOf(From);
 
     /// <summary>Whether what is divided is the norm of all that the layers before have written.</summary>
     public bool ReadsResidual { get; private init; }
@@ -39,9 +39,6 @@ internal sealed class FoldPair
 
     /// <summary>The factor of a column: query heads that share a value head share its factors.</summary>
     public int FactorOf(int column) => column / (_width * _shared) * _width + column % _width;
-
-    /// <summary>The matrices of a tensor.</summary>
-    public static int Matrices(TensorInfo tensor) => tensor.Shape.Length > 2 ? checked((int)tensor.Shape[2]) : 1;
 
     /// <summary>The pairs of a model.</summary>
     public static IReadOnlyList<FoldPair> Find(ModelFile file)

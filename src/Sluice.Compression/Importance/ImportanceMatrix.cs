@@ -40,8 +40,7 @@ public sealed class ImportanceMatrix(int chunkSize)
     {
         if (!_entries.TryGetValue(tensor.Name, out ImportanceEntry? entry))
             return null;
-        long matrices = tensor.Shape.Length > 2 ? tensor.Count / (tensor.Shape[0] * tensor.Shape[1]) : 1;
-        return entry.Columns == tensor.Shape[0] && entry.Counts.Length == matrices
+        return entry.Columns == tensor.Shape[0] && entry.Counts.Length == MatrixToQuantize.CountOf(tensor)
             ? entry.Means()
             : throw new InvalidDataException($"The importance matrix has [{entry.Columns}, {entry.Counts.Length}] for '{tensor.Name}', which is [{string.Join(", ", tensor.Shape)}]: it belongs to another model.");
     }

@@ -85,11 +85,11 @@ public sealed class MixedPrecision
     public int WithinFile(long bytes)
     {
         // What is beside the tensors has about the same size at all points; tensors may be padded.
-        int point = Frontier.Within(bytes - ModelQuantizer.FileBytes(PlanAt(0)) + Frontier.Points[0].Bytes + MostPadding);
-        while (point >= 0 && ModelQuantizer.FileBytes(PlanAt(point)) > bytes)
+        int point = Frontier.Within(bytes - FileBytes(0) + Frontier.Points[0].Bytes + MostPadding);
+        while (point >= 0 && FileBytes(point) > bytes)
             point--;
         return point >= 0 ? point : throw new ArgumentException(
-            $"{bytes:N0} bytes are too few for these types: the smallest file has {ModelQuantizer.FileBytes(PlanAt(0)):N0}.");
+            $"{bytes:N0} bytes are too few for these types: the smallest file has {FileBytes(0):N0}.");
     }
 
     /// <summary>Measures a model that was written, on the held-out text.</summary>
@@ -133,6 +133,10 @@ public sealed class MixedPrecision
             }
         });
     }
+
+    /// <summary>With what AWQ writes to the metadata, whatever factors it will find.</summary>
+    private long FileBytes(int point) => ModelQuantizer.FileBytes(
+        PlanAt(point), _method.IsByTensor ? null : new FoldingQuantizer(new FoldedFactors(_plan.File), new NearestQuantizer()));
 
     private long MostPadding => 64L * _plan.Tensors.Count;
 }

@@ -17,7 +17,7 @@ namespace Sluice.Compression;
 internal sealed class SensitivityMeter(
     QuantizationPlan plan, Calibrator calibrator, ITensorQuantizer method, MixedPrecisionOptions options, bool addsImportance)
 {
-    private readonly RoundingError _errors = new(calibrator, method, plan.Options.Importance);
+    private readonly RoundingError _errors = new(calibrator, method, plan.Options);
 
     /// <summary>Measures.</summary>
     /// <param name="reference">What the model predicts.</param>
@@ -43,10 +43,10 @@ internal sealed class SensitivityMeter(
 
     private void AddImportance(TensorInfo tensor)
     {
-        for (int matrix = 0; matrix < FoldPair.Matrices(tensor); matrix++)
+        for (int matrix = 0; matrix < MatrixToQuantize.CountOf(tensor); matrix++)
         {
             if (calibrator.Find(tensor.Name, matrix) is { } inputs)
-                plan.Options.Importance!.Entry(tensor.Name, inputs.Columns, FoldPair.Matrices(tensor)).Add(inputs, matrix);
+                plan.Options.Importance!.Entry(tensor.Name, inputs.Columns, MatrixToQuantize.CountOf(tensor)).Add(inputs, matrix);
         }
     }
 
@@ -79,7 +79,7 @@ internal sealed class SensitivityMeter(
     private double Divergence(TensorInfo tensor, WeightFormat format, ReferencePredictions reference, CancellationToken cancellation)
     {
         byte[] bytes = ModelQuantizer.Encode(plan, new TensorPlan(tensor, format), method, cancellation);
-        int columns = (int)tensor.Shape[0], experts = FoldPair.Matrices(tensor);
+        int columns = (int)tensor.Shape[0], experts = MatrixToQuantize.CountOf(tensor);
         calibrator.Weights.Substitute(WeightData.FromBytes(tensor.Name, format, columns, (int)(tensor.Count / columns / experts), experts, bytes));
         try
         {

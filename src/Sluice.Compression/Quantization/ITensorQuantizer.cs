@@ -50,4 +50,21 @@ public interface IMatrixQuantizer : IDisposable
 /// <param name="Format">What it becomes.</param>
 /// <param name="Importance">What an error in each column counts: an importance matrix's mean squares, or empty for none.</param>
 public sealed record MatrixToQuantize(
-    TensorInfo Tensor, int Expert, int Rows, int Columns, WeightFormat Format, ReadOnlyMemory<float> Importance);
+    TensorInfo Tensor, int Expert, int Rows, int Columns, WeightFormat Format, ReadOnlyMemory<float> Importance)
+{
+    /// <summary>How many matrices a tensor has: its experts, or 1.</summary>
+    public static int CountOf(TensorInfo tensor) =>
+        tensor.Shape.Length > 2 ? checked((int)(tensor.Count / (tensor.Shape[0] * tensor.Shape[1]))) : 1;
+
+    /// <summary>The matrices of a tensor.</summary>
+    /// <param name="tensor">The tensor as it is stored.</param>
+    /// <param name="format">What it becomes.</param>
+    /// <param name="importance">Of all of them [matrices, columns]; empty for none.</param>
+    public static IEnumerable<MatrixToQuantize> Of(TensorInfo tensor, WeightFormat format, ReadOnlyMemory<float> importance = default)
+    {
+        int count = CountOf(tensor), columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0]));
+        int rows = checked((int)(tensor.Count / columns / count));
+        for (int expert = 0; expert < count; expert++)
+            yield return new MatrixToQuantize(tensor, expert, rows, columns, format, importance.IsEmpty ? default : importance.Slice(expert * columns, columns));
+    }
+}

@@ -15,13 +15,14 @@ public sealed class ModelQuantizer
     private readonly ParallelOptions _parallel;
     private readonly Action<TensorPlan, double>? _progress;
     private readonly byte[][] _buffers = [[], []];
-    private long _done;
+    private readonly long _weights;
+    private long _done; // of them
 
     private ModelQuantizer(QuantizationPlan plan, ITensorQuantizer method, Action<TensorPlan, double>? progress, CancellationToken cancellation)
     {
         (_plan, _method, _progress) = (plan, method, progress);
-        int threads = plan.Options.Threads > 0 ? plan.Options.Threads : Environment.ProcessorCount;
-        _parallel = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
+        _parallel = MatrixRows.Threads(plan.Options.Threads, cancellation);
+        _weights = plan.Tensors.Sum(tensor => tensor.Tensor.Count);
     }
 
     /// <summary>Quantizes a model. Files appear under their names when they are whole, or not at all.</summary>
@@ -71,9 +72,11 @@ public sealed class ModelQuantizer
     }
 
     /// <summary>The bytes of the file that <see cref="Run"/> would write, or of all of them.</summary>
-    public static long FileBytes(QuantizationPlan plan)
+    /// <param name="plan">What becomes of each tensor.</param>
+    /// <param name="method">What describes itself in the metadata as the method of the run will; null for one that does not.</param>
+    public static long FileBytes(QuantizationPlan plan, ITensorQuantizer? method = null)
     {
-        ModelQuantizer quantizer = new(plan, new NearestQuantizer(), null, default);
+        ModelQuantizer quantizer = new(plan, method ?? new NearestQuantizer(), null, default);
         return quantizer.Parts().Sum(part =>
         {
             using GgufWriter writer = new(Stream.Null, quantizer.Describe(part.Number, part.Count));
@@ -177,23 +180,19 @@ public sealed class ModelQuantizer
             Report(plan, tensor.Count);
             yield break;
         }
-        int columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0])), experts = (int)(tensor.Shape.Length > 2 ? tensor.Count / (columns * tensor.Shape[1]) : 1);
-        int rows = checked((int)(tensor.Count / columns / experts)), rowBytes = (int)format.Bytes(columns);
-        int pieceRows = Math.Clamp(PieceWeights / columns, 1, rows);
-        ReadOnlyMemory<float> importance = _plan.Options.Importance?.Find(tensor) ?? default;
-        for (int expert = 0; expert < experts; expert++)
+        // A type that is kept is copied, but looked at all the same.
+        bool isCopied = !plan.IsConverted && !_method.Changes(tensor);
+        foreach (MatrixToQuantize matrix in MatrixToQuantize.Of(tensor, format, _plan.Options.Importance?.Find(tensor) ?? default(ReadOnlyMemory<float>)))
         {
-            // A type that is kept is copied, but looked at all the same.
-            bool isCopied = !plan.IsConverted && !_method.Changes(tensor);
-            MatrixToQuantize matrix = new(tensor, expert, rows, columns, format, importance.IsEmpty ? default : importance.Slice(expert * columns, columns));
+            int rowBytes = (int)format.Bytes(matrix.Columns), pieceRows = Math.Clamp(PieceWeights / matrix.Columns, 1, matrix.Rows);
             using IMatrixQuantizer? quantizer = isCopied ? null : _method.Begin(matrix);
-            for (int first = 0; first < rows; first += pieceRows)
+            for (int first = 0; first < matrix.Rows; first += pieceRows)
             {
-                int count = Math.Min(pieceRows, rows - first);
+                int count = Math.Min(pieceRows, matrix.Rows - first);
                 byte[] buffer = NextBuffer(count * rowBytes);
                 EncodePiece(matrix, quantizer, first, count, buffer);
                 yield return (buffer, count * rowBytes);
-                Report(plan, (long)count * columns);
+                Report(plan, (long)count * matrix.Columns);
             }
         }
     }
@@ -223,6 +222,6 @@ public sealed class ModelQuantizer
     private void Report(TensorPlan plan, long weights)
     {
         _done += weights;
-        _progress?.Invoke(plan, (double)_done / _plan.Tensors.Sum(tensor => tensor.Tensor.Count));
+        _progress?.Invoke(plan, (double)_done / _weights);
     }
 }

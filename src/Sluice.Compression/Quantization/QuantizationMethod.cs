@@ -43,16 +43,19 @@ public sealed record QuantizationMethod(string Name)
     public bool CanWrite(WeightFormat format) => Name == "rtn" || format.Integer is null || BlockGrid.Exists(format);
 
     /// <summary>Refuses a plan that the method cannot follow, before any text is run for it.</summary>
+    /// <param name="plan">The plan; where text is to be run, all of the model is read.</param>
+    /// <param name="cancellation">Stops it.</param>
     /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write; the message names both.</exception>
     /// <exception cref="InvalidDataException">The model is to be run, and a weight is no finite number; the message names the tensor.</exception>
-    public void Check(QuantizationPlan plan)
+    public void Check(QuantizationPlan plan, CancellationToken cancellation = default)
     {
+        if (Grid is null && Name is ("gptq" or "awq"))
+        {
+            foreach (TensorPlan tensor in plan.Tensors.Where(tensor => tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding))
+                Grids.For(tensor.Tensor, tensor.Format, null);
+        }
         if (Text is not null)
-            WeightCheck.Check(plan);
-        if (Grid is not null || Name is not ("gptq" or "awq"))
-            return;
-        foreach (TensorPlan tensor in plan.Tensors.Where(tensor => tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding))
-            Grids.For(tensor.Tensor, tensor.Format, null);
+            WeightCheck.Check(plan.Tensors.Where(tensor => tensor.Format is not null).Select(tensor => (tensor.Tensor, tensor.Format!)), plan.Options.Threads, cancellation);
     }
 
     /// <summary>Loads what the method calibrates with; null for rtn, unless activations are measured, or text is held out for measurements.</summary>

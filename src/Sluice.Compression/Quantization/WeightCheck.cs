@@ -1,7 +1,7 @@
 using System.Numerics;
-using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Sluice.Files;
+using Sluice.Tensors.Formats;
 
 namespace Sluice.Compression;
 
@@ -27,29 +27,21 @@ internal static class WeightCheck
             throw Error(values, matrix, firstRow);
     }
 
-    /// <summary>Checks all weights that a plan encodes, for methods that otherwise run the model before they look at them.</summary>
+    /// <summary>
+    /// Checks tensors before a method runs the model, which takes hours where this takes as long as reading the file: weights that are no numbers
+    /// would be found only by what they make of inputs, far from where they are.
+    /// </summary>
+    /// <param name="tensors">With what they become.</param>
+    /// <param name="threads">Threads; 0 for one a processor.</param>
+    /// <param name="cancellation">Stops it.</param>
     /// <exception cref="InvalidDataException">As of the other; the message names the tensor.</exception>
-    public static void Check(QuantizationPlan plan)
+    public static void Check(IEnumerable<(TensorInfo Tensor, WeightFormat Format)> tensors, int threads, CancellationToken cancellation)
     {
-        ParallelOptions parallel = new() { MaxDegreeOfParallelism = plan.Options.Threads > 0 ? plan.Options.Threads : Environment.ProcessorCount };
-        foreach (TensorPlan entry in plan.Tensors.Where(entry => entry.Format is not null))
+        ParallelOptions parallel = MatrixRows.Threads(threads, cancellation);
+        foreach ((TensorInfo tensor, WeightFormat format) in tensors)
         {
-            TensorInfo tensor = entry.Tensor;
-            int columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0]));
-            int rows = checked((int)(tensor.Shape.Length > 1 ? tensor.Shape[1] : 1));
-            try
-            {
-                Parallel.For(0, tensor.Count / columns, parallel, () => new float[columns], (row, _, values) =>
-                {
-                    tensor.Dequantize(row, values);
-                    Check(values, new MatrixToQuantize(tensor, (int)(row / rows), rows, columns, entry.Format!, default), (int)(row % rows));
-                    return values;
-                }, _ => { });
-            }
-            catch (AggregateException error)
-            {
-                ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
-            }
+            foreach (MatrixToQuantize matrix in MatrixToQuantize.Of(tensor, format))
+                MatrixRows.ForEach(matrix, 0, matrix.Rows, wantsMany: false, parallel, (_, _, _) => { });
             tensor.Release();
         }
     }

@@ -28,6 +28,7 @@ public static class ModelRotation
     /// <param name="isOnline">Whether there are online rotations too.</param>
     /// <param name="progress">Told the share that is done.</param>
     /// <param name="cancellation">Stops the work; nothing is left behind.</param>
+    /// <exception cref="InvalidDataException">A weight is no finite number; the message names the tensor.</exception>
     /// <exception cref="NotSupportedException">Its norms do not let a rotation through.</exception>
     public static void Write(
         ModelFile file, string path, int seed = 1, bool isOnline = false, Action<float>? progress = null, CancellationToken cancellation = default)
@@ -65,16 +66,17 @@ public static class ModelRotation
     {
         WeightFormat from = WeightFormats.Get(tensor.Type), to = WeightFormats.Get(Stored(tensor));
         // A bias of what is written is a column of it.
-        int columns = rotation.Outputs is not null && tensor.Shape.Length == 1 ? 1 : checked((int)tensor.Shape[0]), matrix = checked((int)(tensor.Count / FoldPair.Matrices(tensor)));
+        int columns = rotation.Outputs is not null && tensor.Shape.Length == 1 ? 1 : checked((int)tensor.Shape[0]), matrix = checked((int)(tensor.Count / MatrixToQuantize.CountOf(tensor)));
         // A map's outputs are rotated across its rows, so that it takes all of them; others take some rows at a time.
         int piece = rotation.Outputs is null ? Math.Min(matrix, Math.Max(1, Piece / columns) * columns) : matrix;
-        for (int expert = 0; expert < FoldPair.Matrices(tensor); expert++)
+        for (int expert = 0; expert < MatrixToQuantize.CountOf(tensor); expert++)
         {
             for (int start = 0; start < matrix; start += piece)
             {
                 cancellation.ThrowIfCancellationRequested();
                 float[] values = new float[Math.Min(piece, matrix - start)];
                 from.Dequantize(tensor.Data.Span(from.Bytes((long)expert * matrix + start), checked((int)from.Bytes(values.Length))), values);
+                WeightCheck.Check(values, new MatrixToQuantize(tensor, expert, matrix / columns, columns, from, default), start / columns);
                 rotation.Apply(values, columns);
                 byte[] bytes = new byte[to.Bytes(values.Length)];
                 to.Quantize(values, bytes);

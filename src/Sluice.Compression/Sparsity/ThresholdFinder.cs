@@ -127,8 +127,10 @@ public sealed class ThresholdFinder : IDisposable
             float threshold = map.Magnitudes.Quantile((level + 1f) / ErrorCount);
             for (int row = 0; row < x.Rows; row++)
             {
-                for (int i = 0; i < x.Columns; i++)
-                    pruned[row][i] = Math.Abs(x[row][i]) < threshold ? 0 : x[row][i];
+                ReadOnlySpan<float> values = x[row];
+                Span<float> kept = pruned[row];
+                for (int i = 0; i < values.Length; i++)
+                    kept[i] = MathF.Abs(values[i]) < threshold ? 0 : values[i];
             }
             Tensor other = inputs.Apply(_ops, pruned);
             for (int row = 0; row < y.Rows; row++)

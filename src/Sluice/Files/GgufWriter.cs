@@ -64,14 +64,21 @@ public sealed class GgufWriter : IDisposable
     }
 
     /// <summary>Writes a whole file of tensors that exist already.</summary>
+    /// <param name="path">The file; it appears when it is whole.</param>
+    /// <param name="metadata">Its metadata.</param>
+    /// <param name="tensors">Its tensors.</param>
+    /// <param name="version">As of <see cref="GgufWriter(Stream, Metadata, int)"/>.</param>
+    /// <param name="cancellation">Stops it between tensors; nothing is left behind.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Write(string path, Metadata metadata, IReadOnlyCollection<TensorInfo> tensors, int version = 3)
+    public static void Write(
+        string path, Metadata metadata, IReadOnlyCollection<TensorInfo> tensors, int version = 3, CancellationToken cancellation = default)
     {
         using GgufWriter writer = Create(path, metadata, version);
         foreach (TensorInfo tensor in tensors)
             writer.Declare(tensor.Name, tensor.Type, tensor.Shape);
         foreach (TensorInfo tensor in tensors)
         {
+            cancellation.ThrowIfCancellationRequested();
             writer.Write(tensor.Name, tensor.Data);
             tensor.Release();
         }

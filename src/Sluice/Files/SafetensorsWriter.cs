@@ -6,7 +6,7 @@ namespace Sluice.Files;
 
 /// <summary>
 /// Writes safetensors: first every tensor is declared, because the header comes first and holds all of them, then their bytes follow in the
-/// same order. The file is <c>PATH.part</c> until <see cref="Finish"/>.
+/// same order, in pieces of any size. The file is <c>PATH.part</c> until <see cref="Finish"/>.
 /// </summary>
 internal sealed class SafetensorsWriter : IDisposable
 {
@@ -14,6 +14,7 @@ internal sealed class SafetensorsWriter : IDisposable
     private readonly string _path;
     private readonly FileStream _stream;
     private int _next = -1; // the tensor whose turn it is; -1 before the header
+    private long _written; // of it
 
     /// <summary>Creates the file.</summary>
     public SafetensorsWriter(string path)
@@ -40,15 +41,18 @@ internal sealed class SafetensorsWriter : IDisposable
         _tensors.Add(name, (dtype, shape, checked(TensorSizes.Count(shape) * size)));
     }
 
-    /// <summary>Writes the bytes of the next tensor.</summary>
+    /// <summary>Writes the next bytes of the next tensor.</summary>
     public void Write(string name, ReadOnlySpan<byte> bytes)
     {
         if (_next < 0)
             WriteHeader();
-        (string expected, (_, _, long length)) = _tensors.GetAt(_next++);
-        if (name != expected || bytes.Length != length)
-            throw new ArgumentException($"{bytes.Length} bytes of tensor '{name}' were written where {length} of '{expected}' are next.");
+        (string expected, (_, _, long length)) = _tensors.GetAt(_next);
+        if (name != expected || bytes.Length > length - _written)
+            throw new ArgumentException($"{bytes.Length} bytes of tensor '{name}' were written where {length - _written} of '{expected}' are next.");
         _stream.Write(bytes);
+        _written += bytes.Length;
+        if (_written == length)
+            (_next, _written) = (_next + 1, 0);
     }
 
     /// <summary>Ends the file and gives it its name.</summary>

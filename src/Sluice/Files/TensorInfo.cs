@@ -7,8 +7,9 @@ namespace Sluice.Files;
 public sealed class TensorInfo
 {
     private readonly Func<MappedBytes>? _make;
+    private readonly Lock _making = new();
     private MappedBytes _data;
-    private bool _made;
+    private volatile bool _made; // set after _data
 
     /// <summary>A tensor.</summary>
     /// <param name="name">Its name, as in GGUF: <c>blk.0.attn_q.weight</c>.</param>
@@ -82,14 +83,20 @@ public sealed class TensorInfo
 
     /// <summary>
     /// Its bytes: usually where they lie in the mapped file, also where that is in several places (the experts of a Hugging Face
-    /// folder); otherwise (rows that a Hugging Face file has in another order) a copy that is made now.
+    /// folder); otherwise (rows that a Hugging Face file has in another order) a copy that is made now, once however many threads ask.
     /// </summary>
     public MappedBytes Data
     {
         get
         {
             if (!_made)
-                (_data, _made) = (_make!(), true);
+            {
+                lock (_making)
+                {
+                    if (!_made)
+                        (_data, _made) = (_make!(), true);
+                }
+            }
             return _data;
         }
     }
@@ -119,7 +126,7 @@ public sealed class TensorInfo
 
     /// <summary>
     /// Says that its bytes will not be read again soon, as after repacking them: mapped pages stop counting as resident memory,
-    /// a copy is given up. <see cref="Data"/> still works.
+    /// a copy is given up. <see cref="Data"/> still works, but no other thread may read it meanwhile.
     /// </summary>
     public void Release()
     {

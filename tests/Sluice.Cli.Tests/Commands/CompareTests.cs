@@ -42,7 +42,8 @@ public class CompareTests
         string table = SluiceProcess.Run("compare", TestModel.Path, "-p", "8", "-n", "2", "-r", "1").Succeeded().Output;
         Assert.Contains("llama-gqa.gguf", table);
         Assert.DoesNotContain("perplexity", table);
-        SluiceProcess.Run("compare", TestModel.Path, "--reference", TestModel.Path).Failed(2, "--text");
+        SluiceProcess.Run("compare", TestModel.Path, "--reference", TestModel.Path).Failed(2, "--reference needs a --text");
+        SluiceProcess.Run("compare", TestModel.Path, "--chunks", "2").Failed(2, "--chunks needs a --text");
         SluiceProcess.Run("compare", TestModel.Path, "--text", "story.txt", "--plot", "x.png").Failed(2, ".svg");
         SluiceProcess.Run("compare").Failed(2, "models");
     }

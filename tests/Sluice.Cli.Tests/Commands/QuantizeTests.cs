@@ -66,6 +66,7 @@ public class QuantizeTests
         }
         SluiceProcess.Run("quantize", first, folder.File("in.gguf"), "--type", "Q8_0", "--keep-split").Failed(2, "input itself");
         SluiceProcess.Run("quantize", first, second, "--type", "Q8_0").Failed(2, "input itself");
+        SluiceProcess.Run("sparsify", first, second, "--calibration", first).Failed(2, "input itself");
         SluiceProcess.Run("quantize", first, folder.File("in.gguf"), "--type", "Q8_0").Succeeded();
     }
 
@@ -82,6 +83,16 @@ public class QuantizeTests
         File.WriteAllBytes(damaged, bytes);
         SluiceProcess.Run(["quantize", damaged, folder.File("out.gguf"), "--calibration", damaged, .. how]).Failed(1, "Tensor 'blk.", "NaN");
         Assert.Single(Directory.GetFiles(folder.Path));
+    }
+
+    [Theory]
+    [InlineData("--calibration-tokens", "64")]
+    [InlineData("--calibration-context", "64")]
+    [InlineData("--calibration-memory", "64M")]
+    public void Options_of_a_calibration_need_one(string option, string value)
+    {
+        using TemporaryFolder folder = new();
+        SluiceProcess.Run("quantize", TestModel.Path, folder.File("out.gguf"), "--type", "Q4_0", option, value).Failed(2, $"{option} is of no use without --calibration");
     }
 
     [Fact]
@@ -117,6 +128,7 @@ public class QuantizeTests
 
         SluiceProcess.Run([.. measure[..^1], "16", "--resume"]).Failed(1, "--context");
         SluiceProcess.Run("imatrix", "--output", matrix).Failed(2, "--in-file");
+        SluiceProcess.Run("imatrix", "--in-file", matrix, "--output", matrix, "--chunks", "2").Failed(2, "--chunks is of no use");
         File.WriteAllText(text, "short");
         SluiceProcess.Run("imatrix", "--model", TestModel.Path, "--text", text, "--output", folder.File("no.gguf")).Failed(1, "chunk");
         Assert.False(File.Exists(folder.File("no.gguf")));

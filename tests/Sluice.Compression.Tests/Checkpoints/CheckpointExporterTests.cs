@@ -45,9 +45,11 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
     [InlineData("gptq", 4, 64, true, true, true)]
     [InlineData("gptq_v2", 8, -1, false, true, false)]
     [InlineData("awq", 4, 32, false, true, true)]
-    public void What_is_read_again_is_what_gptq_chose(string layout, int bits, int group, bool symmetric, bool actOrder, bool staticGroups)
+    [InlineData("gptq", 4, 64, false, true, false, "stories260K-moe8x2-w256-hd64-f32.gguf")]
+    public void What_is_read_again_is_what_gptq_chose(
+        string layout, int bits, int group, bool symmetric, bool actOrder, bool staticGroups, string model = "stories260K-w256-hd64-f32.gguf")
     {
-        WriteTwin("stories260K-w256-hd64-f32.gguf");
+        WriteTwin(model);
         QuantizationMethod method = Calibrated(new("gptq") { ActOrder = actOrder, StaticGroups = staticGroups, Damping = 0.02f }, 1024);
         new CheckpointExporter(new(layout) { Bits = bits, GroupSize = group, IsSymmetric = symmetric, Method = method, Threads = 2 }).Run(_source.Path, _target["out"]);
 
@@ -56,10 +58,13 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         foreach (TensorInfo map in CheckpointWriter.Maps(before))
         {
             int columns = (int)map.Shape[0];
-            GptqFactor factor = GptqFactor.Create(calibrator.Pool, calibrator.Find(map.Name)!.Gram, columns, 0.02f, actOrder);
             IntegerGrid grid = new(bits, group == -1 ? columns : group, symmetric) { HasHalfScales = true, LeastZeroPoint = layout == "gptq" ? 1 : 0 };
-            RoundedMatrix chosen = Gptq.Round(calibrator.Pool, Values(map), factor, grid, staticGroups);
-            Assert.Equal(chosen.Restore(), Values(after.Tensor(map.Name)));
+            IEnumerable<float> chosen = Values(map).Chunk((int)map.Shape[1] * columns).SelectMany((weights, expert) =>
+            {
+                GptqFactor factor = GptqFactor.Create(calibrator.Pool, calibrator.Find(map.Name, expert)!.Gram, columns, 0.02f, actOrder);
+                return Gptq.Round(calibrator.Pool, weights, factor, grid, staticGroups).Restore();
+            });
+            Assert.Equal(chosen, Values(after.Tensor(map.Name)));
             Assert.Equal(actOrder && !staticGroups && group != -1, after.Tensor(map.Name).ColumnOrder is not null);
         }
         foreach (TensorInfo plain in before.Tensors.Values.Except(CheckpointWriter.Maps(before)))
@@ -74,36 +79,6 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         Assert.Equal((actOrder, staticGroups, symmetric), ((bool)config["desc_act"]!, (bool)config["static_groups"]!, (bool)config["sym"]!));
         Assert.Equal((0.02f, false), ((float)config["damp_percent"]!, (bool)config["true_sequential"]!));
         Assert.Equal((bits, group, layout), ((int)config["bits"]!, (int)config["group_size"]!, (string)config["checkpoint_format"]!));
-    }
-
-    /// <summary>Each expert has an order of its own, that of its inputs.</summary>
-    [Theory]
-    [InlineData("llama-moe")]
-    [InlineData("qwen3moe")]
-    public void Experts_are_read_again_in_the_order_that_gptq_chose(string name)
-    {
-        WriteTiny(name);
-        QuantizationMethod method = Calibrated(new("gptq") { ActOrder = true }, 512, 64);
-        new CheckpointExporter(new("gptq_v2") { GroupSize = 32, Method = method, Threads = 2 }).Run(_source.Path, _target["out"]);
-
-        using ModelFile before = ModelFile.Open(_source.Path), after = ModelFile.Open(_target["out"]);
-        using Calibrator calibrator = method.Calibrate(_source.Path, 2)!;
-        foreach (TensorInfo map in CheckpointWriter.Maps(before).Where(map => map.Shape.Length > 2))
-        {
-            (int columns, int experts) = ((int)map.Shape[0], FoldPair.Matrices(map));
-            float[] weights = Values(map), chosen = new float[weights.Length];
-            int matrix = weights.Length / experts;
-            for (int expert = 0; expert < experts; expert++)
-            {
-                GptqFactor factor = GptqFactor.Create(calibrator.Pool, calibrator.Find(map.Name, expert)!.Gram, columns, actOrder: true);
-                Gptq.Round(calibrator.Pool, weights[(expert * matrix)..((expert + 1) * matrix)], factor, new IntegerGrid(4, 32, false) { HasHalfScales = true })
-                    .Restore().CopyTo(chosen, expert * matrix);
-            }
-            Assert.Equal(chosen, Values(after.Tensor(map.Name)));
-            Assert.NotNull(after.Tensor(map.Name).ColumnOrder);
-        }
-        using Runner runner = TinyModel.Load(_target["out"]);
-        Assert.All(TinyModel.Logits(runner), logit => Assert.True(float.IsFinite(logit)));
     }
 
     /// <summary>Factors are folded into norms, routers and biases as well as maps: all of it is written.</summary>
@@ -128,7 +103,7 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
             float[] expected = Values(tensor);
             if (awq.Changes(tensor))
             {
-                int experts = FoldPair.Matrices(tensor), columns = (int)tensor.Shape[0], rows = expected.Length / columns / experts;
+                int experts = MatrixToQuantize.CountOf(tensor), columns = (int)tensor.Shape[0], rows = expected.Length / columns / experts;
                 for (int expert = 0; expert < experts; expert++)
                 {
                     byte[] bytes = new byte[rows * columns * sizeof(float)];
@@ -233,8 +208,11 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         Assert.Equal(35, new CheckpointExporter(new("gptq") { Bits = 3, MayRequantize = true }).Run(first, second).Rounded);
     }
 
-    [Fact]
-    public void Weights_that_are_no_numbers_are_named()
+    [Theory]
+    [InlineData("rtn")]
+    [InlineData("gptq")]
+    [InlineData("awq")]
+    public void Weights_that_are_no_numbers_are_named(string method)
     {
         WriteTiny("qwen2");
         string path = _source["model.safetensors"];
@@ -244,7 +222,8 @@ public sealed class CheckpointExporterTests(ITestOutputHelper output) : IDisposa
         string last;
         using (ModelFile model = ModelFile.Open(_source.Path))
             last = CheckpointWriter.Maps(model).Single(map => Values(map).Any(float.IsNaN)).Name;
-        Assert.Contains(last, Assert.Throws<InvalidDataException>(() => new CheckpointExporter(new("gptq") { GroupSize = 32 }).Run(_source.Path, _target["out"])).Message);
+        ExportOptions options = new("gptq") { GroupSize = 32, Method = Calibrated(new(method), 64, 64) };
+        Assert.Contains(last, Assert.Throws<InvalidDataException>(() => new CheckpointExporter(options).Run(_source.Path, _target["out"])).Message);
         Assert.Empty(Directory.GetFileSystemEntries(_target.Path));
     }
 

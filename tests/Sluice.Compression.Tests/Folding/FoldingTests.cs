@@ -59,7 +59,7 @@ public class FoldingTests(ITestOutputHelper output)
         {
             float[] values = new float[tensor.Count];
             WeightFormats.Get(tensor.Type).Dequantize(tensor.Data.Span(0, (int)tensor.Bytes), values);
-            int columns = (int)tensor.Shape[0], experts = FoldPair.Matrices(tensor), rows = values.Length / columns / experts;
+            int columns = (int)tensor.Shape[0], experts = MatrixToQuantize.CountOf(tensor), rows = values.Length / columns / experts;
             for (int e = 0; e < experts; e++)
                 factors.Multiply(tensor.Name, e, rows, 0, values.AsSpan(e * rows * columns, rows * columns), columns);
             writer.Write(tensor.Name, MemoryMarshal.AsBytes(values.AsSpan()));

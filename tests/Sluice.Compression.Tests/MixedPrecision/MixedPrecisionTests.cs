@@ -52,6 +52,16 @@ public class MixedPrecisionTests(ITestOutputHelper output)
         Assert.Contains("too few", Assert.Throws<ArgumentException>(() => mixed.WithinFile(1000)).Message);
     });
 
+    /// <summary>AWQ says of itself in the metadata that it folded scales.</summary>
+    [Fact]
+    public void A_target_size_counts_what_the_method_says_of_itself() => Use(Baby, "awq", new MixedPrecisionOptions { Tokens = 256 }, (mixed, _, _) =>
+    {
+        using TemporaryFolder folder = new();
+        long bytes = ModelQuantizer.FileBytes(mixed.PlanAt(mixed.WithinBits(5)));
+        mixed.Write(mixed.WithinFile(bytes), folder.File("mixed.gguf"));
+        Assert.InRange(new FileInfo(folder.File("mixed.gguf")).Length, 0.9 * bytes, bytes);
+    });
+
     [Fact]
     public void The_fast_estimate_ranks_tensors_and_types_as_measurements_do()
     {

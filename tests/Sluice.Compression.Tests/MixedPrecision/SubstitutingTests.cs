@@ -42,7 +42,7 @@ public class SubstitutingTests
 
     private static void Substitute(SubstitutingOps weights, TensorPlan plan, byte[] bytes)
     {
-        int columns = (int)plan.Tensor.Shape[0], experts = FoldPair.Matrices(plan.Tensor);
+        int columns = (int)plan.Tensor.Shape[0], experts = MatrixToQuantize.CountOf(plan.Tensor);
         weights.Substitute(WeightData.FromBytes(plan.Tensor.Name, plan.Format!, columns, (int)(plan.Tensor.Count / columns / experts), experts, bytes));
     }
 }

@@ -40,6 +40,32 @@ public class RotationTests(ITestOutputHelper output)
         Assert.True(difference < 1e-4, $"{difference}");
     }
 
+    /// <summary>A norm's weights go into the maps after it, and would be found there.</summary>
+    [Theory]
+    [InlineData("blk.1.attn_norm.weight")]
+    [InlineData("blk.0.ffn_down.weight")]
+    public void A_weight_that_is_no_number_is_named(string name)
+    {
+        using TemporaryFolder folder = new();
+        using (ModelFile file = ModelFile.Open(TinyModel.Find("llama-gqa")))
+        {
+            using GgufWriter writer = GgufWriter.Create(folder.File("damaged.gguf"), ModelMetadata.Copy(file));
+            foreach (TensorInfo tensor in file.Tensors.Values)
+                writer.Declare(tensor.Name, tensor.Type, tensor.Shape);
+            foreach (TensorInfo tensor in file.Tensors.Values)
+            {
+                byte[] bytes = tensor.Data.Span().ToArray();
+                if (tensor.Name == name)
+                    bytes.AsSpan(0, 4).Fill(0xFF); // NaN in floats of either length
+                writer.Write(tensor.Name, bytes);
+            }
+            writer.Finish();
+        }
+        using ModelFile damaged = ModelFile.Open(folder.File("damaged.gguf"));
+        Assert.Contains($"'{name}'", Assert.Throws<InvalidDataException>(() => ModelRotation.Write(damaged, folder.File("rotated.gguf"))).Message);
+        Assert.False(File.Exists(folder.File("rotated.gguf")));
+    }
+
     /// <summary>One file is written, whatever the model was in.</summary>
     [Fact]
     public void A_split_model_becomes_one_file()

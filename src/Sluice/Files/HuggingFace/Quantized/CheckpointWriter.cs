@@ -112,7 +112,7 @@ public static class CheckpointWriter
             {
                 cancellation.ThrowIfCancellationRequested();
                 if (!entry.IsMap)
-                    writer.Write(entry.Stored.Name, Plain(entry.Stored, entry.Mapped is null ? null : contents.Changed(entry.Mapped)));
+                    WritePlain(writer, entry.Stored, entry.Mapped is null ? null : contents.Changed(entry.Mapped));
                 else if (layout is IntegerCheckpoint grouped)
                     grouped.Write(writer, entry.Module, contents.Integers(entry.Mapped, entry.Expert), names.FileRows(entry.Mapped.Name, Rows(entry.Mapped)));
                 else
@@ -154,27 +154,32 @@ public static class CheckpointWriter
     // What is neither a map nor plain (a quantized output matrix) is written as halves.
     private static TensorType PlainType(TensorType type) => type is TensorType.F32 or TensorType.BF16 ? type : TensorType.F16;
 
+    /// <summary>Writes a tensor that stays plain, row by row: tables of embeddings have more than 2 GiB.</summary>
+    /// <param name="writer">Where to.</param>
     /// <param name="tensor">The tensor.</param>
     /// <param name="changed">Its values, if they are not those that it has.</param>
-    private static ReadOnlySpan<byte> Plain(TensorInfo tensor, float[]? changed)
+    private static void WritePlain(SafetensorsWriter writer, TensorInfo tensor, float[]? changed)
     {
-        if (changed is null && PlainType(tensor.Type) == tensor.Type)
-            return tensor.Data.Span();
         WeightFormat format = WeightFormats.Get(PlainType(tensor.Type));
-        float[] row = new float[tensor.Shape[0]];
-        int rowBytes = (int)format.Bytes(row.Length);
-        byte[] bytes = new byte[format.Bytes(tensor.Count)];
-        for (int r = 0; r < tensor.Count / row.Length; r++)
+        int columns = checked((int)(tensor.Shape.Length == 0 ? 1 : tensor.Shape[0])), rowBytes = (int)format.Bytes(columns);
+        float[] row = new float[columns];
+        byte[] bytes = new byte[rowBytes];
+        for (long r = 0; r < tensor.Count / columns; r++)
         {
+            if (changed is null && format.Type == tensor.Type)
+            {
+                writer.Write(tensor.Name, tensor.Data.Span(r * rowBytes, rowBytes));
+                continue;
+            }
             if (changed is null)
                 tensor.Dequantize(r, row);
             else
-                changed.AsSpan(r * row.Length, row.Length).CopyTo(row);
+                changed.AsSpan((int)r * columns, columns).CopyTo(row);
             if (Array.Find(row, value => !(MathF.Abs(value) <= format.LargestMagnitude)) is not 0 and var value)
                 throw new InvalidDataException($"Tensor '{tensor.Name}' has a value of {value}, which {format.Name} cannot hold.");
-            format.Quantize(row, bytes.AsSpan(r * rowBytes, rowBytes));
+            format.Quantize(row, bytes);
+            writer.Write(tensor.Name, bytes);
         }
-        return bytes;
     }
 
     /// <summary>Everything but weights and what says how they are stored: tokenizer, templates, licence.</summary>

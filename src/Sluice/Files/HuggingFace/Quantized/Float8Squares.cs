@@ -30,7 +30,6 @@ internal sealed class Float8Squares() : CheckpointLayout("fp8")
         int width = Squares(columns);
         byte[] codes = new byte[checked(rows * columns)];
         float[] scales = new float[Squares(rows) * width];
-        _ = map.Data; // made once, not by each thread
         Parallel.For(0, Squares(rows), square =>
         {
             int first = square * Side, count = Math.Min(Side, rows - first);

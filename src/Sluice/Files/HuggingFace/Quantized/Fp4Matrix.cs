@@ -49,12 +49,10 @@ internal static class Fp4Matrix
     private static TensorInfo ToTensor(
         QuantizedModule module, WeightFormat format, int rows, int columns, TensorInfo codes, TensorInfo scales, WriteRow write)
     {
-        long bytes = format.Bytes((long)rows * columns);
-        if (bytes > int.MaxValue / 2)
-            throw new NotSupportedException($"{module.Path}: '{module.Name}' has {bytes} bytes, too many to rearrange.");
+        int bytes = module.BytesOf(format, rows, columns);
         return new TensorInfo(module.Name + ".weight", format.Type, [columns, rows], bytes, () =>
         {
-            MappedFile file = MappedFile.InMemory(module.Path, (int)bytes, out Span<byte> target);
+            MappedFile file = MappedFile.InMemory(module.Path, bytes, out Span<byte> target);
             int rowCodes = columns / 2, rowScales = (int)(scales.Bytes / rows), rowBytes = (int)format.Bytes(columns);
             for (int r = 0; r < rows; r++)
                 write(codes.Data.Span((long)r * rowCodes, rowCodes), scales.Data.Span((long)r * rowScales, rowScales), target.Slice(r * rowBytes, rowBytes));

@@ -46,10 +46,8 @@ internal abstract class GroupedMatrix(QuantizedModule module, int rows, int colu
         GroupedFormat format = GroupedFormat.Find(bits, size, columns, HasZero, HasSingles)
             ?? throw new NotSupportedException(
                 $"{module.Path}: '{module.Name}' has groups of {size} of its {columns} columns with {bits} bits; Sluice runs groups that are multiples of 32, with 2 to 6 or 8 bits.");
-        long bytes = format.Bytes((long)rows * columns);
-        if (bytes > int.MaxValue / 2)
-            throw new NotSupportedException($"{module.Path}: '{module.Name}' has {bytes} bytes, too many to rearrange.");
-        return new TensorInfo(module.Name + ".weight", format.Type, [columns, rows], bytes, () => Make(format, size, order, (int)bytes))
+        int bytes = module.BytesOf(format, rows, columns);
+        return new TensorInfo(module.Name + ".weight", format.Type, [columns, rows], bytes, () => Make(format, size, order, bytes))
         {
             ColumnOrder = order,
         };

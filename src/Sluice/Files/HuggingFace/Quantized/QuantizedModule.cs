@@ -81,6 +81,14 @@ internal sealed class QuantizedModule(string name)
         ? ((int)rows, (int)columns)
         : throw Error(suffix, $"has shape [{string.Join(", ", tensor.Shape.Reverse())}], which is no matrix's");
 
+    /// <summary>The bytes of the weight that is made of the tensors, in memory.</summary>
+    /// <exception cref="NotSupportedException">They are too many.</exception>
+    public int BytesOf(WeightFormat format, int rows, int columns)
+    {
+        long bytes = format.Bytes((long)rows * columns);
+        return bytes <= int.MaxValue / 2 ? (int)bytes : throw new NotSupportedException($"{Path}: '{name}' has {bytes} bytes, too many to rearrange.");
+    }
+
     public InvalidDataException Error(string suffix, string problem) => new($"{Path}: tensor '{name}.{suffix}' {problem}.");
 
     /// <summary>A tensor's numbers.</summary>

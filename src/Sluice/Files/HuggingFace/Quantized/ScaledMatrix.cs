@@ -24,12 +24,10 @@ internal static class ScaledMatrix
         ScaledFloats found = ScaledFloats.Find(format, columns, block)
             ?? throw new NotSupportedException(
                 $"{module.Path}: '{module.Name}' has {columns} columns, of which {block} share a scale; Sluice runs multiples of 32 in {format}.");
-        long bytes = found.Bytes((long)rows * columns);
-        if (bytes > int.MaxValue / 2)
-            throw new NotSupportedException($"{module.Path}: '{module.Name}' has {bytes} bytes, too many to rearrange.");
+        int bytes = module.BytesOf(found, rows, columns);
         return new TensorInfo(module.Name + ".weight", found.Type, [columns, rows], bytes, () =>
         {
-            MappedFile file = MappedFile.InMemory(module.Path, (int)bytes, out Memory<byte> memory);
+            MappedFile file = MappedFile.InMemory(module.Path, bytes, out Memory<byte> memory);
             float[] values = scales();
             int stored = columns * found.Bits / 8, piece = found.BlockSize * found.Bits / 8, rowBytes = (int)found.Bytes(columns);
             Parallel.For(0, rows, r =>
