@@ -43,16 +43,17 @@ public sealed record QuantizationMethod(string Name)
     public bool CanWrite(WeightFormat format) => Name == "rtn" || format.Integer is null || BlockGrid.Exists(format);
 
     /// <summary>Refuses a plan that the method cannot follow, before any text is run for it.</summary>
-    /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write; the message names both.</exception>
+    /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write, or groups that do not divide its rows; the message names both.</exception>
     /// <exception cref="InvalidDataException">The model is to be run, and a weight is no finite number; the message names the tensor.</exception>
     public void Check(QuantizationPlan plan)
     {
+        // Integers are for all maps, blocks for those whose type changes.
+        bool RoundsTo(TensorPlan tensor) => Grid is not null
+            || (Name is "gptq" or "awq" && tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding);
+        foreach (TensorPlan tensor in plan.Tensors.Where(RoundsTo))
+            Grids.For(tensor.Tensor, tensor.Format, Grid);
         if (Text is not null)
             WeightCheck.Check(plan);
-        if (Grid is not null || Name is not ("gptq" or "awq"))
-            return;
-        foreach (TensorPlan tensor in plan.Tensors.Where(tensor => tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding))
-            Grids.For(tensor.Tensor, tensor.Format, null);
     }
 
     /// <summary>Loads what the method calibrates with; null for rtn, unless activations are measured, or text is held out for measurements.</summary>
