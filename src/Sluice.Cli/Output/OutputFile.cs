@@ -13,8 +13,16 @@ internal static class OutputFile
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder {folder} to write {Path.GetFileName(path)} to.");
-        if (!File.Exists(path))
+        if (File.Exists(path))
+            return;
+        try
+        {
             new FileStream($"{path}.{Environment.ProcessId}.part", FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new UnauthorizedAccessException($"{path} cannot be written: {folder} takes no new files.");
+        }
     }
 
     /// <summary>Refuses to write over what is read.</summary>
