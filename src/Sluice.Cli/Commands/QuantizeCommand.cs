@@ -213,9 +213,9 @@ internal static class QuantizeCommand
                 .OrderByDescending(share => share.Bytes),
         ],
         [.. plan.Tensors.Where(entry => entry.Unfit is not null).Select(entry => new FallbackRow(entry.Tensor.Name, entry.Unfit!.Name, Name(entry), entry.Tensor.Shape[0]))],
-        [.. plan.Tensors.Select(entry => new QuantizedRow(entry.Tensor.Name, entry.Tensor.Shape, entry.Tensor.Type.ToString(), Name(entry), entry.Bytes))]);
+        [.. plan.Tensors.Select(entry => new QuantizedRow(entry.Tensor.Name, entry.Tensor.Shape, entry.Tensor.TypeName, Name(entry), entry.Bytes))]);
 
-    private static string Name(TensorPlan plan) => plan.Format?.Name ?? plan.Tensor.Type.ToString();
+    private static string Name(TensorPlan plan) => plan.Format?.Name ?? plan.Tensor.TypeName;
 
     private static void Show(QuantizeResult result, bool isDry)
     {

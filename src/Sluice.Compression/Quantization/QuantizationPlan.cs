@@ -65,7 +65,7 @@ public sealed class QuantizationPlan
             if (WeightFormats.Get(tensor.Type).BlockSize > 1 && !options.MayRequantize)
             {
                 throw new InvalidOperationException(
-                    $"{file.Path} is quantized already: tensor '{tensor.Name}' is {tensor.Type}. Quantizing again adds error to error; --requantize does it all the same.");
+                    $"{file.Path} is quantized already: tensor '{tensor.Name}' is {tensor.TypeName}. Quantizing again adds error to error; --requantize does it all the same.");
             }
         }
         return new QuantizationPlan(file, options, plans);
