@@ -65,11 +65,6 @@ internal sealed class MethodArguments
         };
     }
 
-    private static GridFactory Grid(int bits, int group, bool isSymmetric) => columns =>
-    {
-        int size = group == 0 || group > columns ? columns : group;
-        return columns % size == 0
-            ? new IntegerGrid(bits, size, isSymmetric)
-            : throw new UsageException($"--group-size {group} does not divide rows of {columns} weights.");
-    };
+    private static GridFactory Grid(int bits, int group, bool isSymmetric) =>
+        columns => new IntegerGrid(bits, group == 0 ? columns : Math.Min(group, columns), isSymmetric);
 }

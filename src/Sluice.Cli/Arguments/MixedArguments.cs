@@ -40,9 +40,11 @@ internal sealed class MixedArguments
     /// <exception cref="UsageException">Options do not go together.</exception>
     public MixedTarget? Target(ParseResult parsed, bool hasType)
     {
-        int asked = new Option[] { _bits, _size, _divergence }.Count(parsed.IsGiven);
-        if (asked + (hasType ? 1 : 0) != 1)
+        string[] asked = [.. hasType ? ["--type"] : Array.Empty<string>(), .. new Option[] { _bits, _size, _divergence }.Where(parsed.IsGiven).Select(option => option.Name)];
+        if (asked.Length == 0)
             throw new UsageException("Say what the model shall become by one of --type, --target-bpw, --target-size and --max-kl.");
+        if (asked.Length > 1)
+            throw new UsageException($"{asked[0]} and {asked[1]} exclude each other: each says alone what the model shall become.");
         if (hasType && new Option[] { _types, _sensitivity, _tokens, _plot }.FirstOrDefault(parsed.IsGiven) is { } lost)
             throw new UsageException($"{lost.Name} is of no use to --type; it goes with --target-bpw, --target-size or --max-kl.");
         return hasType ? null : new MixedTarget(parsed.GetValue(_bits), parsed.IsGiven(_size) ? parsed.GetValue(_size) : null, parsed.GetValue(_divergence));

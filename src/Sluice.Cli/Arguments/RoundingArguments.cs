@@ -52,7 +52,7 @@ internal sealed class RoundingArguments(IReadOnlyList<string> methods, string us
         if (!calibrates && text is not null)
             throw new UsageException($"--calibration is of no use to --method rtn; choose one of {string.Join(", ", methods.Skip(1))}.");
         if (!calibrates && new Option[] { _tokens, _length, _memory }.FirstOrDefault(parsed.IsGiven) is { } lost)
-            throw new UsageException($"{lost.Name} is of no use without --calibration.");
+            throw new UsageException($"{lost.Name} is of no use without --calibration; --method rtn does not calibrate.");
         if (name != "gptq" && (parsed.IsGiven(_actOrder) || parsed.IsGiven(_staticGroups) || parsed.IsGiven(_damping)))
             throw new UsageException("--act-order, --static-groups and --damping are options of --method gptq.");
         return new QuantizationMethod(name)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Sluice.Cli.Arguments;
 using Sluice.Cli.Output;
+using Sluice.Files;
 using Spectre.Console;
 
 namespace Sluice.Cli.Commands;
@@ -42,6 +43,9 @@ internal static class CompareCommand
         });
         command.SetAction((parsed, cancellation) =>
         {
+            // Before the first is measured, which takes minutes.
+            foreach (string file in parsed.GetValue(models)!)
+                ModelFile.Open(file).Dispose();
             string? input = parsed.GetValue(text) is { } path ? File.ReadAllText(path) : null;
             int length = parsed.GetValue(context);
             BenchTest[] tests = [new(true, parsed.GetValue(prompt), 0, 1), new(false, parsed.GetValue(generate), 0, 1)];

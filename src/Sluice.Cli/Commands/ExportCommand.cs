@@ -49,6 +49,7 @@ internal static class ExportCommand
             };
             CheckpointExporter exporter = Check(options);
             string target = parsed.GetValue(output)!;
+            OutputFile.CheckFolderOf(target);
             ExportResult result = Terminal.Stages("Calibrating", report => exporter.Run(parsed.GetValue(input)!, target, report, cancellation));
             Terminal.Note(name == "fp8" ? $"wrote {target}" : $"wrote {target}: {Describe(result, options.Method.Name)}");
             return Task.FromResult(CommandLine.Done);

@@ -36,11 +36,11 @@ internal static class ImatrixCommand
             (string? path, string? textPath) = (model.Path(parsed), parsed.GetValue(text));
             if (path is null != textPath is null || (path is null && merged.Length == 0))
                 throw new UsageException("Give a --model with a --text to run it on, or files to merge (--in-file).");
-            if (path is null && new Option[] { chunks, context, every }.FirstOrDefault(parsed.IsGiven) is { } lost)
-                throw new UsageException($"{lost.Name} is of no use without a --model to run.");
+            if (path is null && new Option[] { chunks, context, every, resume }.FirstOrDefault(parsed.IsGiven) is { } lost)
+                throw new UsageException($"{lost.Name} is of no use without --model and --text: files are merged as they are.");
             OutputFile.Check(target);
             long start = Stopwatch.GetTimestamp();
-            ImportanceMatrix matrix = parsed.GetValue(resume) && File.Exists(target) ? ImportanceFile.Read(target) : new(parsed.GetValue(context));
+            ImportanceMatrix matrix = parsed.GetValue(resume) && File.Exists(target) ? ImportanceFile.Read(target, parsed.GetValue(context)) : new(parsed.GetValue(context));
             if (path is not null)
             {
                 if (matrix.ChunkSize != parsed.GetValue(context))

@@ -86,7 +86,7 @@ internal static class QuantizeCommand
                 OutputFile.CheckOther(path, target!);
                 OutputFile.Check(target!);
             }
-            using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, method.RotatesOnline(parsed), cancellation) : null;
+            using TemporaryFile? rotated = method.Rotates(parsed) && !isDry ? Rotate(path, target!, options, chosen, method.RotatesOnline(parsed), cancellation) : null;
             path = rotated?.Path ?? path;
             long start = Stopwatch.GetTimestamp();
             using ModelFile model = ModelFile.Open(path);
@@ -136,12 +136,15 @@ internal static class QuantizeCommand
         });
     }
 
-    private static TemporaryFile Rotate(string input, string output, bool isOnline, CancellationToken cancellation)
+    private static TemporaryFile Rotate(
+        string input, string output, QuantizationOptions options, QuantizationMethod method, bool isOnline, CancellationToken cancellation)
     {
+        using ModelFile model = ModelFile.Open(input);
+        method.Check(QuantizationPlan.Make(model, options with { MayRequantize = true })); // the rotation itself refuses what is quantized
+        OutputFile.CheckRoom(output, model.TensorBytes);
         TemporaryFile rotated = new(output + ".rotated");
         try
         {
-            using ModelFile model = ModelFile.Open(input);
             return Terminal.Progress("Rotating", progress =>
             {
                 ModelRotation.Write(model, rotated.Path, isOnline: isOnline, progress: progress.Report, cancellation: cancellation);
@@ -187,8 +190,14 @@ internal static class QuantizeCommand
             ? [] : [.. plan.WithoutImportance.Select(entry => entry.Tensor.Name).Where(name => name.StartsWith("blk.", StringComparison.Ordinal))];
         if (without.Length > 0)
             Terminal.Note($"Warning: the importance matrix says nothing of {without.Length} matrices, as {without[0]}; their errors all count the same.");
-        foreach ((Regex pattern, _) in plan.Options.TensorTypes.Where(rule => !plan.Tensors.Any(entry => rule.Pattern.IsMatch(entry.Tensor.Name))))
-            Terminal.Note($"Warning: --tensor-type '{pattern}' is of no use: no tensor has such a name.");
+        foreach ((Regex pattern, _) in plan.Options.TensorTypes)
+        {
+            TensorPlan[] named = [.. plan.Tensors.Where(entry => pattern.IsMatch(entry.Tensor.Name))];
+            if (named.Length == 0)
+                Terminal.Note($"Warning: --tensor-type '{pattern}' is of no use: no tensor has such a name.");
+            else if (named.All(entry => entry.IsKept))
+                Terminal.Note($"Warning: --tensor-type '{pattern}' is of no use: {named[0].Tensor.Name} stays {Name(named[0])}, as vectors, norms, routers and the like do.");
+        }
         foreach (var group in plan.Tensors.Where(entry => entry.Unfit is not null).GroupBy(entry => (entry.Unfit!.Name, entry.Format!.Name, entry.Tensor.Shape[0])))
         {
             (string unfit, string name, long columns) = group.Key;
@@ -204,9 +213,9 @@ internal static class QuantizeCommand
                 .OrderByDescending(share => share.Bytes),
         ],
         [.. plan.Tensors.Where(entry => entry.Unfit is not null).Select(entry => new FallbackRow(entry.Tensor.Name, entry.Unfit!.Name, Name(entry), entry.Tensor.Shape[0]))],
-        [.. plan.Tensors.Select(entry => new QuantizedRow(entry.Tensor.Name, entry.Tensor.Shape, entry.Tensor.Type.ToString(), Name(entry), entry.Bytes))]);
+        [.. plan.Tensors.Select(entry => new QuantizedRow(entry.Tensor.Name, entry.Tensor.Shape, entry.Tensor.TypeName, Name(entry), entry.Bytes))]);
 
-    private static string Name(TensorPlan plan) => plan.Format?.Name ?? plan.Tensor.Type.ToString();
+    private static string Name(TensorPlan plan) => plan.Format?.Name ?? plan.Tensor.TypeName;
 
     private static void Show(QuantizeResult result, bool isDry)
     {

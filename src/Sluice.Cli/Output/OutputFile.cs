@@ -10,11 +10,28 @@ internal static class OutputFile
     {
         if (Directory.Exists(path))
             throw new IOException($"{path} is a folder; a file is to be written.");
+        CheckFolderOf(path);
+    }
+
+    /// <summary>Refuses a path, of a file or of a folder, whose folder is not there or takes nothing new.</summary>
+    /// <exception cref="IOException">It leads through a folder that is not there.</exception>
+    /// <exception cref="UnauthorizedAccessException">Its folder takes no new files.</exception>
+    public static void CheckFolderOf(string path)
+    {
+        path = Path.TrimEndingDirectorySeparator(path);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder {folder} to write {Path.GetFileName(path)} to.");
-        if (!File.Exists(path))
+        if (Path.Exists(path))
+            return;
+        try
+        {
             new FileStream($"{path}.{Environment.ProcessId}.part", FileMode.Create, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new UnauthorizedAccessException($"{path} cannot be written: {folder} takes no new files.");
+        }
     }
 
     /// <summary>Refuses to write over what is read.</summary>

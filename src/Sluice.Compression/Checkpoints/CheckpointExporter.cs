@@ -69,8 +69,8 @@ public sealed class CheckpointExporter
     {
         (long columns, int group) = (map.Shape[0], _options.GroupSize);
         bool hasGroups = _options.Layout != "fp8" && group != -1 && group < columns;
-        if (hasGroups && columns % group != 0)
-            throw new NotSupportedException($"Groups of {group} columns do not divide the rows of '{map.Name}', which have {columns}.");
+        if (hasGroups)
+            Grids.CheckGroups(map, group);
         // To nearest, integers of the layout's kind are kept; those of another kind are found when their turn comes.
         if (_options.Method.Name != "rtn" || _options.Layout == "fp8")
             CheckMayRound(source, map, _options);

@@ -14,20 +14,21 @@ public static class ImportanceFile
     private const string Sums = ".in_sum2", Counts = ".counts";
     private const string Datasets = "imatrix.datasets", ChunkCount = "imatrix.chunk_count", ChunkSize = "imatrix.chunk_size";
 
-    // What the older form does not say: the length of a chunk. It matters only for the share of each file in a merge.
-    private const int LegacyChunkSize = 512;
+    private const int UsualChunkSize = 512;
     private const int MaxLegacyEntries = 1 << 20, MaxLegacyName = 1 << 12;
 
     /// <summary>Reads a matrix in either form.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="legacyChunkSize">What the older form does not say: tokens of a chunk. They decide the share of each file in a merge.</param>
     /// <exception cref="IOException">There is no such file, or it cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged, or no importance matrix.</exception>
-    public static ImportanceMatrix Read(string path)
+    public static ImportanceMatrix Read(string path, int legacyChunkSize = UsualChunkSize)
     {
         using FileStream stream = File.OpenRead(path);
         Span<byte> magic = stackalloc byte[4];
         bool isGguf = stream.ReadAtLeast(magic, 4, throwOnEndOfStream: false) == 4 && magic.SequenceEqual("GGUF"u8);
         stream.Position = 0;
-        return isGguf ? ReadGguf(path) : ReadLegacy(stream, path);
+        return isGguf ? ReadGguf(path) : ReadLegacy(stream, path, legacyChunkSize);
     }
 
     /// <summary>Writes a matrix: in the older form if the file's name ends with <c>.dat</c>. The file appears when it is whole.</summary>
@@ -45,7 +46,7 @@ public static class ImportanceFile
         using ModelFile file = ModelFile.Open(path);
         if (file.Metadata.GetString("general.type", "") != "imatrix")
             throw new InvalidDataException($"{path} is no importance matrix: general.type is not 'imatrix'.");
-        ImportanceMatrix matrix = new(Math.Max(1, file.Metadata.GetInt32(ChunkSize, LegacyChunkSize))) { Chunks = file.Metadata.GetInt32(ChunkCount, 0) };
+        ImportanceMatrix matrix = new(Math.Max(1, file.Metadata.GetInt32(ChunkSize, UsualChunkSize))) { Chunks = file.Metadata.GetInt32(ChunkCount, 0) };
         if (file.Metadata.Contains(Datasets))
         {
             StringArray names = file.Metadata.GetStringArray(Datasets);
@@ -65,7 +66,7 @@ public static class ImportanceFile
 
     private static float[] Floats(string path, TensorInfo tensor) => tensor.Type == TensorType.F32
         ? MemoryMarshal.Cast<byte, float>(tensor.Data.Span()).ToArray()
-        : throw new InvalidDataException($"{path}: tensor '{tensor.Name}' is {tensor.Type}, not F32.");
+        : throw new InvalidDataException($"{path}: tensor '{tensor.Name}' is {tensor.TypeName}, not F32.");
 
     private static void Fill(ImportanceEntry entry, ReadOnlySpan<float> sums, ReadOnlySpan<float> counts, double factor, string path, string name)
     {
@@ -106,12 +107,12 @@ public static class ImportanceFile
 
     // int entries; of each: int length, name, int calls, int values, the values, which are means times calls. Then int chunks, and the
     // length and name of the text.
-    private static ImportanceMatrix ReadLegacy(FileStream stream, string path)
+    private static ImportanceMatrix ReadLegacy(FileStream stream, string path, int chunkSize)
     {
         try
         {
             using BinaryReader reader = new(stream);
-            ImportanceMatrix matrix = new(LegacyChunkSize);
+            ImportanceMatrix matrix = new(chunkSize);
             int entries = reader.ReadInt32();
             if (entries is <= 0 or > MaxLegacyEntries)
                 throw new InvalidDataException($"{path} is no importance matrix: it is no GGUF file and does not begin with a number of entries.");
@@ -123,7 +124,7 @@ public static class ImportanceFile
                     throw new InvalidDataException($"{path}: entry '{name}' has the impossible counts {calls} and {count}.");
                 float[] values = new float[count];
                 stream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan()));
-                Fill(matrix.Entry(name, count, 1), values, [calls], LegacyChunkSize, path, name);
+                Fill(matrix.Entry(name, count, 1), values, [calls], chunkSize, path, name);
             }
             if (stream.Position < stream.Length)
             {

@@ -45,15 +45,15 @@ public sealed record QuantizationMethod(string Name)
     /// <summary>Refuses a plan that the method cannot follow, before any text is run for it.</summary>
     /// <param name="plan">The plan; where text is to be run, all of the model is read.</param>
     /// <param name="cancellation">Stops it.</param>
-    /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write; the message names both.</exception>
+    /// <exception cref="NotSupportedException">A tensor shall get a type that the method cannot write, or groups that do not divide its rows; the message names both.</exception>
     /// <exception cref="InvalidDataException">The model is to be run, and a weight is no finite number; the message names the tensor.</exception>
     public void Check(QuantizationPlan plan, CancellationToken cancellation = default)
     {
-        if (Grid is null && Name is ("gptq" or "awq"))
-        {
-            foreach (TensorPlan tensor in plan.Tensors.Where(tensor => tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding))
-                Grids.For(tensor.Tensor, tensor.Format, null);
-        }
+        // Integers are for all maps, blocks for those whose type changes.
+        bool RoundsTo(TensorPlan tensor) => Grid is not null
+            || (Name is "gptq" or "awq" && tensor.IsConverted && tensor.Tensor.Name != FoldRules.Embedding);
+        foreach (TensorPlan tensor in plan.Tensors.Where(RoundsTo))
+            Grids.For(tensor.Tensor, tensor.Format, Grid);
         if (Text is not null)
             WeightCheck.Check(plan.Tensors.Where(tensor => tensor.Format is not null).Select(tensor => (tensor.Tensor, tensor.Format!)), plan.Options.Threads, cancellation);
     }

@@ -65,7 +65,7 @@ public sealed class QuantizationPlan
             if (WeightFormats.Get(tensor.Type).BlockSize > 1 && !options.MayRequantize)
             {
                 throw new InvalidOperationException(
-                    $"{file.Path} is quantized already: tensor '{tensor.Name}' is {tensor.Type}. Quantizing again adds error to error; --requantize does it all the same.");
+                    $"{file.Path} is quantized already: tensor '{tensor.Name}' is {tensor.TypeName}. Quantizing again adds error to error; --requantize does it all the same.");
             }
         }
         return new QuantizationPlan(file, options, plans);
@@ -74,11 +74,11 @@ public sealed class QuantizationPlan
     private static TensorPlan Plan(TensorInfo tensor, QuantizationOptions options, ModelShape shape)
     {
         if (WeightFormats.Find(tensor.Type) is not { } stored)
-            return new TensorPlan(tensor, null);
+            return new TensorPlan(tensor, null) { IsKept = true };
         if (tensor.Shape.Count(length => length > 1) < 2 || tensor.Name.Contains("ffn_gate_inp", StringComparison.Ordinal))
-            return new TensorPlan(tensor, stored.BlockSize == 1 ? WeightFormats.Get(TensorType.F32) : stored);
+            return new TensorPlan(tensor, stored.BlockSize == 1 ? WeightFormats.Get(TensorType.F32) : stored) { IsKept = true };
         if (!tensor.Name.EndsWith(".weight", StringComparison.Ordinal) || Kept.Any(part => tensor.Name.Contains(part, StringComparison.Ordinal)))
-            return new TensorPlan(tensor, stored);
+            return new TensorPlan(tensor, stored) { IsKept = true };
         TensorPlace place = TensorPlace.Of(tensor.Name, shape);
         TensorType? own = Own(tensor.Name, place, options);
         WeightFormat wanted = WeightFormats.Get(own ?? (options.IsPure ? options.Mix.Base : options.Mix.Choose(place)));

@@ -12,6 +12,9 @@ public sealed record TensorPlan(TensorInfo Tensor, WeightFormat? Format, WeightF
     /// <summary>Whether its type is the mix's choice: it is a matrix, and no option gives it a type of its own.</summary>
     public bool IsFree { get; init; }
 
+    /// <summary>Whether its type is not to be chosen: of vectors, routers and what is small and decides much.</summary>
+    public bool IsKept { get; init; }
+
     /// <summary>Bytes that it will take.</summary>
     public long Bytes => Format?.Bytes(Tensor.Count) ?? Tensor.Bytes;
 

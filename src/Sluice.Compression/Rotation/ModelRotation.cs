@@ -94,7 +94,7 @@ public static class ModelRotation
             throw new NotSupportedException($"{file.Path} cannot be rotated: {obstacle} stands between its maps and the residual stream.");
         TensorInfo? quantized = file.Tensors.Values.FirstOrDefault(tensor => WeightFormats.Find(tensor.Type)?.BlockSize > 1);
         if (quantized is not null)
-            throw new NotSupportedException($"{file.Path} cannot be rotated: {quantized.Name} is quantized already ({quantized.Type}).");
+            throw new NotSupportedException($"{file.Path} cannot be rotated: {quantized.Name} is quantized already ({quantized.TypeName}).");
         int width = file.Metadata.GetInt32(file.Architecture + ".embedding_length");
         HadamardRotation residual = new(width, seed);
         Dictionary<string, TensorRotation> plan = new() { [FoldRules.Embedding] = new() { Inputs = residual } };

@@ -21,16 +21,30 @@ internal static class Grids
     public static ITensorQuantizer Nearest(GridFactory? chosen) => chosen is null ? new NearestQuantizer() : new GridQuantizer(chosen);
 
     /// <summary>The grid of a matrix: one that was chosen, or the blocks of its format; null where it is to keep its floats.</summary>
-    /// <exception cref="NotSupportedException">Its weights cannot be rounded one by one to its format.</exception>
+    /// <exception cref="NotSupportedException">Its weights cannot be rounded one by one to its format, or the grid's groups do not divide its rows.</exception>
     public static Grid? For(TensorInfo tensor, WeightFormat? format, GridFactory? chosen)
     {
         if (chosen is not null)
-            return IsMap(tensor) ? chosen(checked((int)tensor.Shape[0])) : null;
+        {
+            if (!IsMap(tensor))
+                return null;
+            Grid grid = chosen(checked((int)tensor.Shape[0]));
+            CheckGroups(tensor, grid.FitSize);
+            return grid;
+        }
         if (format?.Integer is null)
             return null;
         if (!BlockGrid.Exists(format))
             throw new NotSupportedException($"{tensor.Name}: weights cannot be rounded one by one to {format.Name}, as this method does.");
         return new BlockGrid(format);
+    }
+
+    /// <summary>Refuses groups that do not divide a map's rows.</summary>
+    /// <exception cref="NotSupportedException">They do not; the message names the tensor.</exception>
+    public static void CheckGroups(TensorInfo map, int group)
+    {
+        if (map.Shape[0] % group != 0)
+            throw new NotSupportedException($"Groups of {group} columns do not divide the rows of '{map.Name}', which have {map.Shape[0]}.");
     }
 
     /// <summary>Writes rounded rows in the matrix's format: as they are if the grid is the format's, else their values.</summary>

@@ -48,6 +48,11 @@ public class CompareTests
         SluiceProcess.Run("compare").Failed(2, "models");
     }
 
+    /// <summary>The first would be measured for hours.</summary>
+    [Fact]
+    public void A_missing_model_is_found_before_the_first_is_measured() =>
+        SluiceProcess.Run("compare", TestModel.Path, "none.gguf", "-r", "1000000").Failed(1, "none.gguf");
+
     [Fact]
     public void Perplexity_tells_the_distance_from_a_reference()
     {

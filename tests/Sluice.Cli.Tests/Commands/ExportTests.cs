@@ -60,9 +60,27 @@ public class ExportTests
         SluiceProcess.Run("export", model, output, "--method", "smoothquant", "--calibration", text).Failed(2, "rtn, gptq, awq");
         SluiceProcess.Run([.. gptq, "--group-size", "96"]).Failed(1, "do not divide", "blk.0.");
         SluiceProcess.Run("export", model, model).Failed(1, "exists");
+        SluiceProcess.Run("export", model, folder.File("none/out")).Failed(1, "There is no folder", "none");
+        if (OperatingSystem.IsLinux()) // nobody can make folders in /sys
+            SluiceProcess.Run("export", model, "/sys/out/").Failed(1, "/sys takes no new files");
         SluiceProcess.Run("export", TestModel.Path, output).Failed(1, "no Hugging Face folder");
         SluiceProcess.Run("logits", "--model", model, "--tokens", "1", "--out", output, "--activations", "int4").Failed(2, "auto, f32, bf16, int8, int8-token, fp8");
         Assert.False(Path.Exists(output));
+    }
+
+    /// <summary>By the names of <c>sluice inspect</c>, not by numbers: no GGUF file has such types.</summary>
+    [Fact]
+    public void What_is_quantized_already_is_named()
+    {
+        using TemporaryFolder folder = new();
+        string model = folder.File("model"), gptq = folder.File("gptq"), output = folder.File("out.gguf");
+        WriteTiny(model);
+        SluiceProcess.Run("export", model, gptq, "--group-size", "32").Succeeded();
+        SluiceProcess.Run("export", gptq, folder.File("fp8"), "--layout", "fp8").Failed(1, "'blk.0.attn_q.weight' is W4G32Z");
+        SluiceProcess.Run("quantize", gptq, output, "--type", "Q4_0").Failed(1, "'blk.0.attn_q.weight' is W4G32Z");
+        SluiceProcess.Run("quantize", gptq, output, "--type", "Q4_0", "--rotate").Failed(1, "(W4G32Z)");
+        string shown = SluiceProcess.Run("quantize", gptq, "--type", "Q4_0", "--requantize", "--dry-run", "--json").Succeeded().Output;
+        Assert.Contains("\"from\": \"W4G32Z\"", shown);
     }
 
     /// <summary>A folder with a llama of two layers of random weights.</summary>

@@ -28,6 +28,31 @@ public class ImatrixTests
         Assert.Equal(kept.Length, new FileInfo(output).Length);
     }
 
+    /// <summary>The older form does not say how long its chunks are.</summary>
+    [Theory]
+    [InlineData("m.gguf")]
+    [InlineData("m.dat")]
+    public void Goes_on_with_chunks_of_any_length(string name)
+    {
+        using TemporaryFolder folder = new();
+        string text = folder.File("text.txt"), output = folder.File(name);
+        File.WriteAllText(text, string.Concat(Enumerable.Repeat("Once upon a time there was a dog. ", 100)));
+        string[] args = ["imatrix", "--model", TestModel.Path, "--text", text, "--output", output, "--context", "64"];
+        SluiceProcess.Run([.. args, "--chunks", "2"]).Succeeded();
+        Assert.Contains(" 4 chunks of 64 tokens", SluiceProcess.Run([.. args, "--chunks", "4", "--resume"]).Succeeded().Output);
+    }
+
+    [Theory]
+    [InlineData("--chunks", "2")]
+    [InlineData("--context", "64")]
+    [InlineData("--save-every", "2")]
+    [InlineData("--resume")]
+    public void Options_of_a_measurement_are_wrong_usage_in_a_merge(params string[] option)
+    {
+        using TemporaryFolder folder = new();
+        SluiceProcess.Run(["imatrix", "--in-file", folder.File("a.gguf"), "--output", folder.File("b.gguf"), .. option]).Failed(2, option[0], "--model");
+    }
+
     [Fact]
     public void A_folder_that_takes_no_files_is_refused_before_anything_is_measured()
     {

@@ -84,6 +84,11 @@ public class QuantizeMethodTests
     [InlineData("--calibration PATH", "--type", "Q4_0", "--method", "gptq")]
     [InlineData("rtn", "--type", "Q4_0", "--calibration", "x.txt")]
     [InlineData("gptq", "--type", "Q4_0", "--act-order")]
+    [InlineData("--calibration-tokens is of no use without --calibration", "--type", "Q4_0", "--calibration-tokens", "64")]
+    [InlineData("--calibration-context is of no use without --calibration", "--type", "Q4_0", "--calibration-context", "64")]
+    [InlineData("--calibration-memory is of no use without --calibration", "--type", "Q4_0", "--calibration-memory", "64M")]
+    [InlineData("--type and --target-bpw exclude each other", "--type", "Q4_0", "--target-bpw", "4", "--calibration", "x.txt")]
+    [InlineData("--target-bpw and --max-kl exclude each other", "--max-kl", "0.1", "--target-bpw", "4", "--calibration", "x.txt")]
     [InlineData("--bits", "--type", "F16", "--symmetric")]
     [InlineData("2 to 8", "--type", "F16", "--bits", "9")]
     [InlineData("F16, BF16 or F32", "--type", "Q4_0", "--bits", "4")]
@@ -107,11 +112,30 @@ public class QuantizeMethodTests
         Assert.Equal([text], Directory.GetFiles(folder.Path));
     }
 
+    /// <summary>Before a text is run, which here is too short for it.</summary>
     [Fact]
-    public void A_group_that_does_not_divide_rows_is_wrong_usage()
+    public void Groups_that_do_not_divide_rows_are_refused_by_the_tensor()
     {
         using TemporaryFolder folder = new();
-        SluiceProcess.Run("quantize", TestModel.Path, folder.File("out.gguf"), "--type", "F16", "--bits", "4", "--group-size", "48").Failed(2, "--group-size 48");
+        string text = folder.File("short.txt");
+        File.WriteAllText(text, "Once upon a time.");
+        string[] integers = ["quantize", TestModel.Path, folder.File("out.gguf"), "--type", "F16", "--bits", "4", "--group-size", "48"];
+        string[] said = ["Groups of 48", "'blk.0.attn_q.weight', which have 128"];
+        SluiceProcess.Run(integers).Failed(1, said);
+        SluiceProcess.Run([.. integers, "--method", "gptq", "--calibration", text]).Failed(1, said);
+        SluiceProcess.Run([.. integers, "--method", "awq", "--calibration", text, "--rotate"]).Failed(1, said);
+        SluiceProcess.Run([.. integers, "--dry-run"]).Failed(1, said);
+    }
+
+    /// <summary>The text is too short, and the rotation's file cannot be written, so that a later refusal would be another.</summary>
+    [Fact]
+    public void A_type_that_the_method_cannot_write_is_refused_before_the_model_is_rotated()
+    {
+        using TemporaryFolder folder = new();
+        string text = folder.File("short.txt"), output = folder.File("out.gguf");
+        File.WriteAllText(text, "Once upon a time.");
+        Directory.CreateDirectory(output + ".rotated");
+        SluiceProcess.Run("quantize", TestModel.Path, output, "--type", "TQ1_0", "--pure", "--method", "gptq", "--calibration", text, "--rotate").Failed(1, "one by one to TQ1_0");
     }
 
     private static double Perplexity(string model)

@@ -85,16 +85,6 @@ public class QuantizeTests
         Assert.Single(Directory.GetFiles(folder.Path));
     }
 
-    [Theory]
-    [InlineData("--calibration-tokens", "64")]
-    [InlineData("--calibration-context", "64")]
-    [InlineData("--calibration-memory", "64M")]
-    public void Options_of_a_calibration_need_one(string option, string value)
-    {
-        using TemporaryFolder folder = new();
-        SluiceProcess.Run("quantize", TestModel.Path, folder.File("out.gguf"), "--type", "Q4_0", option, value).Failed(2, $"{option} is of no use without --calibration");
-    }
-
     [Fact]
     public void Types_of_tensors_that_do_not_fit_are_said()
     {
@@ -103,10 +93,22 @@ public class QuantizeTests
         File.WriteAllText(text, "Too short to calibrate on, so that only what is said before can be seen.");
         Assert.Contains("'fnn_down'", SluiceProcess.Run(
             "quantize", TestModel.Path, "--dry-run", "--type", "Q4_0", "--tensor-type", "fnn_down=Q8_0", "--tensor-type", "ffn_down=Q8_0").Succeeded().Error);
+        string norms = SluiceProcess.Run("quantize", TestModel.Path, "--dry-run", "--type", "Q4_0", "--tensor-type", "attn_norm=F16", "--tensor-type", "attn=F16").Succeeded().Error;
+        Assert.Contains("'attn_norm' is of no use: blk.0.attn_norm.weight stays F32", norms);
+        Assert.DoesNotContain("'attn'", norms); // which is of maps too
         SluiceProcess.Run("quantize", TestModel.Path, output, "--type", "Q4_0", "--tensor-type", "ffn_down=Q8_K").Failed(2, "'Q8_K'", "Q6_K");
         SluiceProcess.Run(
             "quantize", SharedFiles.Shared("golden", "models", "llama-mha-256.gguf"), output, "--type", "Q4_0", "--method", "gptq", "--calibration", text,
             "--tensor-type", "attn_q=IQ2_XXS").Failed(1, "one by one to IQ2_XXS");
+    }
+
+    [Fact]
+    public void A_folder_that_takes_no_files_is_named_and_no_temporary_file()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "where nobody can make files in /sys");
+        SluiceProcess.Result result = SluiceProcess.Run("quantize", TestModel.Path, "/sys/out.gguf", "--type", "Q8_0");
+        result.Failed(1, "/sys/out.gguf cannot be written", "/sys takes no new files");
+        Assert.DoesNotContain(".part", result.Error);
     }
 
     [Fact]

@@ -169,6 +169,33 @@ public class CheckpointWriterTests
         Assert.Contains("folder", Assert.Throws<NotSupportedException>(() => Write(target["none"], target["b"], CheckpointLayout.Create("awq"), 4, 128, false)).Message);
     }
 
+    /// <summary>A matrix of 2 TiB, all of it a hole in the file.</summary>
+    [Fact]
+    public void A_disk_without_room_is_found_before_anything_is_computed()
+    {
+        using TemporaryFolder plain = MakePlain(), target = new();
+        Assert.SkipWhen(new DriveInfo(target.Path).AvailableFreeSpace > 1L << 39, "there is room for it");
+        const long Size = 1 << 20;
+        byte[] header = Encoding.UTF8.GetBytes($$"""{"{{Down}}.weight":{"dtype":"BF16","shape":[{{Size}},{{Size}}],"data_offsets":[0,{{2 * Size * Size}}] } }""");
+        using (FileStream file = File.Create(Path.Combine(plain.Path, "model.safetensors")))
+        {
+            file.Write(BitConverter.GetBytes((ulong)header.Length));
+            file.Write(header);
+            try
+            {
+                file.SetLength(file.Position + 2 * Size * Size);
+            }
+            catch (IOException error)
+            {
+                Assert.Skip("no files of such a size: " + error.Message);
+            }
+        }
+        IOException full = Assert.Throws<IOException>(
+            () => CheckpointWriter.Write(plain.Path, target["out"], CheckpointLayout.Create("gptq"), _ => throw new InvalidOperationException("computed")));
+        Assert.Contains("room for", full.Message);
+        Assert.Empty(Directory.GetFileSystemEntries(target.Path));
+    }
+
     [Fact]
     public void What_a_layout_cannot_hold_is_refused()
     {

@@ -107,6 +107,7 @@ public static class CheckpointWriter
                 else
                     writer.Declare(entry.Stored.Name, PlainType(entry.Stored.Type), [.. entry.Stored.Shape.Reverse()]);
             }
+            CheckRoom(path, writer.DataBytes);
             long done = 0, total = Math.Max(1, tensors.Sum(tensor => tensor.Info.Count));
             foreach (ToWrite entry in all)
             {
@@ -127,6 +128,14 @@ public static class CheckpointWriter
         {
             files.ForEach(file => file.Dispose());
         }
+    }
+
+    /// <summary>A full disk is told before the contents are computed, which can take hours.</summary>
+    private static void CheckRoom(string path, long bytes)
+    {
+        long room = new DriveInfo(Path.GetDirectoryName(Path.GetFullPath(path))!).AvailableFreeSpace;
+        if (bytes > room)
+            throw new IOException($"The tensors have {bytes:N0} bytes, and there is room for {room:N0}.");
     }
 
     /// <summary>The maps of blocks that stay plain, by the parts of their names that blocks have in common, unless another map's name has such a part too.</summary>
