@@ -4,8 +4,8 @@ namespace Sluice.Tensors.Cpu;
 
 public unsafe partial class CpuOps
 {
-    /// <summary>Up to so many tokens, columns of the weights that meet zeros are left unread.</summary>
-    private const int MostSkipping = 8;
+    /// <summary>Up to so many tokens, columns of the weights that meet zeros are left unread; measured (docs/decisions.md).</summary>
+    private const int MostSkipping = 8, MostSkippingFloats = 16;
 
     private readonly Kernels kernels;
     private readonly List<CpuWeight> weights = [];
@@ -275,7 +275,8 @@ public unsafe partial class CpuOps
     }
 
     // Of more tokens nearly every column is wanted by one of them, and unpacking all is faster.
-    private static bool Skips(CpuWeight weight, int positions, int experts) => weight.IsInColumns && positions <= MostSkipping * experts;
+    private static bool Skips(CpuWeight weight, int positions, int experts) =>
+        weight.IsInColumns && positions <= (weight.HasFloats ? MostSkippingFloats : MostSkipping) * experts;
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
     private bool InPairs(CpuWeight weight, int positions, int experts) =>
