@@ -59,7 +59,7 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyPairs(Segment segment, int firstPair, int endPair, WorkerScratch room)
     {
         (int first, int last) = Positions(segment);
-        bool isFew = last - first <= Kernels.PackedTokens && !activations.ByToken;
+        bool isFew = last - first <= Kernels.PackedTokens && !activations.ByToken && !weight.LiesInColumns;
         int columns = activations.Columns;
         for (int column = 0; column < columns; column += WorkerScratch.Columns)
         {
@@ -68,7 +68,7 @@ internal readonly unsafe struct LinearJob(
                 CpuWeight.PanelPair pair = Pair(i);
                 if (!IsTogether(pair, isFew))
                     continue;
-                Prefetch(segment.Expert, i + 1 < endPair ? (i + 1, column) : (firstPair, column + WorkerScratch.Columns));
+                Prefetch(segment.Expert, Next(i, firstPair, endPair, column));
                 float* sums = room.SumsOf(i - firstPair, 0);
                 if (column == 0)
                 {
@@ -76,7 +76,9 @@ internal readonly unsafe struct LinearJob(
                     Clear(room.SumsOf(i - firstPair, 1), last - first);
                 }
                 int here = Math.Min(WorkerScratch.Columns, columns - column);
-                if (pair.First.Panels is IntegerPanels)
+                if (pair is { First.Panels: ColumnIntegers, Second.Panels: ColumnIntegers } && HasAdjacentQuads(pair))
+                    MultiplyColumnPair(pair, i == firstPair, column, here, segment, first, room, sums);
+                else if (pair.First.Panels is IntegerPanels)
                     MultiplyIntegerPair(pair, column, here, segment, first, room, sums);
                 else if (InBFloat16(pair.First))
                     MultiplyBFloat16Pair(pair, column, here, segment, first, sums);
@@ -85,7 +87,7 @@ internal readonly unsafe struct LinearJob(
                 else if (isFew)
                     MultiplyScaledPair(pair, column, here, segment, first, sums);
                 else
-                    MultiplyFloatPair(pair, column, here, segment, first, room, sums);
+                    MultiplyFloatPair(pair, Next(i, firstPair, endPair, column), column, here, segment, first, room, sums);
             }
         }
         for (int i = firstPair; i < endPair; i++)
@@ -150,6 +152,9 @@ internal readonly unsafe struct LinearJob(
     /// <summary>A panel's number among those of all experts.</summary>
     private static int Absolute(Segment segment, CpuWeight.Part part, int panel) => segment.Expert * part.Panels.PanelsPerExpert + panel;
 
+    private static (int Pair, int Column) Next(int pair, int firstPair, int endPair, int column) =>
+        pair + 1 < endPair ? (pair + 1, column) : (firstPair, column + WorkerScratch.Columns);
+
     // What is unpacked next comes from memory while this pair is multiplied.
     private void Prefetch(int expert, (int Pair, int Column) next)
     {
@@ -213,6 +218,63 @@ internal readonly unsafe struct LinearJob(
         }
     }
 
+    // Panels of one place among the four that are unpacked together, or two neighbours there.
+    private bool HasAdjacentQuads(CpuWeight.PanelPair pair) =>
+        gate is null || pair.FirstPanel % ColumnIntegers.QuadPanels == pair.SecondPanel % ColumnIntegers.QuadPanels;
+
+    /// <summary>
+    /// Multiplies a pair of panels that lie in columns, of which four are unpacked at once: those of the first half of the weight and those of the
+    /// second side by side, if there is a gate. Between tiles it asks for what is unpacked next.
+    /// </summary>
+    private void MultiplyColumnPair(
+        CpuWeight.PanelPair pair, bool isFirst, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+    {
+        const int Quad = ColumnIntegers.QuadPanels, CodeBytes = WorkerScratch.CodeBytes;
+        ColumnIntegers panels = (ColumnIntegers)pair.First.Panels, others = (ColumnIntegers)pair.Second.Panels;
+        int groups = columns / IntegerPanels.Group, width = gate is null ? 1 : 2, place = pair.FirstPanel % Quad;
+        int panel = Absolute(segment, pair.First, pair.FirstPanel), other = Absolute(segment, pair.Second, pair.SecondPanel);
+        if (isFirst || place == 0)
+        {
+            panels.UnpackQuad(panel - place, column, groups, room.Codes, width * CodeBytes);
+            if (gate is not null)
+                others.UnpackQuad(other - place, column, groups, room.Codes + CodeBytes, width * CodeBytes);
+        }
+        panels.UnpackScales(panel, column, groups, room.Scales);
+        others.UnpackScales(other, column, groups, (float*)((byte*)room.Scales + WorkerScratch.ScaleBytes));
+        // The same panels' next columns or, at the end of a row, the next item's first.
+        int next = column + columns, ahead = 0;
+        if (next == activations.Columns)
+            (next, ahead) = (0, gate is null ? IColumns.BlockPanels : Quad);
+        // A part of them with each pair of those that are unpacked together.
+        int pairs = gate is null ? Quad / 2 : Quad, share = Math.Min(WorkerScratch.Columns, activations.Columns - next) / pairs, asked = 0;
+        int start = next + place * pairs / Quad * share;
+        IntegerKind kind = weight.Kinds[pair.First.Kind];
+        for (int i = 0; i < segment.TileCount; i++)
+        {
+            int first = activations.Tiles[segment.FirstTile + i], tokens = activations.Tiles[segment.FirstTile + i + 1] - first;
+            int until = share * (i + 1) / segment.TileCount;
+            panels.Prefetch(panel - place + ahead, Quad, start + asked, until - asked);
+            if (gate is not null)
+                others.Prefetch(other - place + ahead, Quad, start + asked, until - asked);
+            asked = until;
+            PairArguments arguments = new()
+            {
+                Codes = room.Codes + width * place * CodeBytes,
+                Scales = room.Scales,
+                Activations = activations.QuantsAt(kind, first, tokens, column),
+                Notes = activations.NotesAt(pair.First.Kind, kind.NotesPerGroup, first, tokens, column),
+                Sums = sums + (first - origin) * Panels.Height,
+                Groups = groups,
+                Tiles = 1,
+                Room = room.Room,
+            };
+            if (activations.ByToken)
+                kernels.IntegerTiles(kind, tokens, arguments);
+            else
+                kernels.IntegerPair(kind, tokens, arguments);
+        }
+    }
+
     private void MultiplyCodePair(
         CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
@@ -252,7 +314,7 @@ internal readonly unsafe struct LinearJob(
     }
 
     private void MultiplyFloatPair(
-        CpuWeight.PanelPair pair, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
+        CpuWeight.PanelPair pair, (int Pair, int Column) next, int column, int columns, Segment segment, int origin, WorkerScratch room, float* sums)
     {
         for (int i = 0; i < 2; i++)
         {
@@ -265,10 +327,28 @@ internal readonly unsafe struct LinearJob(
         for (int tile = segment.FirstTile; tile < segment.FirstTile + segment.TileCount; tile++)
         {
             int first = activations.Tiles[tile], tokens = activations.Tiles[tile + 1] - first;
+            PrefetchColumns(segment, next, tile - segment.FirstTile);
             kernels.FloatPair(
                 tokens, room.Values, activations.FloatsAt((FloatPanels)pair.First.Panels, first, tokens, column),
                 sums + (first - origin) * Panels.Height, columns);
         }
+    }
+
+    // As Prefetch, of columns, and a part of them with each tile: asked for all at once they hold up what is loaded meanwhile.
+    private void PrefetchColumns(Segment segment, (int Pair, int Column) next, int tile)
+    {
+        if (next.Column >= activations.Columns)
+            next = (Math.Min(next.Pair + pairsPerItem, Pairs - 1), 0); // the next item's first
+        CpuWeight.PanelPair pair = Pair(next.Pair);
+        if (!pair.IsWhole)
+            return;
+        int columns = Math.Min(WorkerScratch.Columns, activations.Columns - next.Column);
+        int from = columns * tile / segment.TileCount, to = columns * (tile + 1) / segment.TileCount;
+        int width = gate is null ? 2 : 1;
+        if (pair.First.Panels is IColumns first)
+            first.Prefetch(Absolute(segment, pair.First, pair.FirstPanel), width, next.Column + from, to - from);
+        if (pair.Second.Panels is IColumns second && width == 1)
+            second.Prefetch(Absolute(segment, pair.Second, pair.SecondPanel), width, next.Column + from, to - from);
     }
 
     /// <summary>Tiles of as many tokens that follow each other: the first's position.</summary>

@@ -2,7 +2,10 @@ using Sluice.Tensors.Memory;
 
 namespace Sluice.Tensors.Cpu;
 
-/// <summary>A thread's room for the two panels it works on: each kind of data of the first, then of the second.</summary>
+/// <summary>
+/// A thread's room for the two panels it works on: each kind of data of the first, then of the second. There is room for the codes of eight, which
+/// are unpacked together where weights lie in columns.
+/// </summary>
 internal sealed unsafe class WorkerScratch : IDisposable
 {
     /// <summary>Columns that are unpacked at a time, at most.</summary>
@@ -20,12 +23,12 @@ internal sealed unsafe class WorkerScratch : IDisposable
     public const int ValueBytes = Columns * Panels.Height * sizeof(float) + 64;
     public const int SumBytes = Tokens * Panels.Height * sizeof(float) + 64;
 
-    private readonly NativeBuffer buffer = new(2 * (CodeBytes + ScaleBytes + ValueBytes + Pairs * SumBytes) + AmxKernels.RoomBytes);
+    private readonly NativeBuffer buffer = new((IColumns.BlockPanels * CodeBytes) + 2 * (ScaleBytes + ValueBytes + Pairs * SumBytes) + AmxKernels.RoomBytes);
 
     public WorkerScratch()
     {
         Codes = buffer.Pointer;
-        Scales = (float*)(Codes + 2 * CodeBytes);
+        Scales = (float*)(Codes + IColumns.BlockPanels * CodeBytes);
         Values = (float*)((byte*)Scales + 2 * ScaleBytes);
         Sums = (byte*)Values + 2 * ValueBytes;
         Room = Sums + 2 * Pairs * SumBytes;

@@ -32,7 +32,7 @@ public class ActivationSparsityTests
             x[0].Slice(256, 256).Clear();
             Tensor expected = scalar.Linear(x, scalar.LoadWeight(parts), bias);
             Weight weight = ops.LoadWeight(parts);
-            foreach (int tokens in (int[])[1, 3, 4, 5, 17, 70])
+            foreach (int tokens in (int[])[1, 3, 4, 5, 9, 17, 70])
                 AssertSame(expected, ops.Linear(First(scalar, x, tokens), weight, bias), string.Join('+', formats));
         }
     }
@@ -155,6 +155,27 @@ public class ActivationSparsityTests
                 scalar.ExpertLinear(x, scalar.LoadWeight(experts), scalar.Route(logits, router), bias),
                 ops.ExpertLinear(x, ops.LoadWeight(experts), ops.Route(logits, router), bias), "experts");
         }
+    }
+
+    [Theory]
+    [InlineData("Q8_0", 192)] // halves begin at the same place of a block's half
+    [InlineData("Q4_0", 64)]
+    [InlineData("Q6_K", 192)]
+    [InlineData("F16", 64)]
+    [InlineData("Q8_0", 80)] // and at another one
+    [InlineData("Q6_K", 80)]
+    public void Gates_of_many_tokens(string format, int rows)
+    {
+        Random random = new(4);
+        WeightData data = RandomWeights.Data(WeightFormats.Get(format), 768, 2 * rows, random).WithThreshold(Threshold);
+        using CpuOps ops = new(2);
+        using ScalarOps scalar = new();
+        using ScratchScope scope = scalar.Scratch(), scope2 = ops.Scratch();
+        Tensor x = RandomTensor(scalar, 70, 768, random);
+        Tensor expected = scalar.GatedLinear(Activation.Relu, x, scalar.LoadWeight(data));
+        Weight weight = ops.LoadWeight(data);
+        foreach (int tokens in (int[])[1, 9, 16, 70])
+            AssertSame(expected, ops.GatedLinear(Activation.Relu, First(scalar, x, tokens), weight), format);
     }
 
     [Fact]

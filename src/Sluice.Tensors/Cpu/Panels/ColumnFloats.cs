@@ -49,6 +49,15 @@ internal sealed unsafe class ColumnFloats : FloatPanels, IColumns
         return buffer.Pointer + ((long)expert * slabs + slab) * slabBytes + column * ColumnBytes + within * BlockBytes;
     }
 
+    public void Prefetch(int panel, int panels, int column, int columns)
+    {
+        if (panel >= PanelsPerExpert * Experts)
+            return;
+        (int expert, int row, _) = Locate(panel);
+        byte* from = At(expert, row / IColumns.BlockRows, column) + row % IColumns.BlockRows * size;
+        IColumns.Prefetch(from, panels * Height * size, ColumnBytes, columns);
+    }
+
     public override void Dispose() => buffer.Dispose();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

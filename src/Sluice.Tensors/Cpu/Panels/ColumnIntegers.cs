@@ -20,6 +20,9 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     /// <summary>Bytes from a panel's gathered codes to the next one's: a cache line more than they have.</summary>
     public const int GatheredBytes = (Stretch * Height) + 64;
 
+    /// <summary>Panels that one interleaving makes.</summary>
+    public const int QuadPanels = Interleaving.Rows / Height;
+
     private const int BlockRows = IColumns.BlockRows, Rows64 = Interleaving.Rows;
 
     private readonly IntegerFormat format;
@@ -109,8 +112,12 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     /// <summary>Bytes from a panel's scales to those of the next one, from such a column on.</summary>
     public int PanelScales(int column) => Layout.Scales.Bytes(Math.Min(Stretch, Columns - column) / Group);
 
-    /// <summary>Unpacks the scales of a panel for at most 256 columns, to [groups, scales and then minimums of a group, 16 rows].</summary>
-    public void UnpackScales(int panel, int column, int groups, float* target) => Layout.Scales.Unpack(Scales(panel, column), groups, target);
+    /// <summary>Unpacks the scales of a panel, to [groups, scales and then minimums of a group, 16 rows].</summary>
+    public void UnpackScales(int panel, int column, int groups, float* target)
+    {
+        for (int done = 0; done < groups; done += Stretch / Group)
+            Layout.Scales.Unpack(Scales(panel, column + done * Group), Math.Min(groups - done, Stretch / Group), target + done * Kind.ScalesPerGroup);
+    }
 
     public override void Dispose()
     {
@@ -121,11 +128,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override byte* Unpack(int panel, int column, int groups, byte* codes, float* scales)
     {
-        for (int done = 0; done < groups; done += Stretch / Group)
-        {
-            int count = Math.Min(groups - done, Stretch / Group);
-            UnpackScales(panel, column + done * Group, count, scales + done * Kind.ScalesPerGroup);
-        }
+        UnpackScales(panel, column, groups, scales);
         (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
         (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
         (int half, int j) = Math.DivRem(inBlock, Rows64 / Height);
@@ -143,6 +146,64 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
             result.Store(target);
         }
         return codes;
+    }
+
+    public void Prefetch(int panel, int panels, int column, int columns)
+    {
+        if (panel >= PanelsPerExpert * Experts)
+            return;
+        (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
+        (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
+        byte* from = At(expert, block, column);
+        if (IsNibbles)
+            IColumns.Prefetch(from, BlockBytes, ColumnBytes, columns); // these bytes are of both halves
+        else
+            IColumns.Prefetch(from + inBlock / QuadPanels * Rows64, (panels + QuadPanels - 1) / QuadPanels * Rows64, ColumnBytes, columns);
+    }
+
+    /// <summary>Unpacks the codes of four panels, which are half a block: one interleaving makes them all.</summary>
+    /// <param name="panel">The first of them, counted over all experts.</param>
+    /// <param name="column">The first column, a multiple of <see cref="Panels.Stretch"/>.</param>
+    /// <param name="groups">Groups of 32 columns.</param>
+    /// <param name="codes">Room for each panel's, as in <see cref="Unpack"/>.</param>
+    /// <param name="apart">Bytes from a panel's codes to the next one's.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void UnpackQuad(int panel, int column, int groups, byte* codes, nint apart)
+    {
+        (int expert, int within) = Math.DivRem(panel, PanelsPerExpert);
+        (int block, int inBlock) = Math.DivRem(within, IColumns.BlockPanels);
+        bool isUpper = inBlock >= QuadPanels, isNibbles = IsNibbles, hasUpper = HasUpper, hasLevels = Levels is not null;
+        byte* a = At(expert, block, column) + (isNibbles || !isUpper ? 0 : Rows64);
+        Vector512<byte> table = LevelTable();
+        nint next = ColumnBytes;
+        for (byte* end = codes + groups * GroupCodes; codes < end; a += 4 * next, codes += Rows64)
+        {
+            byte* b = a + next, c = b + next, d = c + next;
+            Vector512<byte> one = Vector512.Load(a), two = Vector512.Load(b), three = Vector512.Load(c), four = Vector512.Load(d);
+            if (isNibbles && isUpper)
+                (one, two, three, four) = (Upper(one), Upper(two), Upper(three), Upper(four));
+            else if (isNibbles)
+                (one, two, three, four) = (Lower(one), Lower(two), Lower(three), Lower(four));
+            if (hasUpper)
+            {
+                int half = isUpper ? 1 : 0;
+                one |= UpperBits(Quad.Twice(a + Rows64), half);
+                two |= UpperBits(Quad.Twice(b + Rows64), half);
+                three |= UpperBits(Quad.Twice(c + Rows64), half);
+                four |= UpperBits(Quad.Twice(d + Rows64), half);
+            }
+            if (hasLevels)
+            {
+                (one, two) = (Vector512.ShuffleNative(table, one), Vector512.ShuffleNative(table, two));
+                (three, four) = (Vector512.ShuffleNative(table, three), Vector512.ShuffleNative(table, four));
+            }
+            Vector512<byte> low = Interleaving.Low(one, two), high = Interleaving.High(one, two);
+            Vector512<byte> low2 = Interleaving.Low(three, four), high2 = Interleaving.High(three, four);
+            Interleaving.LowPairs(low, low2).Store(codes);
+            Interleaving.HighPairs(low, low2).Store(codes + apart);
+            Interleaving.LowPairs(high, high2).Store(codes + 2 * apart);
+            Interleaving.HighPairs(high, high2).Store(codes + 3 * apart);
+        }
     }
 
     /// <summary>
@@ -286,7 +347,7 @@ internal sealed unsafe class ColumnIntegers : IntegerPanels, IColumns
         public static Quad LoadTwice(byte* a, byte* b, byte* c, byte* d) => new(Twice(a), Twice(b), Twice(c), Twice(d));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector512<byte> Twice(byte* from) => Vector512.Create(Vector256.Load(from), Vector256.Load(from));
+        public static Vector512<byte> Twice(byte* from) => Vector512.Create(Vector256.Load(from), Vector256.Load(from));
     }
 
     private readonly struct PackJob(ColumnIntegers panels, WeightData source, int blocks) : IParallelJob

@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics.X86;
+using Sluice.Tensors.Memory;
+
 namespace Sluice.Tensors.Cpu;
 
 /// <summary>
@@ -38,8 +41,25 @@ internal unsafe interface IColumns
     /// <summary>Bytes from a slab's column to its next one.</summary>
     nint ColumnBytes { get; }
 
+    /// <summary>Asks for panels of some columns: all of the bytes between the first panel's and the last one's.</summary>
+    /// <param name="panel">The first panel, counted over all experts; nothing is done where there is none.</param>
+    /// <param name="panels">How many, of one block.</param>
+    /// <param name="column">The first column.</param>
+    /// <param name="columns">How many.</param>
+    void Prefetch(int panel, int panels, int column, int columns);
+
     /// <summary>A block of a column.</summary>
     byte* At(int expert, int block, int column);
+
+    /// <summary>Asks for some bytes, so far apart.</summary>
+    static void Prefetch(byte* from, int bytes, nint apart, int count)
+    {
+        for (byte* end = from + count * apart; from < end && Sse.IsSupported; from += apart)
+        {
+            for (int at = 0; at < bytes; at += NativeBuffer.Alignment)
+                Sse.Prefetch1(from + at);
+        }
+    }
 
     /// <summary>Blocks of so many rows.</summary>
     static int Blocks(int rows) => (rows + BlockRows - 1) / BlockRows;
