@@ -195,6 +195,8 @@ public sealed class Calibrator : IDisposable
     /// <summary>Runs the text through a layer; and then it goes into the next, if it is to move.</summary>
     private void RunLayer(int layer, string what, bool moves, InputObserver? observer)
     {
+        if (moves)
+            _layer = -1; // until all of it has moved
         foreach ((int chunk, int start) in _starts.Index())
         {
             _cancellation.ThrowIfCancellationRequested();
