@@ -87,8 +87,6 @@ public class QuantizeMethodTests
     [InlineData("--calibration-tokens is of no use without --calibration", "--type", "Q4_0", "--calibration-tokens", "64")]
     [InlineData("--calibration-context is of no use without --calibration", "--type", "Q4_0", "--calibration-context", "64")]
     [InlineData("--calibration-memory is of no use without --calibration", "--type", "Q4_0", "--calibration-memory", "64M")]
-    [InlineData("--type and --target-bpw exclude each other", "--type", "Q4_0", "--target-bpw", "4", "--calibration", "x.txt")]
-    [InlineData("--target-bpw and --max-kl exclude each other", "--max-kl", "0.1", "--target-bpw", "4", "--calibration", "x.txt")]
     [InlineData("--bits", "--type", "F16", "--symmetric")]
     [InlineData("2 to 8", "--type", "F16", "--bits", "9")]
     [InlineData("F16, BF16 or F32", "--type", "Q4_0", "--bits", "4")]

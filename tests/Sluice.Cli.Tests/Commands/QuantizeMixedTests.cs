@@ -63,8 +63,8 @@ public class QuantizeMixedTests
 
     [Theory]
     [InlineData("by one of --type, --target-bpw")]
-    [InlineData("by one of --type, --target-bpw", "--type", "Q4_0", "--target-bpw", "4")]
-    [InlineData("by one of --type, --target-bpw", "--max-kl", "0.1", "--target-bpw", "4", "--calibration", "x")]
+    [InlineData("--type and --target-bpw exclude each other", "--type", "Q4_0", "--target-bpw", "4")]
+    [InlineData("--target-bpw and --max-kl exclude each other", "--max-kl", "0.1", "--target-bpw", "4", "--calibration", "x")]
     [InlineData("--calibration", "--target-bpw", "4")]
     [InlineData("0.5 to 32", "--target-bpw", "99", "--calibration", "x")]
     [InlineData("--max-kl takes", "--max-kl", "0", "--calibration", "x")]
