@@ -8,14 +8,11 @@
 # sluice quantize, separated by ; ("--method rtn;--method smoothquant").
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-sluice="dotnet ${SLUICE:-$here/../../src/Sluice.Cli/bin/Release/net10.0/sluice.dll}"
 modes=${MODES:-f32 int8-token int8-static fp8 fp8-static}
 IFS=';' read -ra ways <<<"${WAYS:---method rtn;--method smoothquant}"
 text=$1
 shift
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-tail -c $(($(wc -c <"$text") * 3 / 4)) "$text" >"$work/calibration.txt"
+. "$here/common.sh"
 
 echo "| model | made by |${modes// / | } |" | sed 's/by |/by | /'
 echo "|---|---|${modes//[^ ]/}" | sed 's/ /---|/g; s/$/---|/'
@@ -24,12 +21,10 @@ for argument in "$@"; do
     [ "$model" = "$argument" ] || context=${argument##*:}
     for way in "${ways[@]}"; do
         # shellcheck disable=SC2086
-        $sluice quantize "$model" "$work/made.gguf" --type "${TYPE:-Q8_0}" $way --static-activations --calibration "$work/calibration.txt" \
-            --calibration-tokens "${TOKENS:-16384}" --calibration-context "$context" -t "${THREADS:-2}" >/dev/null 2>&1
+        make quantize "$work/made.gguf" --type "${TYPE:-Q8_0}" $way --static-activations
         printf '| %s | %s |' "$(basename "$model" .gguf)" "$way"
         for mode in $modes; do
-            $sluice perplexity --model "$work/made.gguf" --text "$text" --chunks 10 --context "$context" -t "${THREADS:-2}" --activations "$mode" \
-                --json 2>/dev/null | sed -n 's/.*"perplexity": \([0-9.]*\).*/\1/p' | LC_ALL=C xargs printf ' %.4f |'
+            printf ' %s |' "$(measure "$work/made.gguf" --activations "$mode")"
         done
         echo
     done

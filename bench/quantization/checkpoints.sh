@@ -7,27 +7,13 @@
 # From the environment: THREADS (2), TOKENS of calibration (16384), GROUP (64, of columns that share a scale).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-sluice="dotnet ${SLUICE:-$here/../../src/Sluice.Cli/bin/Release/net10.0/sluice.dll}"
 text=$1
 shift
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-tail -c $(($(wc -c <"$text") * 3 / 4)) "$text" >"$work/calibration.txt"
-
-# measure FOLDER: its perplexity, or a dash where there is none.
-measure() {
-    [ -d "$1" ] || { echo "-"; return; }
-    $sluice perplexity --model "$1" --text "$text" --chunks 10 --context "$context" -t "${THREADS:-2}" --json 2>/dev/null |
-        sed -n 's/.*"perplexity": \([0-9.]*\).*/\1/p' | LC_ALL=C xargs printf '%.4f'
-}
+. "$here/common.sh"
 
 # made METHOD OPTIONS...: the perplexity of the checkpoint that a method makes.
 made() {
-    local calibration=(--calibration "$work/calibration.txt" --calibration-tokens "${TOKENS:-16384}" --calibration-context "$context")
-    [ "$1" != rtn ] || calibration=()
-    rm -rf "$work/made"
-    $sluice export "$model" "$work/made" --group-size "${GROUP:-64}" --method "$@" "${calibration[@]}" -t "${THREADS:-2}" >/dev/null 2>"$work/log" ||
-        tail -1 "$work/log" >&2
+    make export "$work/made" --group-size "${GROUP:-64}" --method "$@"
     measure "$work/made"
 }
 
