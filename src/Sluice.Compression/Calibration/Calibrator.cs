@@ -184,8 +184,7 @@ public sealed class Calibrator : IDisposable
     {
         if (_layer < 0 || _layer > layer)
         {
-            foreach ((int chunk, int start) in _starts.Index())
-                Run(start, _options.ChunkLength, batch => Keep(chunk, _runner.Model.Embed(batch)));
+            RunText("Embedding the text", (chunk, batch) => Keep(chunk, _runner.Model.Embed(batch)));
             _layer = 0;
         }
         while (_layer < layer)
@@ -197,27 +196,22 @@ public sealed class Calibrator : IDisposable
     {
         if (moves)
             _layer = -1; // until all of it has moved
-        foreach ((int chunk, int start) in _starts.Index())
+        RunText(what, (chunk, batch) =>
         {
-            _cancellation.ThrowIfCancellationRequested();
-            _progress?.Invoke(what, (float)chunk / _starts.Length);
+            Tensor x = _runner.Ops.Allocate(batch.Count, _runner.Model.Config.Embedding);
+            for (int row = 0; row < x.Rows; row++)
+                _rows[chunk].AsSpan(row * x.Columns, x.Columns).CopyTo(x[row]);
             try
             {
-                Run(start, _options.ChunkLength, batch =>
-                {
-                    Tensor x = _runner.Ops.Allocate(batch.Count, _runner.Model.Config.Embedding);
-                    for (int row = 0; row < x.Rows; row++)
-                        _rows[chunk].AsSpan(row * x.Columns, x.Columns).CopyTo(x[row]);
-                    RunLayer(layer, x, batch, observer);
-                    if (moves)
-                        Keep(chunk, x);
-                });
+                RunLayer(layer, x, batch, observer);
             }
             catch (EnoughException)
             {
                 // What comes after the last map that is wanted would be computed for nothing.
             }
-        }
+            if (moves)
+                Keep(chunk, x);
+        });
         if (moves)
             _layer = layer + 1;
     }
@@ -252,12 +246,7 @@ public sealed class Calibrator : IDisposable
         _observer = observer;
         try
         {
-            foreach ((int chunk, int start) in _starts.Index())
-            {
-                _cancellation.ThrowIfCancellationRequested();
-                _progress?.Invoke(what, (float)chunk / _starts.Length);
-                Run(start, _options.ChunkLength, batch => _runner.Forward(batch));
-            }
+            RunText(what, (_, batch) => _runner.Forward(batch));
         }
         finally
         {
@@ -265,7 +254,18 @@ public sealed class Calibrator : IDisposable
         }
     }
 
-    /// <summary>Runs a chunk of the text, in a scratch scope.</summary>
+    /// <summary>Runs the chunks of the text, each as a batch of its own.</summary>
+    private void RunText(string what, Action<int, Batch> run)
+    {
+        foreach ((int chunk, int start) in _starts.Index())
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            _progress?.Invoke(what, (float)chunk / _starts.Length);
+            Run(start, _options.ChunkLength, batch => run(chunk, batch));
+        }
+    }
+
+    /// <summary>Runs some tokens of the text, in a scratch scope.</summary>
     private void Run(int start, int count, Action<Batch> run)
     {
         using SequenceCache sequence = _runner.Cache.CreateSequence();
