@@ -140,7 +140,8 @@ internal static class QuantizeCommand
         string input, string output, QuantizationOptions options, QuantizationMethod method, bool isOnline, CancellationToken cancellation)
     {
         using ModelFile model = ModelFile.Open(input);
-        method.Check(QuantizationPlan.Make(model, options with { MayRequantize = true })); // the rotation itself refuses what is quantized
+        // The rotation itself refuses what is quantized, and looks at each weight, so that none is read for this.
+        (method with { Text = null }).Check(QuantizationPlan.Make(model, options with { MayRequantize = true }), cancellation);
         OutputFile.CheckRoom(output, model.TensorBytes);
         TemporaryFile rotated = new(output + ".rotated");
         try
