@@ -230,9 +230,9 @@ public unsafe partial class CpuOps
         // Several pairs an item, but enough items that all threads end together; of few tokens one, whose weights are read in order. In
         // columns they are unpacked several at a time.
         int perItem = !inPairs ? 0
-            : positions <= (long)Kernels.PackedTokens * segmentCount && !weight.LiesInColumns ? 1
+            : positions <= (long)Kernels.PackedTokens * segmentCount && !weight.IsInColumns ? 1
             : Math.Clamp(weight.PairsPerExpert * segmentCount / (8 * Pool.Threads), 1, WorkerScratch.Pairs);
-        if (weight.LiesInColumns && perItem == 3)
+        if (weight.IsInColumns && perItem == 3)
             perItem = 2;
         LinearJob job = new(kernels, weight, activations, segments, outputRows, result, bias, gate, scratch, perItem);
         Pool.For(checked(job.Items * segmentCount), job);
@@ -276,11 +276,11 @@ public unsafe partial class CpuOps
 
     // Of more tokens nearly every column is wanted by one of them, and unpacking all is faster.
     private static bool Skips(CpuWeight weight, int positions, int experts) =>
-        weight.IsInColumns && positions <= (weight.HasFloats ? MostSkippingFloats : MostSkipping) * experts;
+        weight.CanSkip && positions <= (weight.HasFloats ? MostSkippingFloats : MostSkipping) * experts;
 
     /// <summary>Whether panels are multiplied two at a time: not where most experts have few rows, to which they go as they are packed.</summary>
     private bool InPairs(CpuWeight weight, int positions, int experts) =>
-        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || weight.LiesInColumns || InBFloat16(weight) || weight.IsScaledFloats);
+        kernels.HasPairs && (positions > (long)Kernels.PackedTokens * experts || weight.IsInColumns || InBFloat16(weight) || weight.IsScaledFloats);
 
     private int TileSize(CpuWeight weight, bool inPairs) => !inPairs || InBFloat16(weight) ? Kernels.MaxTokens
         : InTiles(weight) ? AmxKernels.MaxTokens : Kernels.PairTokens;

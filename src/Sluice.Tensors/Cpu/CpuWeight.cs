@@ -68,10 +68,10 @@ internal sealed class CpuWeight : Weight, IDisposable
     public Inputs Changes { get; }
 
     /// <summary>Whether all parts lie in columns, of which those that meet zeros can be left unread.</summary>
-    public bool IsInColumns => Array.TrueForAll(Parts, part => part.Panels is IColumns { CanSkip: true });
+    public bool CanSkip => Array.TrueForAll(Parts, part => part.Panels is IColumns { CanSkip: true });
 
     /// <summary>Whether all parts lie in columns.</summary>
-    public bool LiesInColumns => Array.TrueForAll(Parts, part => part.Panels is IColumns);
+    public bool IsInColumns => Array.TrueForAll(Parts, part => part.Panels is IColumns);
 
     /// <summary>The distinct kinds of the integer parts.</summary>
     public IntegerKind[] Kinds { get; }

@@ -59,7 +59,7 @@ internal readonly unsafe struct LinearJob(
     private void MultiplyPairs(Segment segment, int firstPair, int endPair, WorkerScratch room)
     {
         (int first, int last) = Positions(segment);
-        bool isFew = last - first <= Kernels.PackedTokens && !activations.ByToken && !weight.LiesInColumns;
+        bool isFew = last - first <= Kernels.PackedTokens && !activations.ByToken && !weight.IsInColumns;
         int columns = activations.Columns;
         for (int column = 0; column < columns; column += WorkerScratch.Columns)
         {
